@@ -1,0 +1,3 @@
+//! The loopback server.
+
+fn main() {}

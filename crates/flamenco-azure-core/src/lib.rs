@@ -1,0 +1,1 @@
+//! flamenco-azure-core.
