@@ -138,7 +138,7 @@ impl ResourceId {
     }
 
     fn segments(&self) -> impl DoubleEndedIterator<Item = &str> {
-        self.0.split('/').skip(1)
+        self.0.strip_prefix('/').unwrap_or(&self.0).split('/')
     }
 
     /// The last segment.
