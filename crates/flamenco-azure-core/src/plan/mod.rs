@@ -1,1 +1,286 @@
-//! plan.
+//! The plan: everything that will be done, as data.
+//!
+//! `plan` is pure and deterministic. Each [`Step`] carries the complete request, the steps it needs first and its
+//! reason in words, so that a plan can be printed, saved, compared and executed without a further decision. Deploying
+//! twice plans nothing the second time; tearing down is a plan like any other.
+
+mod build;
+mod desired;
+pub mod diff;
+mod teardown;
+
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+pub use self::build::plan;
+pub use self::desired::{Absent, Checkpoint, Desired, GroupWish, How, Order, Update, Wanted};
+pub use self::diff::Change;
+pub use self::teardown::{TeardownOptions, plan_teardown};
+use crate::arm::Request;
+use crate::error::Hint;
+use crate::ids::ResourceId;
+
+/// What a step does to its resource.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Verb {
+    /// Makes a resource that is not there.
+    Create,
+    /// Changes fields of an existing resource.
+    Update,
+    /// Starts a stopped machine.
+    Start,
+    /// Stops a machine and releases its cores.
+    Stop,
+    /// Changes a pool's node counts.
+    Resize,
+    /// Removes a resource.
+    Delete,
+    /// Waits until a condition holds; changes nothing.
+    Await,
+}
+
+impl Verb {
+    /// The verb in lower case.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Create => "create",
+            Self::Update => "update",
+            Self::Start => "start",
+            Self::Stop => "stop",
+            Self::Resize => "resize",
+            Self::Delete => "delete",
+            Self::Await => "await",
+        }
+    }
+}
+
+/// How a step is carried out.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "do", rename_all = "camelCase")]
+pub enum Action {
+    /// Sends a request and follows its long-running operation to the end.
+    Send {
+        /// The request.
+        request: Request,
+    },
+    /// Repeats a read until the condition holds.
+    Poll {
+        /// The read.
+        request: Request,
+        /// What must hold.
+        until: Condition,
+    },
+    /// Runs a command in the guest (a long-running POST) and judges its one line of JSON.
+    Ask {
+        /// The run-command request.
+        request: Request,
+        /// The member of the answer that must be `true`.
+        expect: String,
+    },
+    /// Deletes the resource group if nothing is left in it at that moment; otherwise removes our tag from it.
+    DeleteEmptyGroup {
+        /// Lists what is inside.
+        list: Request,
+        /// Deletes the group.
+        delete: Request,
+        /// Removes our tag instead.
+        untag: Request,
+    },
+}
+
+/// A predicate on a resource as it is read; absence is a legal input.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum Condition {
+    /// Provisioning has ended well.
+    Settled,
+    /// The resource is gone.
+    Gone,
+    /// A Batch pool's allocation is steady; resize errors are reported, not fatal.
+    PoolSteady,
+}
+
+/// One step of a plan.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Step {
+    /// Unique within the plan, such as `create virtualNetworks/farm-vnet`.
+    pub id: String,
+    /// What is done.
+    pub verb: Verb,
+    /// To what.
+    pub resource: ResourceId,
+    /// What the resource is for, in words.
+    pub purpose: String,
+    /// Why the step is there, in words.
+    pub reason: String,
+    /// The fields an update changes.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub changes: Vec<Change>,
+    /// Ids of the steps that must be done first.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub needs: Vec<String>,
+    /// How.
+    pub action: Action,
+}
+
+impl Step {
+    /// The id of a step.
+    pub fn id_of(verb: Verb, resource: &ResourceId) -> String {
+        let kind = resource.kind();
+        let short = kind.rsplit('/').next().unwrap_or(&kind);
+        match resource.parent() {
+            Some(parent) => format!("{} {short}/{}/{}", verb.as_str(), parent.name(), resource.name()),
+            None => format!("{} {short}/{}", verb.as_str(), resource.name()),
+        }
+    }
+}
+
+/// A difference that Azure cannot change in place.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Blocked {
+    /// The resource.
+    pub resource: ResourceId,
+    /// The differences.
+    pub changes: Vec<Change>,
+    /// What the user can do about it.
+    pub remedy: String,
+}
+
+/// The steps to take, in an order that respects `needs`.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct Plan {
+    /// The farm's name.
+    pub farm: String,
+    /// The steps.
+    pub steps: Vec<Step>,
+    /// Differences that need a replacement; nothing is done about them.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub blocked: Vec<Blocked>,
+    /// What stays, and why (teardown).
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub left: Vec<Left>,
+}
+
+/// A resource that a teardown leaves.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Left {
+    /// The resource.
+    pub resource: ResourceId,
+    /// Why it stays.
+    pub why: String,
+}
+
+impl Plan {
+    /// Whether there is nothing to do.
+    pub fn is_empty(&self) -> bool {
+        self.steps.is_empty()
+    }
+
+    /// Whether what exists differs from what is wanted: steps to take or differences that block.
+    pub fn has_drift(&self) -> bool {
+        !self.is_empty() || !self.blocked.is_empty()
+    }
+
+    /// The step with this id.
+    pub fn step(&self, id: &str) -> Option<&Step> {
+        self.steps.iter().find(|step| step.id == id)
+    }
+
+    /// Puts the steps into an order in which each comes after those it needs. Stable: independent steps keep their
+    /// order.
+    ///
+    /// # Errors
+    /// [`PlanError::Cycle`] when steps need one another, [`PlanError::UnknownNeed`] when a needed step is missing.
+    pub fn sort(&mut self) -> Result<(), PlanError> {
+        let mut pending = std::mem::take(&mut self.steps);
+        for step in &pending {
+            if let Some(need) = step.needs.iter().find(|need| !pending.iter().any(|s| s.id == **need)) {
+                return Err(PlanError::UnknownNeed { step: step.id.clone(), need: need.clone() });
+            }
+        }
+        let mut done = std::collections::BTreeSet::new();
+        while !pending.is_empty() {
+            let ready = pending.iter().position(|s| s.needs.iter().all(|need| done.contains(need)));
+            let Some(index) = ready else {
+                return Err(PlanError::Cycle { steps: pending.into_iter().map(|s| s.id).collect() });
+            };
+            let step = pending.remove(index);
+            done.insert(step.id.clone());
+            self.steps.push(step);
+        }
+        Ok(())
+    }
+}
+
+/// Why no plan could be made.
+#[derive(Debug, Clone, thiserror::Error)]
+#[non_exhaustive]
+pub enum PlanError {
+    /// Resources with the wanted names exist and belong to someone else.
+    #[error("{}", foreign_message(.ids, .farm))]
+    Foreign {
+        /// The resources.
+        ids: Vec<ResourceId>,
+        /// The farm that wanted these names.
+        farm: String,
+    },
+    /// The group exists in another region.
+    #[error("resource group `{group}` is in `{have}`, the farm file says `{want}`")]
+    GroupElsewhere {
+        /// The group's name.
+        group: String,
+        /// Its region.
+        have: String,
+        /// The region asked for.
+        want: String,
+    },
+    /// Steps need one another: a defect in a desired state.
+    #[error("steps need one another: {}", .steps.join(", "))]
+    Cycle {
+        /// The steps in the cycle.
+        steps: Vec<String>,
+    },
+    /// A step needs a step that is not in the plan: a defect, or a plan file that was edited.
+    #[error("step `{step}` needs `{need}`, which is not in the plan")]
+    UnknownNeed {
+        /// The step.
+        step: String,
+        /// The missing one.
+        need: String,
+    },
+}
+
+fn foreign_message(ids: &[ResourceId], farm: &str) -> String {
+    let names: Vec<_> = ids.iter().map(|id| format!("{} `{}`", id.kind(), id.name())).collect();
+    format!("not owned by farm `{farm}` but in the way: {}", names.join(", "))
+}
+
+impl PlanError {
+    /// The next thing to do.
+    pub fn hint(&self) -> Option<Hint> {
+        match self {
+            Self::Foreign { .. } => Some(Hint::new(
+                "choose other names in the farm file (`virtualMachine`, `storageAccountName`, `batchAccountName`), \
+                 or another `resourceGroup`; nothing was changed",
+            )),
+            Self::GroupElsewhere { have, .. } => {
+                Some(Hint::new(format!("set `location: {have}`, or choose another `resourceGroup`; nothing was changed")))
+            }
+            Self::Cycle { .. } | Self::UnknownNeed { .. } => None,
+        }
+    }
+}
+
+/// Removes every `null` member: a wanted body says "absent" with null, a request says it by silence.
+pub(crate) fn without_nulls(value: &Value) -> Value {
+    match value {
+        Value::Object(members) => Value::Object(
+            members.iter().filter(|(_, v)| !v.is_null()).map(|(k, v)| (k.clone(), without_nulls(v))).collect(),
+        ),
+        Value::Array(items) => Value::Array(items.iter().map(without_nulls).collect()),
+        other => other.clone(),
+    }
+}
