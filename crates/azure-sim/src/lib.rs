@@ -1,1 +1,32 @@
-//! azure-sim.
+//! A deterministic simulated Azure that behaves as the real one does on the wire.
+//!
+//! [`World`] is everything it knows, in one serialisable value: it answers one [`SimRequest`] at a time at
+//! its own virtual time. [`SimTransport`] puts it under any `azure_core` client in the same process, and the
+//! `server` feature serves it over loopback HTTP. Nothing here reads a clock or draws from the system's
+//! randomness: the same seed and the same requests give the same bytes.
+//!
+//! Status codes, long-running headers and bodies follow recorded traffic and Microsoft's examples.
+
+mod authorization;
+pub mod catalogue;
+mod durations;
+pub mod fault;
+mod identity;
+mod login;
+mod network;
+pub mod operation;
+mod providers;
+pub mod resource;
+mod resources;
+mod route;
+mod throttle;
+pub mod transport;
+mod wire;
+mod world;
+
+pub use authorization::{LockLevel, Principal, Role};
+pub use fault::{Action, Fault, Match, OperationFault};
+pub use resource::{ProvisioningState, Resource, Tags};
+pub use transport::{CallFate, CallHook, NowFn, Phase, SimTransport};
+pub use wire::{Exchange, SimRequest, SimResponse};
+pub use world::{Group, Latency, World, WorldConfig};

@@ -1,0 +1,552 @@
+//! The world: everything the simulated Azure knows, in one serialisable value.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+use jiff::Timestamp;
+use rand::{RngCore, SeedableRng};
+use rand_chacha::ChaCha8Rng;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use crate::authorization::{Lock, LockLevel, Principal, RoleAssignment};
+use crate::fault::{Action, Fault, OperationFault};
+use crate::operation::{Effect, Operation};
+use crate::resource::{ProvisioningState, Resource, Tags, key};
+use crate::throttle::Throttle;
+use crate::wire::{Exchange, SimRequest, SimResponse};
+
+/// What a new world starts with.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct WorldConfig {
+    /// The one subscription.
+    pub subscription_id: String,
+    /// Its tenant.
+    pub tenant_id: String,
+    /// Its name.
+    pub display_name: String,
+    /// Virtual time at the beginning.
+    pub start: Timestamp,
+    /// Seed of everything random: ids, keys, which node fails.
+    pub seed: u64,
+    /// Cores per region, per family, spot and in Batch.
+    pub quota_cores: u32,
+    /// Whether Batch accounts in BatchService mode get Spot nodes (sources disagree).
+    pub spot_in_batch_service: bool,
+    /// Whether the resource providers are registered already.
+    pub providers_registered: bool,
+    /// Virtual time of one request.
+    pub latency: Latency,
+}
+
+/// Virtual time between a request and its response.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Latency {
+    /// GET and HEAD, milliseconds.
+    pub read_ms: u64,
+    /// All others, milliseconds.
+    pub write_ms: u64,
+}
+
+impl WorldConfig {
+    /// A subscription with its owner signed in, 350 cores of everything and registered providers.
+    pub fn new(subscription_id: &str) -> Self {
+        Self {
+            subscription_id: subscription_id.to_owned(),
+            tenant_id: "7e57e57e-57e5-47e5-a7e5-7e57e57e57e5".to_owned(),
+            display_name: "Simulated subscription".to_owned(),
+            start: Timestamp::new(1_795_248_000, 0).unwrap_or(Timestamp::UNIX_EPOCH),
+            seed: 1,
+            quota_cores: 350,
+            spot_in_batch_service: true,
+            providers_registered: true,
+            latency: Latency { read_ms: 60, write_ms: 250 },
+        }
+    }
+}
+
+/// A resource group.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Group {
+    /// Name in the casing of its creation.
+    pub name: String,
+    /// Region.
+    pub location: String,
+    /// Tags.
+    pub tags: Option<Tags>,
+    /// `managedBy`.
+    pub managed_by: Option<String>,
+    /// Succeeded or Deleting.
+    pub state: ProvisioningState,
+    /// When it was created.
+    pub created_at: Timestamp,
+    /// Put into the world by a test instead of by a request.
+    pub foreign: bool,
+}
+
+/// Something that will happen.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Event {
+    pub(crate) at: Timestamp,
+    seq: u64,
+    pub(crate) effect: Effect,
+}
+
+/// Registration of a resource provider.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) enum Registration {
+    NotRegistered,
+    Registering,
+    Registered,
+}
+
+/// The simulated Azure.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct World {
+    pub(crate) config: WorldConfig,
+    now: Timestamp,
+    rng: ChaCha8Rng,
+    calls: u64,
+    sequence: u64,
+    pub(crate) groups: BTreeMap<String, Group>,
+    resources: BTreeMap<String, Resource>,
+    pub(crate) subscription_tags: Tags,
+    pub(crate) registrations: BTreeMap<String, Registration>,
+    pub(crate) operations: Vec<Operation>,
+    events: Vec<Event>,
+    pub(crate) locks: BTreeMap<String, Lock>,
+    pub(crate) role_assignments: BTreeMap<String, RoleAssignment>,
+    pub(crate) principal: Principal,
+    /// Directory objects and when role assignments begin to see them.
+    pub(crate) directory: BTreeMap<String, Timestamp>,
+    pub(crate) throttle: Throttle,
+    faults: Vec<Fault>,
+    pub(crate) operation_fault: Option<OperationFault>,
+    tokens_seen: BTreeSet<u64>,
+    tokens_expired: BTreeSet<u64>,
+    /// Cores in use and limits, by `region/counter` (see `quota`).
+    pub(crate) usages: BTreeMap<String, u32>,
+    pub(crate) limits: BTreeMap<String, u32>,
+    /// What service modules keep for themselves, by service name.
+    pub(crate) services: BTreeMap<String, Value>,
+    /// Names taken by other subscriptions, as `kind/name` in lower case.
+    pub(crate) taken_names: BTreeSet<String>,
+    pub(crate) list_lag_s: u64,
+    #[serde(skip)]
+    log: Vec<Exchange>,
+    #[serde(skip)]
+    log_limit: Option<usize>,
+}
+
+impl World {
+    /// A new world.
+    pub fn new(config: WorldConfig) -> Self {
+        let registration =
+            if config.providers_registered { Registration::Registered } else { Registration::NotRegistered };
+        let registrations = crate::providers::namespaces()
+            .map(|namespace| {
+                let always = crate::providers::ALWAYS_REGISTERED.contains(&namespace);
+                let state = if always { Registration::Registered } else { registration };
+                (namespace.to_ascii_lowercase(), state)
+            })
+            .collect();
+        Self {
+            now: config.start,
+            rng: ChaCha8Rng::seed_from_u64(config.seed),
+            calls: 0,
+            sequence: 0,
+            groups: BTreeMap::new(),
+            resources: BTreeMap::new(),
+            subscription_tags: Tags::new(),
+            registrations,
+            operations: Vec::new(),
+            events: Vec::new(),
+            locks: BTreeMap::new(),
+            role_assignments: BTreeMap::new(),
+            principal: Principal::owner(),
+            directory: BTreeMap::new(),
+            throttle: Throttle::default(),
+            faults: Vec::new(),
+            operation_fault: None,
+            tokens_seen: BTreeSet::new(),
+            tokens_expired: BTreeSet::new(),
+            usages: BTreeMap::new(),
+            limits: BTreeMap::new(),
+            services: BTreeMap::new(),
+            taken_names: BTreeSet::new(),
+            list_lag_s: 0,
+            log: Vec::new(),
+            log_limit: None,
+            config,
+        }
+    }
+
+    /// Answers one request at the present virtual time.
+    pub fn handle(&mut self, request: &SimRequest) -> SimResponse {
+        self.run_due();
+        self.calls += 1;
+        let action = crate::fault::strike(&mut self.faults, request, self.calls);
+        let mut response = self.answer(request, action);
+        self.finish(request, &mut response);
+        self.remember(request, &response);
+        response
+    }
+
+    fn answer(&mut self, request: &SimRequest, action: Option<Action>) -> SimResponse {
+        self.operation_fault = None;
+        match action {
+            Some(Action::Respond { status, headers, body }) => match body {
+                Some(body) => SimResponse::json(status, &body).with_headers(&headers),
+                None => SimResponse::empty(status).with_headers(&headers),
+            },
+            Some(Action::ExpiredToken) => crate::fault::expired_token(),
+            Some(Action::Reset) => {
+                let mut response = SimResponse::empty(502);
+                response.lost = true;
+                response
+            }
+            Some(Action::LoseResponse) => {
+                let mut response = crate::route::dispatch(self, request);
+                response.lost = true;
+                response
+            }
+            Some(Action::Slow(milliseconds)) => {
+                let mut response = crate::route::dispatch(self, request);
+                response.latency = Duration::from_millis(milliseconds);
+                response
+            }
+            Some(Action::Operation(fault)) => {
+                self.operation_fault = Some(fault);
+                crate::route::dispatch(self, request)
+            }
+            None => crate::route::dispatch(self, request),
+        }
+    }
+
+    /// Headers that every answer carries, and its latency.
+    fn finish(&mut self, request: &SimRequest, response: &mut SimResponse) {
+        let read = matches!(request.method.as_str(), "GET" | "HEAD");
+        let latency = &self.config.latency;
+        let usual = if read { latency.read_ms } else { latency.write_ms };
+        response.latency += Duration::from_millis(usual);
+        if response.header("x-ms-request-id").is_none() {
+            let id = self.guid();
+            response.set_header("x-ms-request-id", &id);
+        }
+        let date = self.now.strftime("%a, %d %b %Y %H:%M:%S GMT").to_string();
+        response.set_header("date", &date);
+    }
+
+    fn remember(&mut self, request: &SimRequest, response: &SimResponse) {
+        if let Some(limit) = self.log_limit
+            && self.log.len() >= limit.max(1)
+        {
+            self.log.remove(0);
+        }
+        self.log.push(Exchange { request: request.clone(), response: response.clone() });
+    }
+
+    /// Moves the virtual clock forward (never backwards) and lets everything happen that was due.
+    pub fn advance_to(&mut self, to: Timestamp) {
+        loop {
+            let next = self.events.iter().map(|e| (e.at, e.seq)).min();
+            match next {
+                Some((at, _)) if at <= to => {
+                    self.now = self.now.max(at);
+                    self.run_due();
+                }
+                _ => break,
+            }
+        }
+        self.now = self.now.max(to);
+    }
+
+    /// Moves the virtual clock forward by some seconds.
+    pub fn advance_by(&mut self, seconds: u64) {
+        self.advance_to(crate::operation::later(self.now, seconds));
+    }
+
+    fn run_due(&mut self) {
+        loop {
+            let due = (0..self.events.len())
+                .filter(|i| self.events[*i].at <= self.now)
+                .min_by_key(|i| (self.events[*i].at, self.events[*i].seq));
+            let Some(index) = due else { break };
+            let event = self.events.remove(index);
+            self.apply(event.effect);
+        }
+    }
+
+    /// Lets something happen later.
+    pub(crate) fn schedule(&mut self, at: Timestamp, effect: Effect) {
+        self.sequence += 1;
+        let seq = self.sequence;
+        self.events.push(Event { at, seq, effect });
+    }
+
+    fn apply(&mut self, effect: Effect) {
+        match effect {
+            Effect::Settle(id) => self.settle(&id, ProvisioningState::Succeeded),
+            Effect::Fail(id) => self.settle(&id, ProvisioningState::Failed),
+            Effect::Remove(id) => self.remove(&id),
+            Effect::RemoveGroup(name) => self.remove_group(&name),
+            Effect::FailGroup(name) => {
+                if let Some(group) = self.groups.get_mut(&name.to_ascii_lowercase()) {
+                    group.state = ProvisioningState::Succeeded;
+                }
+            }
+            Effect::Register(namespace) => {
+                let key = namespace.to_ascii_lowercase();
+                self.registrations.insert(key, Registration::Registered);
+            }
+            Effect::Provider { namespace, data } => {
+                crate::providers::on_effect(self, &namespace, &data);
+            }
+        }
+    }
+
+    fn settle(&mut self, id: &str, state: ProvisioningState) {
+        let etag = self.etag();
+        let now = self.now;
+        if let Some(resource) = self.resource_mut(id) {
+            // A later operation on the same resource is still running.
+            if resource.ready_at.is_some_and(|ready| ready > now) {
+                return;
+            }
+            resource.state = state;
+            resource.ready_at = None;
+            resource.etag = etag;
+            crate::providers::on_settled(self, id);
+        }
+    }
+
+    /// Takes a resource with its children out of the world at once.
+    pub(crate) fn remove(&mut self, id: &str) {
+        let wanted = key(id);
+        let below = format!("{wanted}/");
+        let gone: Vec<String> =
+            self.resources.keys().filter(|k| **k == wanted || k.starts_with(&below)).cloned().collect();
+        for key in gone {
+            if let Some(resource) = self.resources.remove(&key) {
+                crate::providers::on_removed(self, &resource);
+            }
+        }
+        self.forget_scope(&wanted);
+    }
+
+    fn remove_group(&mut self, name: &str) {
+        let Some(group) = self.groups.remove(&name.to_ascii_lowercase()) else {
+            return;
+        };
+        let scope = key(&self.group_id(&group.name));
+        let below = format!("{scope}/");
+        let gone: Vec<String> = self.resources.keys().filter(|k| k.starts_with(&below)).cloned().collect();
+        for key in gone {
+            self.remove(&key);
+        }
+        self.forget_scope(&scope);
+    }
+
+    /// Locks and role assignments end with their scope.
+    fn forget_scope(&mut self, scope: &str) {
+        let below = format!("{scope}/");
+        self.locks.retain(|id, _| !id.starts_with(&below));
+        self.role_assignments.retain(|id, _| !id.starts_with(&below));
+    }
+
+    /// Virtual time.
+    pub fn now(&self) -> Timestamp {
+        self.now
+    }
+
+    /// How many requests came in so far.
+    pub fn calls(&self) -> u64 {
+        self.calls
+    }
+
+    /// The moment of the next thing due, if any.
+    pub fn next_event(&self) -> Option<Timestamp> {
+        self.events.iter().map(|event| event.at).min()
+    }
+
+    /// The subscription's id.
+    pub fn subscription_id(&self) -> &str {
+        &self.config.subscription_id
+    }
+
+    /// What the world was made with.
+    pub fn config(&self) -> &WorldConfig {
+        &self.config
+    }
+
+    /// All requests and responses of this process, unless bounded by [`World::limit_log`].
+    pub fn log(&self) -> &[Exchange] {
+        &self.log
+    }
+
+    /// Keeps only the last so many exchanges.
+    pub fn limit_log(&mut self, exchanges: usize) {
+        self.log_limit = Some(exchanges);
+    }
+
+    /// All resources by lower-cased id.
+    pub fn resources(&self) -> &BTreeMap<String, Resource> {
+        &self.resources
+    }
+
+    /// All resource groups by lower-cased name.
+    pub fn groups(&self) -> &BTreeMap<String, Group> {
+        &self.groups
+    }
+
+    /// A resource by id, in any casing.
+    pub fn resource(&self, id: &str) -> Option<&Resource> {
+        self.resources.get(&key(id))
+    }
+
+    /// A resource for change.
+    pub(crate) fn resource_mut(&mut self, id: &str) -> Option<&mut Resource> {
+        self.resources.get_mut(&key(id))
+    }
+
+    /// Stores a resource under its id with a new etag.
+    pub(crate) fn put(&mut self, mut resource: Resource) {
+        if resource.etag.is_empty() {
+            resource.etag = self.etag();
+        }
+        self.resources.insert(resource.key(), resource);
+    }
+
+    /// Children of a type directly below a parent.
+    pub(crate) fn children<'a>(&'a self, parent: &str, kind: &'a str) -> impl Iterator<Item = &'a Resource> {
+        let below = format!("{}/", key(parent));
+        self.resources.iter().filter(move |(k, r)| k.starts_with(&below) && r.is(kind)).map(|(_, r)| r)
+    }
+
+    /// The id of a resource group.
+    pub(crate) fn group_id(&self, name: &str) -> String {
+        format!("/subscriptions/{}/resourceGroups/{name}", self.subscription_id())
+    }
+
+    /// A new GUID from the world's generator.
+    pub(crate) fn guid(&mut self) -> String {
+        let mut bytes = [0_u8; 16];
+        self.rng.fill_bytes(&mut bytes);
+        uuid::Builder::from_random_bytes(bytes).into_uuid().to_string()
+    }
+
+    /// A new network-style etag.
+    pub(crate) fn etag(&mut self) -> String {
+        format!("W/\"{}\"", self.guid())
+    }
+
+    /// The world's generator.
+    pub(crate) fn rng(&mut self) -> &mut ChaCha8Rng {
+        &mut self.rng
+    }
+
+    /// Adds a fault.
+    pub fn inject(&mut self, fault: Fault) {
+        self.faults.push(fault);
+    }
+
+    /// Takes all faults out that have not struck yet.
+    pub fn clear_faults(&mut self) {
+        self.faults.clear();
+    }
+
+    /// Faults that have not struck (often enough) yet.
+    pub fn faults(&self) -> &[Fault] {
+        &self.faults
+    }
+
+    /// Every token seen so far is refused from now on (401 ExpiredAuthenticationToken).
+    pub fn expire_tokens(&mut self) {
+        self.tokens_expired.append(&mut self.tokens_seen);
+    }
+
+    /// Notes a token; says whether it is still good. Only its hash is kept.
+    pub(crate) fn accepts_token(&mut self, token: &str) -> bool {
+        let hash = fingerprint(token);
+        if self.tokens_expired.contains(&hash) {
+            return false;
+        }
+        self.tokens_seen.insert(hash);
+        true
+    }
+
+    /// The whole world as JSON text, for a file between two commands. The log is not part of it.
+    pub fn to_json(&self) -> Result<String, serde_json::Error> {
+        serde_json::to_string(self)
+    }
+
+    /// The world of a JSON text.
+    pub fn from_json(text: &str) -> Result<Self, serde_json::Error> {
+        serde_json::from_str(text)
+    }
+
+    /// Switches throttling off or on again.
+    pub fn throttling(&mut self, on: bool) {
+        self.throttle.off = !on;
+    }
+
+    /// Lists under `/resources` show a resource only so many seconds after its creation.
+    pub fn list_lag(&mut self, seconds: u64) {
+        self.list_lag_s = seconds;
+    }
+
+    /// Puts a resource group into the world that nobody asked for.
+    pub fn add_group(&mut self, name: &str, location: &str, tags: Tags) {
+        let group = Group {
+            name: name.to_owned(),
+            location: location.to_owned(),
+            tags: Some(tags),
+            managed_by: None,
+            state: ProvisioningState::Succeeded,
+            created_at: self.now,
+            foreign: true,
+        };
+        self.groups.insert(name.to_ascii_lowercase(), group);
+    }
+
+    /// Puts a resource into the world that nobody asked for; checkers pass over it.
+    pub fn add_foreign(&mut self, mut resource: Resource) {
+        resource.foreign = true;
+        self.put(resource);
+    }
+
+    /// Locks a group, a resource or (with the subscription's id) everything.
+    pub fn lock(&mut self, scope: &str, name: &str, level: LockLevel) {
+        let id = format!("{scope}/providers/Microsoft.Authorization/locks/{name}");
+        let lock = Lock { id: id.clone(), name: name.to_owned(), level, notes: None };
+        self.locks.insert(key(&id), lock);
+    }
+
+    /// The signed-in principal, to change its rights.
+    pub fn principal_mut(&mut self) -> &mut Principal {
+        &mut self.principal
+    }
+
+    /// Marks a provider as not registered.
+    pub fn unregister(&mut self, namespace: &str) {
+        let namespace = namespace.to_ascii_lowercase();
+        self.registrations.insert(namespace, Registration::NotRegistered);
+    }
+
+    /// Takes a globally or regionally unique name as another customer: `kind` is `dns/{region}`,
+    /// `storage` or `batch/{region}`.
+    pub fn take_name(&mut self, kind: &str, name: &str) {
+        self.taken_names.insert(format!("{kind}/{name}").to_ascii_lowercase());
+    }
+
+    /// Sets a core limit: `counter` is `cores`, `lowPriorityCores` or a family name.
+    pub fn set_limit(&mut self, location: &str, counter: &str, limit: u32) {
+        self.limits.insert(format!("{location}/{counter}").to_ascii_lowercase(), limit);
+    }
+}
+
+/// FNV-1a: a stable hash, so that tokens themselves never stand in a world file.
+fn fingerprint(text: &str) -> u64 {
+    text.bytes()
+        .fold(0xcbf2_9ce4_8422_2325, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3))
+}
