@@ -14,6 +14,8 @@ pub type Tags = BTreeMap<String, String>;
 pub const FARM: &str = "flamenco-farm";
 /// The tag on the Manager VM with the digest of the cloud-init it was made from.
 pub const CONFIG: &str = "flamenco-farm-config";
+/// The tag on the Manager VM that says that it was seen ready once.
+pub const READY: &str = "flamenco-farm-ready";
 
 /// The tag on the resource group for one farm.
 pub fn group_tag(farm: &str) -> String {

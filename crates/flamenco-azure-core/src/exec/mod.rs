@@ -15,7 +15,8 @@ use std::time::Duration;
 use futures::stream::{FuturesUnordered, StreamExt as _};
 use serde_json::Value;
 
-pub use self::report::{ExecError, Failure, NoReporter, Outcome, Progress, Report, Reporter};
+pub use self::ask::guest_json;
+pub use self::report::{ExecError, Failure, NoReporter, Outcome, Progress, QuotaShort, Report, Reporter, StepError};
 use crate::arm::{ArmClient, Operation, Request};
 use crate::clock::Clock;
 use crate::journal::{Entry, Event, Journal, JournalError, open_operations};
@@ -114,7 +115,7 @@ impl Executor {
         let started = self.clock.now();
         self.reporter.report(&Progress::Started { step: step.clone() });
         let result = self.act(step).await;
-        let took = Duration::try_from(self.clock.now().duration_since(started)).unwrap_or_default();
+        let took = self.clock.now().duration_since(started).unsigned_abs();
         let (event, progress) = match &result {
             Ok(_) => (Event::Done, Progress::Done { step: step.id.clone(), took }),
             Err(error) => {

@@ -3,7 +3,7 @@
 use serde_json::Value;
 
 use super::Executor;
-use super::report::{Outcome, Progress, StepError};
+use super::report::{Outcome, Progress, QuotaShort, StepError};
 use crate::arm::Request;
 use crate::inventory::{Observed, Provisioning};
 use crate::plan::{Condition, Step};
@@ -15,6 +15,7 @@ enum Look {
     Holds(Vec<ResizeError>),
     NotYet(String),
     Never(String),
+    QuotaShort(QuotaShort),
 }
 
 impl Executor {
@@ -31,6 +32,9 @@ impl Executor {
                 Look::Holds(shortfall) => return Ok(Outcome::Reached { shortfall }),
                 Look::Never(state) => {
                     return Err(StepError::Ended { resource: step.resource.name().to_owned(), state });
+                }
+                Look::QuotaShort(short) => {
+                    return Err(StepError::Quota { account: step.resource.name().to_owned(), short });
                 }
                 Look::NotYet(state) => state,
             };
@@ -49,12 +53,16 @@ fn look(body: Option<&Value>, until: Condition) -> Look {
     match (until, observed) {
         (Condition::Gone, None) => Look::Holds(Vec::new()),
         (Condition::Gone, Some(_)) => Look::NotYet("Deleting".to_owned()),
-        (Condition::Settled | Condition::PoolSteady, None) => Look::Never("gone".to_owned()),
+        (Condition::Settled | Condition::PoolSteady | Condition::BatchCores { .. }, None) => Look::Never("gone".to_owned()),
         // A failed change is over too: the planner sees it as such next time.
         (Condition::Settled, Some(observed)) => match observed.provisioning() {
             Provisioning::InProgress => Look::NotYet("Updating".to_owned()),
             Provisioning::Deleting => Look::Never("Deleting".to_owned()),
             Provisioning::Settled | Provisioning::Failed => Look::Holds(Vec::new()),
+        },
+        (Condition::BatchCores { dedicated, spot }, Some(observed)) => match batch_cores(&observed, dedicated, spot) {
+            Some(short) => Look::QuotaShort(short),
+            None => Look::Holds(Vec::new()),
         },
         (Condition::PoolSteady, Some(observed)) => {
             match observed.text("/properties/allocationState").unwrap_or("Resizing") {
@@ -63,6 +71,18 @@ fn look(body: Option<&Value>, until: Condition) -> Look {
             }
         }
     }
+}
+
+/// What the account's own core quota lacks. A quota that is not reported (user-subscription accounts) does not bind
+/// here.
+fn batch_cores(account: &Observed, dedicated: u32, spot: u32) -> Option<QuotaShort> {
+    [("dedicated", "dedicatedCoreQuota", dedicated), ("spot", "lowPriorityCoreQuota", spot)]
+        .into_iter()
+        .filter_map(|(kind, key, need)| {
+            let limit = account.pointer(&format!("/properties/{key}"))?.as_u64()?;
+            (u64::from(need) > limit).then_some(QuotaShort { kind, need, limit })
+        })
+        .next()
 }
 
 /// The errors of a pool's last resize (`resizeOperationStatus.errors`, present only while steady).
@@ -89,6 +109,16 @@ mod tests {
             "resizeOperationStatus": {"errors": [{"code": "AccountCoreQuotaReached", "message": "full"}]}}});
         let Look::Holds(errors) = look(Some(&body), Condition::PoolSteady) else { panic!("steady") };
         assert_eq!(errors[0].code, "AccountCoreQuotaReached");
+    }
+
+    #[test]
+    fn the_gate_closes_when_the_accounts_quota_is_short() {
+        let body = json!({"id": "/subscriptions/s/resourceGroups/g",
+            "properties": {"dedicatedCoreQuota": 8, "lowPriorityCoreQuota": 100}});
+        let gate = |dedicated, spot| look(Some(&body), Condition::BatchCores { dedicated, spot });
+        assert_eq!(gate(8, 100), Look::Holds(vec![]));
+        assert_eq!(gate(9, 0), Look::QuotaShort(QuotaShort { kind: "dedicated", need: 9, limit: 8 }));
+        assert!(matches!(gate(0, 101), Look::QuotaShort(_)));
     }
 
     #[test]

@@ -107,6 +107,17 @@ impl Report {
     }
 }
 
+/// A quota that does not suffice.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct QuotaShort {
+    /// `dedicated` or `spot`.
+    pub kind: &'static str,
+    /// Cores needed.
+    pub need: u32,
+    /// Cores granted.
+    pub limit: u64,
+}
+
 /// Why one step failed.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -135,6 +146,17 @@ pub enum StepError {
         resource: String,
         /// Azure's word for the state.
         state: String,
+    },
+    /// The Batch account's own quota is smaller than the pools need.
+    #[error(
+        "Batch account `{account}` has a quota of {} {} cores and the pools need {}",
+        .short.limit, .short.kind, .short.need
+    )]
+    Quota {
+        /// The account.
+        account: String,
+        /// What is short.
+        short: QuotaShort,
     },
     /// The condition did not come true in time.
     #[error("`{resource}` is still {state} after {} minutes", .patience.as_secs() / 60)]
@@ -180,6 +202,11 @@ impl ExecError {
     pub fn hint(&self) -> Option<Hint> {
         self.failures.iter().find_map(|failure| match &failure.source {
             StepError::Arm(error) => error.hint(),
+            StepError::Quota { account, short } => Some(Hint::new(format!(
+                "ask for at least {} {} cores for Batch account `{account}` (Azure portal: Batch account > Quotas > \
+                 Request quota increase), or lower the pools' node counts or sizes; nothing that costs money was made",
+                short.need, short.kind
+            ))),
             StepError::Guest { log: Some(log), .. } => Some(Hint::new(format!("the end of its boot log:\n{log}"))),
             _ => None,
         })

@@ -279,6 +279,12 @@ fn update_request(desired: &Desired, observed: &Observed) -> Request {
         let kept = observed.body.get("tags").cloned().unwrap_or_else(|| json!({}));
         body["tags"] = merge(&kept, &body["tags"]);
     }
+    // What cannot be changed is sent as it is, so that a PATCH of the tags does not claim a change that was not made.
+    for pointer in desired.replace_on {
+        if let (Some(have), Some(place)) = (observed.pointer(pointer), body.pointer_mut(pointer)) {
+            *place = have.clone();
+        }
+    }
     match desired.update {
         Update::Put => Request::put(desired.id.as_str(), without_nulls(&body)).api_version(desired.api_version),
         Update::PutKeeping(list) => {

@@ -99,6 +99,13 @@ pub enum Condition {
     Gone,
     /// A Batch pool's allocation is steady; resize errors are reported, not fatal.
     PoolSteady,
+    /// A Batch account's own core quota suffices (`dedicatedCoreQuota`, `lowPriorityCoreQuota`).
+    BatchCores {
+        /// Dedicated cores needed.
+        dedicated: u32,
+        /// Spot cores needed.
+        spot: u32,
+    },
 }
 
 /// One step of a plan.

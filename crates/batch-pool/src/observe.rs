@@ -1,0 +1,28 @@
+//! Reads the Batch accounts of a group and the pools of those that belong to a farm.
+
+use flamenco_azure_core::arm::{ArmClient, ArmError, Request};
+use flamenco_azure_core::ids::ResourceId;
+use flamenco_azure_core::inventory::Inventory;
+
+use crate::wire;
+
+/// One list of accounts and, for each account of a farm, one list of pools. Does nothing for an absent group.
+pub async fn observe(client: &ArmClient, group: &ResourceId, inventory: &mut Inventory) -> Result<(), ArmError> {
+    if inventory.group.is_none() {
+        return Ok(());
+    }
+    let list = |path: String| Request::get(&path).api_version(wire::BATCH_API);
+    match client.list(&list(format!("{group}/providers/{}", wire::ACCOUNT))).await {
+        Err(error) if error.is_not_found() => return Ok(()),
+        accounts => inventory.extend(accounts?),
+    }
+    let accounts: Vec<ResourceId> =
+        inventory.of_kind(wire::ACCOUNT).filter(|a| inventory.owner(a).is_some()).map(|a| a.id.clone()).collect();
+    for account in accounts {
+        match client.list(&list(format!("{account}/pools"))).await {
+            Err(error) if error.is_not_found() => {}
+            pools => inventory.extend(pools?),
+        }
+    }
+    Ok(())
+}

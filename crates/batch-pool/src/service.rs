@@ -1,0 +1,198 @@
+//! [`WorkerPool`] over an Azure Batch pool: counts by the control plane, nodes by the data plane.
+
+use std::time::Duration;
+
+use async_trait::async_trait;
+use flamenco_azure_core::arm::{ArmClient, ArmError, Kind, Request};
+use flamenco_azure_core::clock::Clock;
+use flamenco_azure_core::ids::ResourceId;
+use flamenco_azure_core::pool::{Count, Node, NodeState, PoolError, PoolState, ResizeError, WorkerPool};
+use serde_json::{Value, json};
+
+use crate::wire;
+
+/// Nodes per `removenodes` call
+/// (<https://learn.microsoft.com/rest/api/batchservice/pool/remove-nodes>: at most 100).
+const REMOVE_AT_ONCE: usize = 100;
+/// How often a pool in transition is looked at.
+const LOOK_AGAIN: Duration = Duration::from_secs(5);
+/// How long a resize may take before removals or resizes give up waiting for it.
+const PATIENCE: Duration = Duration::from_mins(30);
+
+/// A Batch pool.
+#[derive(Debug, Clone)]
+pub struct BatchPool {
+    client: ArmClient,
+    clock: std::sync::Arc<dyn Clock>,
+    id: ResourceId,
+    endpoint: String,
+}
+
+impl BatchPool {
+    /// The pool with this id. `endpoint` is its account's data-plane host (`accountEndpoint`), such as
+    /// `farm.westeurope.batch.azure.com`.
+    pub fn new(
+        client: ArmClient,
+        clock: std::sync::Arc<dyn Clock>,
+        id: ResourceId,
+        endpoint: impl Into<String>,
+    ) -> Self {
+        Self { client, clock, id, endpoint: endpoint.into() }
+    }
+
+    /// The pool's resource id.
+    pub fn id(&self) -> &ResourceId {
+        &self.id
+    }
+
+    fn data(&self, request: Request) -> Request {
+        request.api_version(wire::BATCH_API).batch(&self.endpoint)
+    }
+
+    fn azure(&self, doing: &'static str) -> impl FnOnce(ArmError) -> PoolError + use<> {
+        let pool = self.id.name().to_owned();
+        move |source| match source.kind() {
+            Kind::NotFound => PoolError::Missing(pool),
+            _ => PoolError::Azure { pool, doing, source: Box::new(source) },
+        }
+    }
+
+    /// Waits until the allocation is steady: a pool takes one resize at a time.
+    pub async fn until_steady(&self) -> Result<PoolState, PoolError> {
+        let begun = self.clock.now();
+        loop {
+            let state = self.observe().await?;
+            if state.steady {
+                return Ok(state);
+            }
+            if self.clock.now().duration_since(begun).unsigned_abs() >= PATIENCE {
+                let what = format!("still resizing after {} minutes", PATIENCE.as_secs() / 60);
+                return Err(PoolError::Unexpected { pool: self.id.name().to_owned(), what });
+            }
+            self.clock.sleep(LOOK_AGAIN).await;
+        }
+    }
+}
+
+#[async_trait]
+impl WorkerPool for BatchPool {
+    fn name(&self) -> &str {
+        self.id.name()
+    }
+
+    async fn observe(&self) -> Result<PoolState, PoolError> {
+        let read = Request::get(self.id.as_str()).api_version(wire::BATCH_API);
+        let body = self.client.get(&read).await.map_err(self.azure("read its state"))?;
+        Ok(state_of(&body.ok_or_else(|| PoolError::Missing(self.id.name().to_owned()))?))
+    }
+
+    async fn nodes(&self) -> Result<Vec<Node>, PoolError> {
+        let list = self.data(Request::get(&format!("/pools/{}/nodes", self.id.name())));
+        let bodies = self.client.list(&list).await.map_err(self.azure("list its nodes"))?;
+        let mut nodes: Vec<Node> = bodies.iter().filter_map(node_of).collect();
+        nodes.sort_by(|a, b| a.id.cmp(&b.id));
+        Ok(nodes)
+    }
+
+    async fn resize(&self, target: Count) -> Result<(), PoolError> {
+        let state = self.observe().await?;
+        if !state.steady {
+            // A new resize is refused while one runs: end it, then ask for what is wanted now.
+            let stop = Request::post(&format!("{}/stopResize", self.id), None)
+                .api_version(wire::BATCH_API)
+                .idempotent();
+            match self.client.run(&stop).await {
+                Ok(_) => {}
+                // It ended by itself in between.
+                Err(error) if matches!(error.kind(), Kind::Conflict | Kind::Busy) => {}
+                Err(error) => return Err(self.azure("stop the resize under way")(error)),
+            }
+            self.until_steady().await?;
+        }
+        self.client.run(&wire::resize(&self.id, target)).await.map_err(self.azure("resize"))?;
+        Ok(())
+    }
+
+    async fn delete_nodes(&self, ids: &[String]) -> Result<(), PoolError> {
+        for batch in ids.chunks(REMOVE_AT_ONCE) {
+            self.until_steady().await?;
+            // Asked again after a crash or a lost answer: only those that are still there.
+            let there: Vec<String> = self.nodes().await?.into_iter().map(|n| n.id).filter(|id| batch.contains(id)).collect();
+            if there.is_empty() {
+                continue;
+            }
+            let body = json!({"nodeList": there, "nodeDeallocationOption": "terminate"});
+            let path = format!("/pools/{}/removenodes", self.id.name());
+            let request = self.data(Request::post(&path, Some(body)));
+            match self.client.send(&request).await {
+                Ok(_) => {}
+                Err(error) if *error.kind() == Kind::OutcomeUnknown => {}
+                Err(error) => return Err(self.azure("remove nodes")(error)),
+            }
+            self.until_steady().await?;
+            let left: Vec<String> = self
+                .nodes()
+                .await?
+                .into_iter()
+                .filter(|n| n.state != NodeState::Leaving && there.contains(&n.id))
+                .map(|n| n.id)
+                .collect();
+            if !left.is_empty() {
+                let what = format!("{} nodes are still there after their removal", left.len());
+                return Err(PoolError::Unexpected { pool: self.id.name().to_owned(), what });
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Reads a pool's state from its control-plane body.
+pub fn state_of(body: &Value) -> PoolState {
+    let number = |pointer: &str| -> u32 {
+        body.pointer(pointer).and_then(Value::as_u64).and_then(|n| u32::try_from(n).ok()).unwrap_or(0)
+    };
+    let text = |value: &Value, key: &str| value.get(key).and_then(Value::as_str).unwrap_or_default().to_owned();
+    let errors = body.pointer("/properties/resizeOperationStatus/errors").and_then(Value::as_array);
+    PoolState {
+        steady: body
+            .pointer("/properties/allocationState")
+            .and_then(Value::as_str)
+            .is_some_and(|state| state.eq_ignore_ascii_case("steady")),
+        target: Count {
+            dedicated: number("/properties/scaleSettings/fixedScale/targetDedicatedNodes"),
+            spot: number("/properties/scaleSettings/fixedScale/targetLowPriorityNodes"),
+        },
+        current: Count {
+            dedicated: number("/properties/currentDedicatedNodes"),
+            spot: number("/properties/currentLowPriorityNodes"),
+        },
+        errors: errors
+            .into_iter()
+            .flatten()
+            .map(|e| ResizeError { code: text(e, "code"), message: text(e, "message") })
+            .collect(),
+    }
+}
+
+/// Reads a node from its data-plane body
+/// (<https://learn.microsoft.com/rest/api/batchservice/computenode/list>: states).
+fn node_of(body: &Value) -> Option<Node> {
+    let state = body.get("state")?.as_str()?.to_ascii_lowercase();
+    let state = match state.as_str() {
+        "idle" | "running" => NodeState::Ready,
+        "starttaskfailed" | "unusable" | "offline" | "unknown" => NodeState::Failed,
+        "preempted" | "deallocated" | "deallocating" => NodeState::Preempted,
+        "leavingpool" => NodeState::Leaving,
+        _ => NodeState::Starting,
+    };
+    let words = |pointer: &str| body.pointer(pointer).and_then(Value::as_str).map(str::to_owned);
+    let trouble = (state == NodeState::Failed)
+        .then(|| words("/startTaskInfo/failureInfo/message").or_else(|| words("/errors/0/message")))
+        .flatten();
+    Some(Node {
+        id: body.get("id")?.as_str()?.to_owned(),
+        state,
+        dedicated: body.get("isDedicated").and_then(Value::as_bool).unwrap_or(true),
+        trouble,
+    })
+}

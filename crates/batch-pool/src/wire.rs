@@ -1,0 +1,36 @@
+//! Api-versions and types of Azure Batch. Versions before 2025-06-01 are being retired in both planes
+//! (<https://github.com/Azure/Batch/issues/140>).
+
+use flamenco_azure_core::arm::Request;
+use flamenco_azure_core::ids::ResourceId;
+use flamenco_azure_core::pool::Count;
+use serde_json::{Value, json};
+
+/// Control and data plane (<https://learn.microsoft.com/rest/api/batchmanagement>).
+pub const BATCH_API: &str = "2025-06-01";
+
+/// Batch accounts.
+pub const ACCOUNT: &str = "Microsoft.Batch/batchAccounts";
+/// Pools, children of accounts.
+pub const POOL: &str = "Microsoft.Batch/batchAccounts/pools";
+/// Virtual networks, whose `workers` subnet the nodes are in.
+pub const VNET: &str = "Microsoft.Network/virtualNetworks";
+
+/// How long an allocation may take before Batch gives up with an error: its default; at least 15 minutes per 1,000
+/// nodes is Batch's own advice.
+pub const RESIZE_TIMEOUT: &str = "PT15M";
+
+/// The scale settings of a fixed size. Spot nodes are still called "low priority" on the wire.
+pub fn fixed_scale(target: Count) -> Value {
+    json!({"fixedScale": {
+        "targetDedicatedNodes": target.dedicated,
+        "targetLowPriorityNodes": target.spot,
+        "resizeTimeout": RESIZE_TIMEOUT,
+    }})
+}
+
+/// Asks for `target` nodes. A PATCH, and so safe to send again.
+pub fn resize(pool: &ResourceId, target: Count) -> Request {
+    let body = json!({"properties": {"scaleSettings": fixed_scale(target)}});
+    Request::patch(pool.as_str(), body).api_version(BATCH_API)
+}

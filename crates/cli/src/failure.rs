@@ -1,0 +1,148 @@
+//! How a command ends when it does not end well: exit code, words, hint.
+
+use std::fmt;
+
+use flamenco_azure_core::arm::{ArmError, Kind};
+use flamenco_azure_core::exec::ExecError;
+
+/// Exit codes of every command.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[repr(u8)]
+pub enum Exit {
+    /// Done.
+    Done = 0,
+    /// The user or the farm file is wrong; nothing was created.
+    User = 1,
+    /// Azure refused or failed.
+    Azure = 2,
+    /// Interrupted; running it again goes on.
+    Interrupted = 3,
+    /// `plan --check` found a difference.
+    Drift = 4,
+    /// A defect of this program.
+    Bug = 70,
+}
+
+/// A command's failure.
+#[derive(Debug)]
+pub struct Failure {
+    /// The exit code.
+    pub exit: Exit,
+    /// What went wrong, with its causes.
+    pub message: String,
+    /// The next thing to do.
+    pub hint: Option<String>,
+}
+
+/// A command's result.
+pub type Outcome<T = Exit> = Result<T, Failure>;
+
+impl Failure {
+    /// The user's or the farm file's fault.
+    pub fn user(message: impl Into<String>) -> Self {
+        Self { exit: Exit::User, message: message.into(), hint: None }
+    }
+
+    /// Azure's refusal.
+    pub fn azure(message: impl Into<String>) -> Self {
+        Self { exit: Exit::Azure, message: message.into(), hint: None }
+    }
+
+    /// A defect.
+    pub fn bug(error: &anyhow::Error) -> Self {
+        let hint = Some("this is a defect of flamenco-azure: please report it with this message".to_owned());
+        Self { exit: Exit::Bug, message: format!("{error:#}"), hint }
+    }
+
+    /// With the next thing to do.
+    pub fn hint(mut self, hint: impl Into<String>) -> Self {
+        self.hint = Some(hint.into());
+        self
+    }
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.message)
+    }
+}
+
+/// An error with its causes, each said once.
+pub fn chain(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(error) = source {
+        let words = error.to_string();
+        if !text.contains(&words) {
+            text.push_str(": ");
+            text.push_str(&words);
+        }
+        source = error.source();
+    }
+    text
+}
+
+impl From<ArmError> for Failure {
+    fn from(error: ArmError) -> Self {
+        let exit = if *error.kind() == Kind::Unauthenticated { Exit::User } else { Exit::Azure };
+        Self { exit, message: chain(&error), hint: error.hint().map(|hint| hint.0) }
+    }
+}
+
+impl From<flamenco_azure_core::Error> for Failure {
+    fn from(error: flamenco_azure_core::Error) -> Self {
+        let hint = error.hint().map(|hint| hint.0);
+        match error {
+            flamenco_azure_core::Error::Arm(error) => error.into(),
+            other => Self { exit: Exit::User, message: chain(&other), hint },
+        }
+    }
+}
+
+impl From<flamenco_azure_core::plan::PlanError> for Failure {
+    fn from(error: flamenco_azure_core::plan::PlanError) -> Self {
+        flamenco_azure_core::Error::from(error).into()
+    }
+}
+
+impl From<flamenco_azure_core::journal::JournalError> for Failure {
+    fn from(error: flamenco_azure_core::journal::JournalError) -> Self {
+        flamenco_azure_core::Error::from(error).into()
+    }
+}
+
+impl From<ExecError> for Failure {
+    fn from(error: ExecError) -> Self {
+        Self { exit: Exit::Azure, message: error.to_string(), hint: error.hint().map(|hint| hint.0) }
+    }
+}
+
+impl From<manager_vm::Error> for Failure {
+    fn from(error: manager_vm::Error) -> Self {
+        match error {
+            manager_vm::Error::NoSshKey => Self::user(error.to_string())
+                .hint("make one with `ssh-keygen -t ed25519`, or name one with `--ssh-key FILE`"),
+            other => Self { exit: Exit::Azure, message: chain(&other), hint: None },
+        }
+    }
+}
+
+impl From<flamenco_azure_core::pool::PoolError> for Failure {
+    fn from(error: flamenco_azure_core::pool::PoolError) -> Self {
+        use flamenco_azure_core::pool::PoolError;
+        match &error {
+            PoolError::Missing(_) => Self::user(error.to_string()).hint("`flamenco-azure status` lists the pools"),
+            PoolError::Azure { source, .. } => {
+                let hint = source.hint().map(|hint| hint.0);
+                Self { exit: Exit::Azure, message: chain(&error), hint }
+            }
+            _ => Self::azure(chain(&error)),
+        }
+    }
+}
+
+impl From<anyhow::Error> for Failure {
+    fn from(error: anyhow::Error) -> Self {
+        Self { exit: Exit::User, message: format!("{error:#}"), hint: None }
+    }
+}

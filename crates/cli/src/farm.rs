@@ -1,0 +1,253 @@
+//! Puts the crates together: the whole farm as wanted, as observed, paused and resumed. Pure but for [`observe`].
+
+use std::collections::BTreeMap;
+
+use batch_pool::desired::Surroundings;
+use flamenco_azure_core::arm::{ArmClient, ArmError, Request};
+use flamenco_azure_core::ids::ResourceId;
+use flamenco_azure_core::inventory::Inventory;
+use flamenco_azure_core::plan::{Absent, Action, Condition, GroupWish, Order, Verb, Wanted, tag_request};
+use flamenco_azure_core::pool::Count;
+use flamenco_azure_core::spec::Farm;
+use flamenco_azure_core::tags::{self, Tags};
+use manager_vm::spec::{Names, share, subnets};
+use manager_vm::{guest, wire};
+use serde_json::json;
+
+/// vCPUs by size, lower-cased.
+pub type Cores = BTreeMap<String, u32>;
+
+/// Node counts by pool.
+pub type Counts = BTreeMap<String, Count>;
+
+/// Reads everything of the group that the planner compares.
+pub async fn observe(client: &ArmClient, group: &ResourceId) -> Result<Inventory, ArmError> {
+    let mut inventory = Inventory::default();
+    manager_vm::observe::observe(client, group, &mut inventory).await?;
+    batch_pool::observe::observe(client, group, &mut inventory).await?;
+    Ok(inventory)
+}
+
+fn group_wish(farm: &Farm) -> GroupWish {
+    let mut tags: Tags = farm.tags.clone();
+    tags.retain(|name, _| !tags::is_reserved(name));
+    GroupWish { id: farm.group_id(), location: farm.location.clone(), tags }
+}
+
+fn surroundings(farm: &Farm, cores: &Cores) -> Result<Surroundings, manager_vm::Error> {
+    let names = Names::of(farm);
+    let mut after = vec![names.vnet(), names.vm()];
+    after.extend(share(farm));
+    Ok(Surroundings {
+        subnet: subnets(farm).1,
+        after,
+        start_task: guest::start_task_command(&manager_vm::desired::guest_config(farm))?,
+        cores: cores.clone(),
+    })
+}
+
+/// The farm as the farm file wants it.
+pub fn wanted(farm: &Farm, cores: &Cores) -> Result<Wanted, manager_vm::Error> {
+    let around = surroundings(farm, cores)?;
+    let mut resources = manager_vm::desired::resources(farm)?;
+    resources.extend(batch_pool::desired::resources(farm, &around));
+    let mut checkpoints = manager_vm::desired::checkpoints(farm);
+    checkpoints.extend(batch_pool::desired::checkpoints(farm, &around));
+    Ok(Wanted {
+        farm: farm.name.to_string(),
+        group: group_wish(farm),
+        resources,
+        orders: Vec::new(),
+        absent: Vec::new(),
+        checkpoints,
+    })
+}
+
+fn nothing_but_orders(farm: &Farm) -> Wanted {
+    Wanted {
+        farm: farm.name.to_string(),
+        group: group_wish(farm),
+        resources: Vec::new(),
+        orders: Vec::new(),
+        absent: Vec::new(),
+        checkpoints: Vec::new(),
+    }
+}
+
+/// The farm at rest: no nodes, the Manager's cores released, no NAT gateway. Data and addresses stay. The counts to
+/// go back to are written into a tag of the group before anything is touched.
+pub fn paused(farm: &Farm, inventory: &Inventory) -> Wanted {
+    let names = Names::of(farm);
+    let mut wanted = nothing_but_orders(farm);
+    let mut before = Vec::new();
+    if paused_counts(farm.name.as_str(), inventory).is_none() {
+        let counts = encode_counts(&pool_targets(farm, inventory));
+        let mark = tag_request(&wanted.group.id, "Merge", &json!({tags::paused_tag(farm.name.as_str()): counts}));
+        wanted.orders.push(Order {
+            resource: wanted.group.id.clone(),
+            verb: Verb::Update,
+            purpose: "resource group",
+            reason: "remembers the node counts to go back to".to_owned(),
+            after: Vec::new(),
+            action: Action::Send { request: mark },
+        });
+    }
+    for (name, target) in pool_targets(farm, inventory) {
+        let id = batch_pool::spec::pool(farm, &name);
+        before.push(id.clone());
+        let busy = inventory.get(&id).is_some_and(|pool| !batch_pool::service::state_of(&pool.body).steady);
+        if busy {
+            wanted.orders.push(steady(&id, "an earlier resize is still under way"));
+        }
+        if target.total() > 0 {
+            wanted.orders.push(resize(&id, Count::default(), "no nodes while paused"));
+        }
+        if target.total() > 0 || has_nodes(inventory, &id) {
+            wanted.orders.push(steady(&id, "until the nodes are gone"));
+        }
+    }
+    if inventory.get(&names.vm()).is_some_and(|vm| !manager_vm::observe::is_deallocated(vm)) {
+        wanted.orders.push(power(&names, Verb::Stop, "deallocate", "releases the cores", before.clone()));
+    }
+    if let Some(mut vnet) = manager_vm::desired::vnet_without_nat(farm).filter(|v| inventory.get(&v.id).is_some()) {
+        vnet.after = before;
+        vnet.after.push(names.vm());
+        wanted.absent.push(Absent {
+            id: names.nat(),
+            api_version: wire::NETWORK_API,
+            purpose: "NAT gateway",
+            reason: "costs by the hour and is needed by running machines only".to_owned(),
+            after: vec![vnet.id.clone()],
+        });
+        wanted.resources.push(vnet);
+    }
+    wanted
+}
+
+/// A paused farm brought back: what the farm file wants, the Manager started, the pools at the counts they had.
+pub fn resumed(farm: &Farm, cores: &Cores, inventory: &Inventory) -> Result<Wanted, manager_vm::Error> {
+    let names = Names::of(farm);
+    let mut wanted = wanted(farm, cores)?;
+    let mut last = vec![names.vm()];
+    if inventory.get(&names.vm()).is_some_and(manager_vm::observe::is_deallocated) {
+        let after = vec![names.vnet(), names.nic()];
+        wanted.orders.push(power(&names, Verb::Start, "start", "is deallocated", after));
+    }
+    let counts = paused_counts(farm.name.as_str(), inventory).unwrap_or_default();
+    let have = pool_targets(farm, inventory);
+    for (name, target) in &counts {
+        let id = batch_pool::spec::pool(farm, name);
+        if have.get(name).is_some_and(|have| have != target) {
+            let mut order = resize(&id, *target, "back to the count before the pause");
+            order.after = vec![names.vm(), names.vnet()];
+            wanted.orders.push(order);
+        }
+        last.push(id);
+    }
+    if paused_counts(farm.name.as_str(), inventory).is_some() {
+        let tag = tags::paused_tag(farm.name.as_str());
+        let group = inventory.group.as_ref();
+        let value = group.and_then(|g| tags::get(&g.tags(), &tag).map(str::to_owned)).unwrap_or_default();
+        // On the paused group's tag resource, so that it comes last and not first as steps on the group do.
+        let mark = wanted.group.id.resource("Microsoft.Resources/tags", "default");
+        wanted.orders.push(Order {
+            action: Action::Send { request: tag_request(&wanted.group.id, "Delete", &json!({tag: value})) },
+            resource: mark,
+            verb: Verb::Delete,
+            purpose: "pause mark",
+            reason: "the farm runs again".to_owned(),
+            after: last,
+        });
+    }
+    Ok(wanted)
+}
+
+fn power(names: &Names, verb: Verb, action: &str, reason: &str, after: Vec<ResourceId>) -> Order {
+    let request =
+        Request::post(format!("{}/{action}", names.vm()), None).api_version(wire::COMPUTE_API).idempotent();
+    let reason = reason.to_owned();
+    Order { resource: names.vm(), verb, purpose: "Manager VM", reason, after, action: Action::Send { request } }
+}
+
+fn resize(pool: &ResourceId, target: Count, reason: &str) -> Order {
+    Order {
+        resource: pool.clone(),
+        verb: Verb::Resize,
+        purpose: "worker pool",
+        reason: reason.to_owned(),
+        after: Vec::new(),
+        action: Action::Send { request: batch_pool::wire::resize(pool, target) },
+    }
+}
+
+fn steady(pool: &ResourceId, reason: &str) -> Order {
+    let request = Request::get(pool.as_str()).api_version(batch_pool::wire::BATCH_API);
+    Order {
+        resource: pool.clone(),
+        verb: Verb::Await,
+        purpose: "worker pool",
+        reason: reason.to_owned(),
+        after: Vec::new(),
+        action: Action::Poll { request, until: Condition::PoolSteady },
+    }
+}
+
+/// The targets of the farm's pools that exist.
+pub fn pool_targets(farm: &Farm, inventory: &Inventory) -> Counts {
+    let account = batch_pool::spec::account(farm);
+    inventory
+        .of_kind(batch_pool::wire::POOL)
+        .filter(|pool| pool.id.parent().is_some_and(|parent| parent == account))
+        .map(|pool| (pool.id.name().to_owned(), batch_pool::service::state_of(&pool.body).target))
+        .collect()
+}
+
+fn has_nodes(inventory: &Inventory, pool: &ResourceId) -> bool {
+    inventory.get(pool).is_some_and(|pool| batch_pool::service::state_of(&pool.body).current.total() > 0)
+}
+
+/// The counts a paused farm goes back to; `None` when it is not paused.
+pub fn paused_counts(farm: &str, inventory: &Inventory) -> Option<Counts> {
+    let tags = inventory.group.as_ref()?.tags();
+    Some(decode_counts(tags::get(&tags, &tags::paused_tag(farm))?))
+}
+
+fn encode_counts(counts: &Counts) -> String {
+    let parts: Vec<_> = counts.iter().map(|(pool, c)| format!("{pool}={}+{}", c.dedicated, c.spot)).collect();
+    parts.join(" ")
+}
+
+fn decode_counts(text: &str) -> Counts {
+    text.split_whitespace()
+        .filter_map(|part| {
+            let (pool, counts) = part.split_once('=')?;
+            let (dedicated, spot) = counts.split_once('+')?;
+            Some((pool.to_owned(), Count { dedicated: dedicated.parse().ok()?, spot: spot.parse().ok()? }))
+        })
+        .collect()
+}
+
+/// The farms that the group's tags name.
+pub fn farms_in(inventory: &Inventory) -> Vec<String> {
+    let prefix = format!("{}.", tags::FARM);
+    let tags = inventory.group.as_ref().map(flamenco_azure_core::inventory::Observed::tags).unwrap_or_default();
+    tags.iter()
+        .filter(|(_, value)| [tags::CREATED, tags::JOINED].contains(&value.as_str()))
+        .filter_map(|(name, _)| name.strip_prefix(&prefix).map(str::to_owned))
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn counts_survive_the_tag() {
+        let counts = Counts::from([
+            ("default".to_owned(), Count { dedicated: 2, spot: 30 }),
+            ("gpu_1".to_owned(), Count::default()),
+        ]);
+        assert_eq!(decode_counts(&encode_counts(&counts)), counts);
+        assert_eq!(decode_counts("garbage a=b c=1+x"), Counts::new());
+    }
+}

@@ -1,0 +1,272 @@
+//! Laws of the planner, on resources made up by proptest and applied in memory.
+
+use std::collections::BTreeMap;
+
+use proptest::prelude::*;
+use serde_json::{Value, json};
+
+use super::super::{Absent, Desired, GroupWish, TeardownOptions, Update, Verb, Wanted, plan_teardown};
+use super::*;
+use crate::arm::Method;
+use crate::ids::SubscriptionId;
+use crate::tags::Tags;
+
+const FARM: &str = "studio";
+
+fn group() -> ResourceId {
+    let subscription: SubscriptionId = "5b3a7c1e-0000-4000-8000-0123456789ab".parse().unwrap();
+    ResourceId::group(&subscription, "rg")
+}
+
+fn vnet(name: &str) -> ResourceId {
+    group().resource("Microsoft.Network/virtualNetworks", name)
+}
+
+fn desired(id: ResourceId, properties: Value, after: Vec<ResourceId>) -> Desired {
+    Desired {
+        id,
+        api_version: "2024-05-01",
+        body: json!({"location": "westeurope", "tags": {"flamenco-farm": FARM}, "properties": properties}),
+        purpose: "test",
+        after,
+        create_only: &["/properties/secret"],
+        replace_on: &["/properties/fixed"],
+        replace_remedy: "make it anew",
+        update: Update::Put,
+    }
+}
+
+fn wanted(resources: Vec<Desired>) -> Wanted {
+    Wanted {
+        farm: FARM.to_owned(),
+        group: GroupWish { id: group(), location: "westeurope".parse().unwrap(), tags: Tags::new() },
+        resources,
+        orders: Vec::new(),
+        absent: Vec::new(),
+        checkpoints: Vec::new(),
+    }
+}
+
+/// A tiny Azure: what a request leaves behind.
+fn apply(plan: &Plan, inventory: &mut Inventory) {
+    let mut done: Vec<&str> = Vec::new();
+    for step in &plan.steps {
+        for need in &step.needs {
+            assert!(done.contains(&need.as_str()), "{} runs before {need}", step.id);
+        }
+        done.push(&step.id);
+        let Action::Send { request } = &step.action else { continue };
+        let body = request.body.clone().unwrap_or_default();
+        let old = inventory.get(&step.resource).map(|o| o.body.clone()).unwrap_or_default();
+        let new = match request.method {
+            Method::Put => body,
+            Method::Patch => merge(&old, &body),
+            _ => continue,
+        };
+        let mut new = merge(&json!({"id": step.resource, "properties": {"provisioningState": "Succeeded"}}), &new);
+        if step.resource == group() {
+            if let Some(tags) = new.pointer("/properties/tags").cloned() {
+                new["tags"] = tags;
+                new["location"] = "westeurope".into();
+            }
+            inventory.group = Observed::from_body(new);
+        } else {
+            inventory.insert(Observed::from_body(new).unwrap());
+        }
+    }
+}
+
+fn properties() -> impl Strategy<Value = Value> {
+    let scalar = prop_oneof![any::<bool>().prop_map(Value::from), (0..5_u8).prop_map(Value::from), "[a-c]{1,2}".prop_map(Value::from)];
+    let map = prop::collection::btree_map("[a-d]", scalar.clone(), 0..3);
+    prop::collection::btree_map(
+        "[a-e]|secret",
+        prop_oneof![scalar.clone(), map.prop_map(|m| json!(m)), prop::collection::btree_set("[x-z]", 0..3).prop_map(|s| json!(s))],
+        0..5,
+    )
+    .prop_map(|map| json!(map))
+}
+
+fn farm(most: usize) -> impl Strategy<Value = Vec<Desired>> {
+    prop::collection::vec((properties(), any::<u64>()), 1..most).prop_map(|specs| {
+        let ids: Vec<_> = (0..specs.len()).map(|n| vnet(&format!("v{n}"))).collect();
+        let mut resources: Vec<_> = specs
+            .into_iter()
+            .enumerate()
+            .map(|(n, (properties, mask))| {
+                // Only earlier ones come first, so there is no cycle.
+                let after = ids[..n].iter().enumerate().filter(|(bit, _)| mask >> (bit % 64) & 1 == 1).map(|(_, id)| id.clone());
+                desired(ids[n].clone(), properties, after.collect())
+            })
+            .collect();
+        // The order in which crates name their resources does not matter.
+        resources.reverse();
+        resources
+    })
+}
+
+proptest! {
+    #[test]
+    fn applying_a_plan_leaves_nothing_to_plan(first in farm(8), second in farm(8)) {
+        let mut inventory = Inventory::default();
+        for resources in [first, second] {
+            let wanted = wanted(resources);
+            let plan1 = plan(&wanted, &inventory).unwrap();
+            prop_assert_eq!(&plan1, &plan(&wanted, &inventory).unwrap());
+            apply(&plan1, &mut inventory);
+            let again = plan(&wanted, &inventory).unwrap();
+            prop_assert!(again.is_empty(), "{:#?}", again.steps);
+        }
+    }
+
+    #[test]
+    fn every_step_comes_after_those_it_needs(resources in farm(12)) {
+        let plan = plan(&wanted(resources), &Inventory::default()).unwrap();
+        prop_assert_eq!(&plan.steps[0].id, "create resourceGroups/rg");
+        for (index, step) in plan.steps.iter().enumerate() {
+            for need in &step.needs {
+                prop_assert!(plan.steps[..index].iter().any(|s| s.id == *need));
+            }
+        }
+    }
+}
+
+#[test]
+fn nothing_is_planned_over_a_foreign_resource() {
+    let mut inventory = Inventory::default();
+    inventory.extend([json!({"id": vnet("v"), "tags": {"flamenco-farm": "other"}})]);
+    let error = plan(&wanted(vec![desired(vnet("V"), json!({}), vec![])]), &inventory).unwrap_err();
+    assert_eq!(error.to_string(), "not owned by farm `studio` but in the way: Microsoft.Network/virtualNetworks `v`");
+}
+
+#[test]
+fn an_existing_group_is_joined_and_never_claimed() {
+    let inventory = Inventory {
+        group: Observed::from_body(json!({"id": group(), "location": "westeurope", "tags": {"team": "fx"}})),
+        ..Inventory::default()
+    };
+    let plan = plan(&wanted(vec![]), &inventory).unwrap();
+    let Action::Send { request } = &plan.steps[0].action else { panic!("a request") };
+    assert_eq!(request.body, Some(json!({"operation": "Merge", "properties": {"tags": {"flamenco-farm.studio": "joined"}}})));
+}
+
+#[test]
+fn a_group_in_another_region_is_refused() {
+    let inventory = Inventory {
+        group: Observed::from_body(json!({"id": group(), "location": "West US"})),
+        ..Inventory::default()
+    };
+    assert!(matches!(plan(&wanted(vec![]), &inventory), Err(PlanError::GroupElsewhere { have, .. }) if have == "westus"));
+}
+
+#[test]
+fn what_cannot_change_is_named_and_not_claimed() {
+    let mut inventory = Inventory::default();
+    let mut before = desired(vnet("v"), json!({"fixed": 1, "a": 1}), vec![]);
+    inventory.group = Observed::from_body(json!({"id": group(), "location": "westeurope", "tags": {"flamenco-farm.studio": "created"}}));
+    inventory.extend([merge(&before.body, &json!({"id": vnet("v")}))]);
+    before.body["properties"] = json!({"fixed": 2, "a": 2});
+    let plan = plan(&wanted(vec![before]), &inventory).unwrap();
+    assert_eq!(plan.blocked[0].changes[0].path, "/properties/fixed");
+    let Action::Send { request } = &plan.steps[0].action else { panic!("a request") };
+    let body = request.body.as_ref().unwrap();
+    assert_eq!((body.pointer("/properties/fixed"), body.pointer("/properties/a")), (Some(&json!(1)), Some(&json!(2))));
+}
+
+#[test]
+fn half_done_changes_are_awaited_first() {
+    for (state, verbs) in [
+        ("Updating", vec![Verb::Await]),
+        ("Deleting", vec![Verb::Await, Verb::Create]),
+        ("Failed", vec![Verb::Update]),
+        ("Succeeded", vec![]),
+    ] {
+        let want = desired(vnet("v"), json!({}), vec![]);
+        let mut inventory = Inventory {
+            group: Observed::from_body(json!({"id": group(), "location": "westeurope", "tags": {"flamenco-farm.studio": "created"}})),
+            ..Inventory::default()
+        };
+        inventory.extend([merge(&want.body, &json!({"id": vnet("v"), "properties": {"provisioningState": state}}))]);
+        let plan = plan(&wanted(vec![want]), &inventory).unwrap();
+        assert_eq!(plan.steps.iter().map(|s| s.verb).collect::<Vec<_>>(), verbs, "{state}");
+    }
+}
+
+#[test]
+fn subnets_of_others_survive_an_update() {
+    let mut want = desired(vnet("v"), json!({"subnets": [{"name": "workers", "properties": {"p": 2}}]}), vec![]);
+    want.update = Update::PutKeeping("/properties/subnets");
+    let mut inventory = Inventory::default();
+    let others = json!({"name": "theirs", "properties": {"p": 9}});
+    inventory.extend([json!({"id": vnet("v"), "location": "westeurope", "tags": {"flamenco-farm": FARM},
+        "properties": {"subnets": [{"name": "Workers", "properties": {"p": 1}}, others]}})]);
+    let plan = plan(&wanted(vec![want]), &inventory).unwrap();
+    let Action::Send { request } = &plan.step("update virtualNetworks/v").unwrap().action else { panic!("a request") };
+    let subnets = request.body.as_ref().unwrap().pointer("/properties/subnets").unwrap();
+    assert_eq!(subnets, &json!([{"name": "workers", "properties": {"p": 2}}, others]));
+}
+
+#[test]
+fn an_absent_resource_is_deleted_after_what_releases_it() {
+    let mut inventory = Inventory::default();
+    let nat = group().resource("Microsoft.Network/natGateways", "n");
+    inventory.extend([json!({"id": nat, "tags": {"flamenco-farm": FARM}})]);
+    let mut wanted = wanted(vec![desired(vnet("v"), json!({}), vec![])]);
+    wanted.absent.push(Absent {
+        id: nat,
+        api_version: "2024-05-01",
+        purpose: "way out",
+        reason: "paused".to_owned(),
+        after: vec![vnet("v")],
+    });
+    let plan = plan(&wanted, &inventory).unwrap();
+    let delete = plan.step("delete natGateways/n").unwrap();
+    assert_eq!(delete.needs, ["create resourceGroups/rg", "create virtualNetworks/v"]);
+}
+
+fn inventory_of_two_farms(made: &str) -> Inventory {
+    let mut inventory = Inventory {
+        group: Observed::from_body(json!({"id": group(), "tags": {"flamenco-farm.studio": made}})),
+        ..Inventory::default()
+    };
+    let vm = |name: &str| group().resource("Microsoft.Compute/virtualMachines", name);
+    inventory.extend([
+        json!({"id": vm("m"), "tags": {"flamenco-farm": FARM}}),
+        json!({"id": group().resource("Microsoft.Compute/disks", "m-os"), "managedBy": vm("m")}),
+        json!({"id": vnet("v"), "tags": {"flamenco-farm": FARM}}),
+        json!({"id": group().resource("Microsoft.Network/networkInterfaces", "n"), "tags": {"flamenco-farm": FARM}}),
+        json!({"id": group().resource("Microsoft.Storage/storageAccounts", "s"), "tags": {"flamenco-farm": FARM}}),
+    ]);
+    inventory
+}
+
+#[test]
+fn teardown_deletes_in_the_order_in_which_azure_lets_go() {
+    let plan = plan_teardown(FARM, &group(), &inventory_of_two_farms("created"), TeardownOptions::default()).unwrap();
+    let order: BTreeMap<&str, usize> = plan.steps.iter().enumerate().map(|(n, s)| (s.id.as_str(), n)).collect();
+    assert!(order["delete virtualMachines/m"] < order["delete networkInterfaces/n"]);
+    assert!(order["delete networkInterfaces/n"] < order["delete virtualNetworks/v"]);
+    assert_eq!(plan.steps.last().unwrap().id, "delete resourceGroups/rg");
+    assert!(matches!(plan.steps.last().unwrap().action, Action::DeleteEmptyGroup { .. }));
+    assert!(!order.contains_key("delete disks/m-os"), "the VM takes its disk with it");
+}
+
+#[test]
+fn teardown_leaves_foreign_resources_and_groups_it_did_not_make() {
+    let mut inventory = inventory_of_two_farms("created");
+    inventory.extend([json!({"id": vnet("theirs"), "tags": {"flamenco-farm": "other"}})]);
+    for inventory in [inventory, inventory_of_two_farms("joined")] {
+        let plan = plan_teardown(FARM, &group(), &inventory, TeardownOptions::default()).unwrap();
+        assert_eq!(plan.steps.last().unwrap().id, "update resourceGroups/rg");
+        assert!(plan.steps.iter().all(|s| s.resource.name() != "theirs"));
+        assert!(plan.left.iter().any(|left| left.resource == group()));
+    }
+}
+
+#[test]
+fn keep_data_keeps_the_storage_account_and_its_group() {
+    let options = TeardownOptions { keep_data: true };
+    let plan = plan_teardown(FARM, &group(), &inventory_of_two_farms("created"), options).unwrap();
+    assert!(plan.steps.iter().all(|s| s.resource.name() != "s" && s.resource != group()));
+    assert_eq!(plan.left.len(), 2);
+}

@@ -1,0 +1,30 @@
+//! Pure: a farm's wanted network, storage and Manager VM.
+
+mod network;
+mod storage;
+mod vm;
+
+use flamenco_azure_core::plan::{Checkpoint, Desired};
+use flamenco_azure_core::spec::Farm;
+use flamenco_azure_core::tags;
+use serde_json::{Value, json};
+
+pub use network::{RuleSummary, inbound_rules, vnet_without_nat};
+pub use vm::{guest_config, ready_script, run_command};
+
+/// All wanted resources of the Manager's part, in no particular order.
+pub fn resources(farm: &Farm) -> Result<Vec<Desired>, crate::Error> {
+    let mut all = network::resources(farm);
+    all.extend(storage::resources(farm));
+    all.extend(vm::resources(farm)?);
+    Ok(all)
+}
+
+/// The Manager is ready: cloud-init done, service active, version as wanted.
+pub fn checkpoints(farm: &Farm) -> Vec<Checkpoint> {
+    vec![vm::ready(farm)]
+}
+
+fn tags_of(farm: &Farm) -> Value {
+    json!(tags::for_resource(farm.name.as_str(), &farm.tags))
+}

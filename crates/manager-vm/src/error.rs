@@ -1,0 +1,32 @@
+//! The crate's error.
+
+use flamenco_azure_core::arm::ArmError;
+
+/// Why something about the Manager could not be done.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// There is no SSH public key to give the VM.
+    #[error("no SSH public key: the Manager VM accepts keys only")]
+    NoSshKey,
+    /// The guest's files could not be rendered.
+    #[error("could not write the Manager's set-up down")]
+    Guest(#[from] crate::guest::GuestError),
+    /// Azure refused or could not be reached.
+    #[error("could not {doing}")]
+    Azure {
+        /// What was tried.
+        doing: &'static str,
+        /// Why it failed.
+        source: Box<ArmError>,
+    },
+    /// The guest's answer was not understood.
+    #[error("the Manager VM's answer to `{verb}` was not understood")]
+    Garbled {
+        /// The verb of the control program.
+        verb: &'static str,
+    },
+}
+
+/// This crate's result.
+pub type Result<T, E = Error> = std::result::Result<T, E>;

@@ -1,0 +1,183 @@
+//! The capability "a host that runs the Manager": what the CLI asks it through run-command.
+
+use std::time::Duration;
+
+use async_trait::async_trait;
+use flamenco_azure_core::arm::ArmClient;
+use flamenco_azure_core::exec::guest_json;
+use flamenco_azure_core::ids::ResourceId;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use crate::desired::run_command;
+use crate::{Error, Result};
+
+/// Candidates per call: the answer (indices) must stay below run-command's 4 KB.
+const BATCH: usize = 400;
+
+/// What became of a drain.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Drained {
+    /// Nodes whose Workers are offline: safe to remove.
+    pub drained: Vec<String>,
+    /// Nodes that were chosen and still render.
+    pub pending: Vec<String>,
+}
+
+/// The Manager's own view of the farm.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ManagerStatus {
+    /// Flamenco's version.
+    #[serde(default)]
+    pub version: String,
+    /// Workers by status.
+    #[serde(default)]
+    pub workers: std::collections::BTreeMap<String, u32>,
+    /// Workers that are rendering.
+    #[serde(default)]
+    pub busy: u32,
+    /// Free GiB by mount point.
+    #[serde(default)]
+    pub free_gib: std::collections::BTreeMap<String, u64>,
+}
+
+/// The certificate on port 443.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TlsStatus {
+    /// `acme`, `internal` or `off`.
+    #[serde(default)]
+    pub mode: String,
+    /// Who issued it.
+    #[serde(default)]
+    pub issuer: String,
+    /// SHA-256 fingerprint.
+    #[serde(default)]
+    pub sha256: String,
+    /// When it ends.
+    #[serde(default)]
+    pub not_after: String,
+}
+
+/// What can be asked of the machine that runs the Manager.
+#[cfg_attr(test, mockall::automock)]
+#[async_trait]
+pub trait ManagerHost: Send + Sync {
+    /// Workers and free space.
+    async fn status(&self) -> Result<ManagerStatus>;
+
+    /// Asks `count` of the Workers named in `candidates` to finish and go offline, idle ones first, and waits up to
+    /// `wait` for them. Asking again continues with the same ones.
+    async fn drain(&self, candidates: &[String], count: usize, wait: Duration) -> Result<Drained>;
+
+    /// Takes back unfinished requests of [`ManagerHost::drain`].
+    async fn undrain(&self, candidates: &[String]) -> Result<usize>;
+
+    /// Deletes the Workers of removed nodes from the Manager.
+    async fn forget(&self, names: &[String]) -> Result<usize>;
+
+    /// The host's public SSH keys, read from inside: what a `known_hosts` line needs.
+    async fn host_keys(&self) -> Result<Vec<String>>;
+
+    /// The certificate on port 443.
+    async fn tls(&self) -> Result<TlsStatus>;
+}
+
+/// [`ManagerHost`] over Azure's run-command.
+#[derive(Debug, Clone)]
+pub struct ManagerVm {
+    client: ArmClient,
+    vm: ResourceId,
+}
+
+impl ManagerVm {
+    /// The Manager on this VM.
+    pub fn new(client: ArmClient, vm: ResourceId) -> Self {
+        Self { client, vm }
+    }
+
+    async fn ask(&self, verb: &'static str, args: &str) -> Result<Value> {
+        let script = vec![format!("flamenco-azure-ctl {verb} {args}").trim_end().to_owned()];
+        let answer = self
+            .client
+            .run(&run_command(&self.vm, &script))
+            .await
+            .map_err(|source| Error::Azure { doing: "run a command on the Manager VM", source: Box::new(source) })?;
+        answer
+            .as_ref()
+            .and_then(|body| body.pointer("/value/0/message")?.as_str())
+            .and_then(guest_json)
+            .ok_or(Error::Garbled { verb })
+    }
+
+    async fn read<T: for<'de> Deserialize<'de>>(&self, verb: &'static str) -> Result<T> {
+        serde_json::from_value(self.ask(verb, "").await?).map_err(|_| Error::Garbled { verb })
+    }
+}
+
+/// Node ids and Worker names go into a shell line: only what Batch and we generate is let through.
+fn joined(names: &[String]) -> String {
+    let safe = |name: &&String| !name.is_empty() && name.chars().all(|c| c.is_ascii_alphanumeric() || "-_.".contains(c));
+    names.iter().filter(safe).map(String::as_str).collect::<Vec<_>>().join(",")
+}
+
+fn picked(answer: &Value, key: &str, from: &[String]) -> Vec<String> {
+    let indices = answer.get(key).and_then(Value::as_array).into_iter().flatten();
+    indices.filter_map(|index| from.get(usize::try_from(index.as_u64()?).ok()?).cloned()).collect()
+}
+
+fn count_of(answer: &Value, key: &str) -> usize {
+    match answer.get(key) {
+        Some(Value::Array(items)) => items.len(),
+        Some(number) => number.as_u64().and_then(|n| usize::try_from(n).ok()).unwrap_or(0),
+        None => 0,
+    }
+}
+
+#[async_trait]
+impl ManagerHost for ManagerVm {
+    async fn status(&self) -> Result<ManagerStatus> {
+        self.read("status").await
+    }
+
+    async fn drain(&self, candidates: &[String], count: usize, wait: Duration) -> Result<Drained> {
+        let mut result = Drained::default();
+        for batch in candidates.chunks(BATCH) {
+            let missing = count.saturating_sub(result.drained.len() + result.pending.len());
+            if missing == 0 {
+                break;
+            }
+            let names = joined(batch);
+            let args = format!("--count {} --wait {} --candidates {names}", missing.min(batch.len()), wait.as_secs());
+            let answer = self.ask("drain", &args).await?;
+            result.drained.extend(picked(&answer, "drained", batch));
+            result.pending.extend(picked(&answer, "pending", batch));
+        }
+        Ok(result)
+    }
+
+    async fn undrain(&self, candidates: &[String]) -> Result<usize> {
+        let mut cleared = 0;
+        for batch in candidates.chunks(BATCH) {
+            cleared += count_of(&self.ask("undrain", &format!("--candidates {}", joined(batch))).await?, "cleared");
+        }
+        Ok(cleared)
+    }
+
+    async fn forget(&self, names: &[String]) -> Result<usize> {
+        let mut deleted = 0;
+        for batch in names.chunks(BATCH) {
+            deleted += count_of(&self.ask("forget", &format!("--names {}", joined(batch))).await?, "deleted");
+        }
+        Ok(deleted)
+    }
+
+    async fn host_keys(&self) -> Result<Vec<String>> {
+        let answer = self.ask("hostkeys", "").await?;
+        let keys = answer.get("keys").and_then(Value::as_array).ok_or(Error::Garbled { verb: "hostkeys" })?;
+        Ok(keys.iter().filter_map(|key| key.as_str().map(str::to_owned)).collect())
+    }
+
+    async fn tls(&self) -> Result<TlsStatus> {
+        self.read("tls").await
+    }
+}
