@@ -1,0 +1,2 @@
+# tls is off: nothing listens for the public.
+setup_web() { :; }
