@@ -81,6 +81,11 @@ pub struct Inventory {
 }
 
 impl Inventory {
+    /// The inventory of a group with nothing in it yet.
+    pub fn of_group(group: Option<Observed>) -> Self {
+        Self { group, ..Self::default() }
+    }
+
     /// Adds a resource, replacing an earlier observation of it.
     pub fn insert(&mut self, resource: Observed) {
         self.resources.insert(resource.id.key(), resource);

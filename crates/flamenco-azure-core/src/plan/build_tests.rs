@@ -141,10 +141,7 @@ fn nothing_is_planned_over_a_foreign_resource() {
 
 #[test]
 fn an_existing_group_is_joined_and_never_claimed() {
-    let inventory = Inventory {
-        group: Observed::from_body(json!({"id": group(), "location": "westeurope", "tags": {"team": "fx"}})),
-        ..Inventory::default()
-    };
+    let inventory = Inventory::of_group(Observed::from_body(json!({"id": group(), "location": "westeurope", "tags": {"team": "fx"}})));
     let plan = plan(&wanted(vec![]), &inventory).unwrap();
     let Action::Send { request } = &plan.steps[0].action else { panic!("a request") };
     assert_eq!(request.body, Some(json!({"operation": "Merge", "properties": {"tags": {"flamenco-farm.studio": "joined"}}})));
@@ -152,10 +149,7 @@ fn an_existing_group_is_joined_and_never_claimed() {
 
 #[test]
 fn a_group_in_another_region_is_refused() {
-    let inventory = Inventory {
-        group: Observed::from_body(json!({"id": group(), "location": "West US"})),
-        ..Inventory::default()
-    };
+    let inventory = Inventory::of_group(Observed::from_body(json!({"id": group(), "location": "West US"})));
     assert!(matches!(plan(&wanted(vec![]), &inventory), Err(PlanError::GroupElsewhere { have, .. }) if have == "westus"));
 }
 
@@ -182,10 +176,7 @@ fn half_done_changes_are_awaited_first() {
         ("Succeeded", vec![]),
     ] {
         let want = desired(vnet("v"), json!({}), vec![]);
-        let mut inventory = Inventory {
-            group: Observed::from_body(json!({"id": group(), "location": "westeurope", "tags": {"flamenco-farm.studio": "created"}})),
-            ..Inventory::default()
-        };
+        let mut inventory = Inventory::of_group(Observed::from_body(json!({"id": group(), "location": "westeurope", "tags": {"flamenco-farm.studio": "created"}})));
         inventory.extend([merge(&want.body, &json!({"id": vnet("v"), "properties": {"provisioningState": state}}))]);
         let plan = plan(&wanted(vec![want]), &inventory).unwrap();
         assert_eq!(plan.steps.iter().map(|s| s.verb).collect::<Vec<_>>(), verbs, "{state}");
@@ -225,10 +216,7 @@ fn an_absent_resource_is_deleted_after_what_releases_it() {
 }
 
 fn inventory_of_two_farms(made: &str) -> Inventory {
-    let mut inventory = Inventory {
-        group: Observed::from_body(json!({"id": group(), "tags": {"flamenco-farm.studio": made}})),
-        ..Inventory::default()
-    };
+    let mut inventory = Inventory::of_group(Observed::from_body(json!({"id": group(), "tags": {"flamenco-farm.studio": made}})));
     let vm = |name: &str| group().resource("Microsoft.Compute/virtualMachines", name);
     inventory.extend([
         json!({"id": vm("m"), "tags": {"flamenco-farm": FARM}}),
