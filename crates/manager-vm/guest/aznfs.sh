@@ -1,7 +1,7 @@
   if ! installed packages-microsoft-prod; then
     packages curl ca-certificates
     local release deb
-    # shellcheck source=/dev/null
+    # shellcheck disable=SC1091
     release=$(. "$root/etc/os-release" && printf '%s/%s' "$ID" "$VERSION_ID")
     deb=$(mktemp --suffix .deb)
     curl -fsSL --proto '=https' --retry 5 -o "$deb" "https://packages.microsoft.com/config/$release/packages-microsoft-prod.deb" ||

@@ -4,11 +4,17 @@
 set -euo pipefail
 umask 077
 
-@LIB@
-home=$root/var/lib/flamenco-manager
-backup=$root@OUTPUT_PATH@/.flamenco-azure/manager-backup
+root=${FLAMENCO_AZURE_ROOT:-}
 
-[ -d "$backup" ] || fail "no folder @OUTPUT_PATH@/.flamenco-azure/manager-backup: is the share mounted?"
+fail() {
+  printf 'flamenco-azure: failed: %s\n' "$*" >&2
+  exit 1
+}
+
+home=$root/var/lib/flamenco-manager
+backup=$root@OUTPUT@/.flamenco-azure/manager-backup
+
+[ -d "$backup" ] || fail "no folder @OUTPUT@/.flamenco-azure/manager-backup: is the share mounted?"
 work=$(mktemp -d "$home/.backup.XXXXXX")
 trap 'rm -rf "$work"' EXIT
 sqlite3 -bail "$home/flamenco-manager.sqlite" '.timeout 60000' ".backup '$work/flamenco-manager.sqlite'" ||
@@ -21,4 +27,4 @@ for file in flamenco-manager.yaml flamenco-manager.yaml.written flamenco-manager
   [ ! -e "$backup/$file" ] || cp "$backup/$file" "$backup/$file.previous"
   mv -T "$backup/.$file.new" "$backup/$file"
 done
-say "copied the Manager's database to @OUTPUT_PATH@/.flamenco-azure/manager-backup"
+echo "flamenco-azure: copied the Manager's database to @OUTPUT@/.flamenco-azure/manager-backup"

@@ -10,8 +10,8 @@ umask 022
 lib=$root/usr/local/lib/flamenco-azure
 state=$root/var/lib/flamenco-azure
 home=$root/var/lib/flamenco-manager
-backup=$root@OUTPUT_PATH@/.flamenco-azure/manager-backup
-shelf=$root@RESOURCES_PATH@/flamenco-azure
+backup=$root@OUTPUT@/.flamenco-azure/manager-backup
+shelf=$root@RESOURCES@/flamenco-azure
 
 set_state() {
   printf '%s\n' "$1" >"$state/setup.state.new"
@@ -118,7 +118,7 @@ own 2775 flamenco:flamenco "$root$share/resources" "$root$share/input" "$root$sh
 own 711 root:root "$root$share/.flamenco-azure"
 mount_folders
 own 755 root:root "$shelf"
-own 750 flamenco:flamenco "$home" "$root@OUTPUT_PATH@/.flamenco-azure" "$backup"
+own 750 flamenco:flamenco "$home" "$root@OUTPUT@/.flamenco-azure" "$backup"
 
 changed=
 publish @FLAMENCO_ARCHIVE@ @FLAMENCO_URL@ @FLAMENCO_SUMS@ @FLAMENCO_SHA256@
@@ -132,9 +132,16 @@ systemctl "$verb" flamenco-manager.service || fail "flamenco-manager does not st
 systemctl is-enabled --quiet flamenco-manager-backup.timer 2>/dev/null || systemctl enable --quiet --now flamenco-manager-backup.timer
 
 publish @BLENDER_ARCHIVE@ @BLENDER_URL@ @BLENDER_SUMS@ @BLENDER_SHA256@
+address=@ADDRESS@
+if [ -z "$address" ]; then
+  # The source address towards Azure's own wire server, which every VM can reach.
+  address=$(ip -4 route get 168.63.129.16 | sed -n 's/.* src \([0-9.]*\).*/\1/p')
+  [ -n "$address" ] || fail "cannot find this machine's private address"
+fi
+put "$shelf/manager-address" 0644 <<<"$address"
 # The node script comes last: a node that finds it finds all that it needs.
 sha=$(sha256sum <"$lib/node-setup")
 put "$shelf/node-setup-${sha%% *}.sh" 0755 <"$lib/node-setup"
 setup_web
-set_state done
+set_state "done"
 say "the Manager is set up"

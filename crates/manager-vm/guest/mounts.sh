@@ -42,7 +42,10 @@ check_mount() {
 
 # mount_unit UNIT POINT: a mount point is read-only while nothing is mounted on it.
 mount_unit() {
-  [ -e "$root$2" ] || mkdir -p -m 0555 "$root$2"
+  if ! [ -e "$root$2" ]; then
+    mkdir -p "$root$2"
+    chmod 0555 "$root$2"
+  fi
   systemctl is-enabled --quiet "$1" 2>/dev/null || systemctl enable --quiet "$1"
   for _ in 1 2 3 4 5; do
     if systemctl start "$1"; then return 0; fi

@@ -7,12 +7,15 @@ umask 022
 @LIB@
 @INSTALL@
 
-shelf=$root@RESOURCES_PATH@/flamenco-azure
+shelf=$root@RESOURCES@/flamenco-azure
 home=$root/var/lib/flamenco-worker
 node=${AZ_BATCH_NODE_ID:-}
 shared=${AZ_BATCH_NODE_SHARED_DIR:-}
 [[ $node =~ ^[A-Za-z0-9_.-]+$ ]] || fail "AZ_BATCH_NODE_ID is '$node': this script runs as a Batch start task"
 [[ $shared =~ ^/[A-Za-z0-9_./-]+$ ]] || fail "AZ_BATCH_NODE_SHARED_DIR is '$shared': not a plain absolute path"
+
+address=@ADDRESS@
+[ -n "$address" ] || address=$(cat "$shelf/manager-address" 2>/dev/null) || fail "the share has no manager-address: has the Manager's setup finished?"
 
 # checksum NAME PINNED: sets sha to the pinned one, else to the one that the Manager verified.
 checksum() {
@@ -37,7 +40,7 @@ checksum @FLAMENCO_ARCHIVE@ @FLAMENCO_SHA256@
 unpack "$shelf/"@FLAMENCO_ARCHIVE@ "$sha" @FLAMENCO_FOLDER@ flamenco-worker flamenco
 checksum @BLENDER_ARCHIVE@ @BLENDER_SHA256@
 unpack "$shelf/"@BLENDER_ARCHIVE@ "$sha" @BLENDER_FOLDER@ blender blender
-put "$home/flamenco-worker.yaml" 0644 <<'FILE'
+put "$home/flamenco-worker.yaml" 0644 <<FILE
 @WORKER_YAML@
 FILE
 put "$root/etc/flamenco-azure/worker.env" 0644 <<FILE

@@ -6,6 +6,7 @@ setup_web() {
   # The package's user may have another number on a new machine.
   chown -R caddy:caddy "$root$share/.flamenco-azure/caddy"
   changed=
+  put "$root/etc/flamenco-azure/caddy.env" 0644 <<<"MANAGER_ADDRESS=$address"
   put "$root/etc/systemd/system/caddy.service.d/flamenco-azure.conf" 0644 <"$lib/caddy.conf"
   if [ -n "$changed" ]; then
     systemctl daemon-reload

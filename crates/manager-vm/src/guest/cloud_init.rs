@@ -17,7 +17,7 @@ pub fn cloud_init(config: &GuestConfig) -> Result<String, GuestError> {
     }
     text.push_str("runcmd:\n");
     for command in ["daemon-reload", "enable, flamenco-azure-setup.service", "start, flamenco-azure-setup.service"] {
-        text.push_str("  - [systemctl, ");
+        text.push_str("- [systemctl, ");
         text.push_str(command);
         text.push_str("]\n");
     }
@@ -28,14 +28,14 @@ pub fn cloud_init(config: &GuestConfig) -> Result<String, GuestError> {
     Ok(text)
 }
 
-/// One entry of `write_files`: the content as a literal block, readable as it is.
+/// One entry of `write_files`: the content as a literal block, readable as it is, indented as little as YAML allows.
 fn push_file(text: &mut String, file: &GuestFile) {
     use std::fmt::Write as _;
     // Writing to a String cannot fail.
-    let _ = writeln!(text, "  - path: {}\n    permissions: '{:04o}'\n    content: |", file.path, file.mode);
+    let _ = writeln!(text, "- path: {}\n  permissions: '{:04o}'\n  content: |", file.path, file.mode);
     for line in file.content.lines() {
         if !line.is_empty() {
-            text.push_str("      ");
+            text.push_str("   ");
             text.push_str(line);
         }
         text.push('\n');

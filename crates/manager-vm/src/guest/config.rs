@@ -4,6 +4,11 @@ use std::net::Ipv4Addr;
 
 use super::GuestError;
 
+/// Where Flamenco's archives and their checksum files are published.
+pub(super) const FLAMENCO_BASE_URL: &str = "https://flamenco.blender.org/downloads";
+/// Where Blender's are.
+pub(super) const BLENDER_BASE_URL: &str = "https://download.blender.org/release";
+
 /// A released program: its version and, if pinned, the checksum of its Linux archive.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Archive {
@@ -74,8 +79,9 @@ pub struct GuestConfig {
     pub nfs_export: String,
     /// Mount through `aznfs` with TLS (Azure Files' encryption in transit). Installs Microsoft's package source.
     pub encrypt_in_transit: bool,
-    /// The Manager's static private address, to which the workers connect.
-    pub manager_address: Ipv4Addr,
+    /// The Manager's static private address, to which the workers connect. `None` where it is not known beforehand (a
+    /// dynamic address in an existing network): the Manager then writes its address on the share, where nodes read it.
+    pub manager_address: Option<Ipv4Addr>,
     /// The Manager's public DNS name; needed by [`TlsMode::Acme`].
     pub public_host: Option<String>,
     /// How the web address is secured.
@@ -106,12 +112,12 @@ impl GuestConfig {
             blender: Archive { version: blender_version.to_owned(), sha256: None },
             nfs_export: nfs_export.to_owned(),
             encrypt_in_transit: false,
-            manager_address,
+            manager_address: Some(manager_address),
             public_host: None,
             tls: TlsMode::Off,
             admin_user: "flamencoadmin".to_owned(),
-            flamenco_base_url: "https://flamenco.blender.org/downloads".to_owned(),
-            blender_base_url: "https://download.blender.org/release".to_owned(),
+            flamenco_base_url: FLAMENCO_BASE_URL.to_owned(),
+            blender_base_url: BLENDER_BASE_URL.to_owned(),
             mounts: MountPaths::default(),
         }
     }

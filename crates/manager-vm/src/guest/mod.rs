@@ -24,6 +24,7 @@
 mod cloud_init;
 mod config;
 mod error;
+mod farm;
 mod files;
 mod node;
 mod systemd;
@@ -33,6 +34,7 @@ mod values;
 pub use cloud_init::{CLOUD_INIT_LIMIT, cloud_init, config_digest};
 pub use config::{Archive, GuestConfig, MountPaths, TlsMode};
 pub use error::GuestError;
+pub use farm::config_of;
 pub use files::{GuestFile, manager_files};
 pub use node::{START_TASK_LIMIT, node_setup_script, start_task_command, start_task_script};
 pub use systemd::mount_unit_name;

@@ -4,7 +4,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 
 use super::template::{Value, render};
-use super::values::values;
+use super::values::{values, without_comments};
 use super::{GuestConfig, GuestError, sha256_of};
 
 /// The longest start task command line that is sent. Batch takes 24,000 characters.
@@ -29,11 +29,7 @@ pub fn start_task_script(config: &GuestConfig) -> Result<String, GuestError> {
     let mut values = values(config)?;
     values.insert("NODE_SETUP_SHA256", Value::Plain(sha256_of(&node_setup_script(config)?)));
     let script = render("node-start.sh", include_str!("../../guest/node-start.sh"), &values)?;
-    // Comments are for readers of this crate, the command line has a limit. No heredoc in it has a line with `#`.
-    Ok(script
-        .lines()
-        .filter(|line| !line.trim_start().starts_with('#'))
-        .fold(String::with_capacity(script.len()), |text, line| text + line + "\n"))
+    Ok(without_comments(&script))
 }
 
 /// The pool's start task command line: [`start_task_script`] in base64, so that no quoting rule between the Batch

@@ -22,11 +22,12 @@ pub(super) fn values(config: &GuestConfig) -> Result<Values, GuestError> {
     let blender_folder = format!("blender-{blender}-linux-x64");
     let flamenco_base = &config.flamenco_base_url;
     let blender_base = format!("{}/Blender{series}", config.blender_base_url);
-    let address = config.manager_address.to_string();
-    let host = config.public_host.as_deref().unwrap_or(&address);
+    let address = config.manager_address.map(|address| address.to_string()).unwrap_or_default();
+    // Caddy takes the address from its environment, where the set-up script puts it.
+    let host = config.public_host.as_deref().unwrap_or("{$MANAGER_ADDRESS}");
     // The private address works too where Caddy's own authority signs.
-    let site = match config.tls {
-        TlsMode::Internal if host != address => format!("{host}, {address}"),
+    let site = match (config.tls, &config.public_host) {
+        (TlsMode::Internal, Some(host)) => format!("{host}, {{$MANAGER_ADDRESS}}"),
         _ => host.to_owned(),
     };
     // Caddy tries the issuers in turn at every issue and renewal, so a farm whose port 80 is closed serves its own
@@ -62,15 +63,15 @@ pub(super) fn values(config: &GuestConfig) -> Result<Values, GuestError> {
         ("RESOURCES_UNIT", Value::Shell(mount_unit_name(&mounts.resources))),
         ("INPUT_UNIT", Value::Shell(mount_unit_name(&mounts.input))),
         ("OUTPUT_UNIT", Value::Shell(mount_unit_name(&mounts.output))),
-        ("ADDRESS", plain(&address)),
-        ("MANAGER_URL", Value::Plain(format!("http://{address}:8080"))),
-        ("HOST", plain(host)),
+        ("ADDRESS", shell(&address)),
+        ("TLS_HOST", shell(config.public_host.as_deref().unwrap_or(&address))),
+        ("HOST", fragment(host)),
         ("SITE", Value::Fragment(site)),
         ("ISSUERS", fragment(issuers)),
         ("TLS", plain(config.tls.as_str())),
         ("ADMIN", plain(&config.admin_user)),
-        ("LIB", fragment(include_str!("../../guest/lib.sh"))),
-        ("INSTALL", fragment(include_str!("../../guest/install.sh"))),
+        ("LIB", Value::Fragment(without_comments(include_str!("../../guest/lib.sh")))),
+        ("INSTALL", Value::Fragment(without_comments(include_str!("../../guest/install.sh")))),
         ("FOLDER_MOUNT_UNIT", fragment(include_str!("../../guest/folder.mount"))),
     ]
     .into();
@@ -80,11 +81,23 @@ pub(super) fn values(config: &GuestConfig) -> Result<Values, GuestError> {
     let unit = render("share.mount", include_str!("../../guest/share.mount"), &values)?;
     values.insert("SHARE_MOUNT_UNIT", Value::Fragment(unit));
     let mounts = render("mounts.sh", include_str!("../../guest/mounts.sh"), &values)?;
-    values.insert("MOUNTS", Value::Fragment(mounts));
+    values.insert("MOUNTS", Value::Fragment(without_comments(&mounts)));
     let web = match config.tls {
         TlsMode::Off => include_str!("../../guest/web-off.sh"),
         TlsMode::Acme | TlsMode::Internal => include_str!("../../guest/web-caddy.sh"),
     };
     values.insert("WEB", fragment(web));
     Ok(values)
+}
+
+/// Shared shell parts go into several size-limited documents: their comments stay with this crate (but those that
+/// shellcheck reads). No heredoc in them has a line that starts with `#`.
+pub(super) fn without_comments(script: &str) -> String {
+    script
+        .lines()
+        .filter(|line| {
+            let line = line.trim_start();
+            !line.starts_with('#') || line.starts_with("# shellcheck")
+        })
+        .fold(String::with_capacity(script.len()), |text, line| text + line + "\n")
 }
