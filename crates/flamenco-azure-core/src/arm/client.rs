@@ -1,17 +1,37 @@
-//! The client: sends [`Request`]s through azure_core's pipeline, with retries on our clock.
+//! The client: reads, lists, changes, and follows long-running operations to their end.
+//!
+//! ```
+//! # async fn example(client: flamenco_azure_core::arm::ArmClient) -> Result<(), flamenco_azure_core::arm::ArmError> {
+//! use flamenco_azure_core::arm::Request;
+//! let group = "/subscriptions/00000000-0000-0000-0000-000000000000/resourceGroups/farm";
+//! let read = Request::get(group).api_version("2021-04-01");
+//! if let Some(body) = client.get(&read).await? {
+//!     assert!(body["name"].is_string());
+//! }
+//! client.run(&Request::delete(group).api_version("2021-04-01")).await?; // ends when the deletion has
+//! # Ok(())
+//! # }
+//! ```
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use azure_core::credentials::TokenCredential;
 use azure_core::http::HttpClient;
+use rand::{Rng as _, SeedableRng as _};
+use rand_chacha::ChaCha8Rng;
 use serde_json::Value;
+use url::Url;
 
+use super::classify::Kind;
 use super::cloud::Cloud;
 use super::error::ArmError;
-use super::lro::Operation;
-use super::request::Request;
+use super::lro::{Next, Operation};
+use super::page::{self, MAX_PAGES};
+use super::request::{Method, Request};
 use super::response::Response;
 use super::retry::RetryPolicy;
+use super::wire::Wire;
 use crate::clock::Clock;
 
 /// What a client is made of.
@@ -33,54 +53,167 @@ pub struct ArmOptions {
 
 /// Sends requests to Azure. Cheap to clone.
 #[derive(Debug, Clone)]
-pub struct ArmClient {
-    options: Arc<ArmOptions>,
+pub struct ArmClient(Arc<Inner>);
+
+#[derive(Debug)]
+struct Inner {
+    options: ArmOptions,
+    wire: Wire,
+    jitter: Mutex<ChaCha8Rng>,
 }
+
+/// A handle that is taken up after its deadline still gets this long to be looked at.
+const LAST_LOOK: Duration = Duration::from_secs(30);
 
 impl ArmClient {
     /// A client.
     pub fn new(options: ArmOptions) -> Self {
-        Self { options: Arc::new(options) }
+        let wire = Wire::new(&options.cloud, &options.credential, options.transport.as_ref());
+        let jitter = Mutex::new(ChaCha8Rng::seed_from_u64(options.seed));
+        Self(Arc::new(Inner { options, wire, jitter }))
     }
 
     /// The clock that the client waits on.
     pub fn clock(&self) -> &Arc<dyn Clock> {
-        &self.options.clock
+        &self.0.options.clock
     }
 
     /// The cloud that the client talks to.
     pub fn cloud(&self) -> &Cloud {
-        &self.options.cloud
+        &self.0.options.cloud
+    }
+
+    pub(super) fn retry(&self) -> &RetryPolicy {
+        &self.0.options.retry
+    }
+
+    pub(super) fn wire(&self) -> &Wire {
+        &self.0.wire
+    }
+
+    pub(super) fn jitter(&self) -> f64 {
+        self.0.jitter.lock().unwrap_or_else(PoisonError::into_inner).random()
     }
 
     /// Sends a request, with retries. The answer is a success (2xx).
     pub async fn send(&self, request: &Request) -> Result<Response, ArmError> {
-        Err(self.unfinished(request))
+        let url = self.url(request)?;
+        self.send_to(request, &url).await
+    }
+
+    async fn send_to(&self, request: &Request, url: &Url) -> Result<Response, ArmError> {
+        let response = self.exchange(request, url).await?;
+        if response.is_success() {
+            return Ok(response);
+        }
+        let error = ArmError::from_response(request.method, url, &response, self.clock().now());
+        // Reads leave the subscription as it is; the first write registers what it needs.
+        if request.method.is_read() || !matches!(error.kind(), Kind::NotRegistered { .. }) {
+            return Err(error);
+        }
+        self.register_provider(&error).await?;
+        let response = self.exchange(request, url).await?;
+        if response.is_success() {
+            return Ok(response);
+        }
+        Err(ArmError::from_response(request.method, url, &response, self.clock().now()))
     }
 
     /// Reads a resource; `None` when it does not exist.
     pub async fn get(&self, request: &Request) -> Result<Option<Value>, ArmError> {
-        Err(self.unfinished(request))
+        match self.send(request).await {
+            Ok(response) => Ok(Some(response.body.unwrap_or(Value::Null))),
+            Err(error) if error.is_not_found() => Ok(None),
+            Err(error) => Err(error),
+        }
     }
 
     /// Reads a list, all pages.
     pub async fn list(&self, request: &Request) -> Result<Vec<Value>, ArmError> {
-        Err(self.unfinished(request))
+        let first = self.url(request)?;
+        let mut items = Vec::new();
+        let mut url = first.clone();
+        for _ in 0..MAX_PAGES {
+            let response = self.send_to(request, &url).await?;
+            let page = response.body.as_ref().and_then(page::page).ok_or_else(|| {
+                ArmError::ours(request.method, url.as_str(), Kind::Unreadable, "azure's answer is not a list")
+            })?;
+            items.extend(page.items);
+            let Some(next) = page.next else { return Ok(items) };
+            url = url.join(&next).map_err(|_| {
+                ArmError::ours(request.method, first.as_str(), Kind::Unreadable, "azure's link to the next page is no link")
+            })?;
+            self.refuse_foreign(request, &url)?;
+        }
+        let endless = format!("the list did not end after {MAX_PAGES} pages");
+        Err(ArmError::ours(request.method, first.as_str(), Kind::Unreadable, endless))
     }
 
-    /// Sends a request that may start a long-running operation.
+    /// Sends a request that may start a long-running operation. Waits out a busy resource and an identity that the
+    /// directory does not know yet, up to [`RetryPolicy::patience`]. Deleting what is not there has ended well.
     pub async fn begin(&self, request: &Request) -> Result<Operation, ArmError> {
-        Err(self.unfinished(request))
+        let url = self.url(request)?;
+        let began = self.clock().now();
+        loop {
+            let error = match self.send_to(request, &url).await {
+                Ok(response) => {
+                    let operation = Operation::start(request, &url, &response, self.clock().now())?;
+                    return Ok(operation.with_deadline(self.retry().operation));
+                }
+                Err(error) => error,
+            };
+            if request.method == Method::Delete && error.is_not_found() {
+                return Ok(Operation::settled(request, &url, self.clock().now()));
+            }
+            if !matches!(error.kind(), Kind::Busy | Kind::PrincipalNotFound) {
+                return Err(error);
+            }
+            let delay = error.retry_after().unwrap_or(self.retry().patience_delay);
+            let waited = self.clock().now().duration_since(began).unsigned_abs();
+            if waited + delay > self.retry().patience {
+                return Err(error);
+            }
+            self.clock().sleep(delay + Duration::from_secs_f64(self.jitter())).await;
+        }
     }
 
-    /// Polls an operation to its end. `progress` is called after each poll. On an error the operation can be resumed.
+    /// Polls an operation to its end. `progress` is called after each poll. After an error that is not the
+    /// operation's own, the operation can be waited for again.
     pub async fn wait(
         &self,
         operation: &mut Operation,
         progress: &mut (dyn FnMut(&Operation) + Send),
     ) -> Result<Option<Value>, ArmError> {
-        progress(operation);
-        Ok(None)
+        operation.leave(LAST_LOOK, self.clock().now());
+        loop {
+            let (url, at) = match operation.next(self.clock().now()) {
+                Next::Done(value) => return Ok(value),
+                Next::Failed(error) => return Err(*error),
+                Next::DeadlinePassed => {
+                    let message = format!("azure has not finished in time (last state: {})", operation.state());
+                    let url = operation.url().as_str();
+                    return Err(ArmError::ours(operation.method(), url, Kind::DeadlinePassed, message));
+                }
+                Next::Poll { url, at } | Next::Final { url, at } => (url, at.min(operation.deadline())),
+            };
+            let mut poll = Request::get(url.as_str());
+            poll.plane = operation.plane().clone();
+            self.refuse_foreign(&poll, &url)?;
+            let now = self.clock().now();
+            if let Ok(pause) = Duration::try_from(at.duration_since(now)) {
+                self.clock().sleep(pause).await;
+            }
+            if self.clock().now() >= operation.deadline() {
+                continue;
+            }
+            let response = self.exchange(&poll, &url).await?;
+            let now = self.clock().now();
+            if matches!(response.status, 401 | 408 | 429 | 500 | 502..=504) {
+                return Err(ArmError::from_response(Method::Get, &url, &response, now)); // says nothing about the operation
+            }
+            operation.observe(&response, now);
+            progress(operation);
+        }
     }
 
     /// [`Self::begin`] and [`Self::wait`].
@@ -89,7 +222,21 @@ impl ArmClient {
         self.wait(&mut operation, &mut |_| {}).await
     }
 
-    fn unfinished(&self, request: &Request) -> ArmError {
-        ArmError::ours(request.method, &request.path, super::Kind::Other, "not connected yet")
+    /// The request's URL, which is one of the cloud's own.
+    fn url(&self, request: &Request) -> Result<Url, ArmError> {
+        let url = request.url(self.cloud()).ok_or_else(|| {
+            ArmError::ours(request.method, &request.path, Kind::InvalidRequest, "this path does not make a URL")
+        })?;
+        self.refuse_foreign(request, &url)?;
+        Ok(url)
+    }
+
+    fn refuse_foreign(&self, request: &Request, url: &Url) -> Result<(), ArmError> {
+        if self.cloud().owns(&request.plane, url) {
+            return Ok(());
+        }
+        let host = url.host_str().unwrap_or("nowhere");
+        let message = format!("the link leads to {host}, which is no address of {}: not followed", self.cloud().name);
+        Err(ArmError::ours(request.method, url.as_str(), Kind::ForeignLink, message))
     }
 }

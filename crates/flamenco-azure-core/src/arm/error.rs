@@ -93,9 +93,9 @@ impl Detail {
             }
         }
         let words = |name: &str| match field(name)? {
-            Value::String(text) if !text.is_empty() => Some(text.clone()),
-            // The Batch data plane: {"lang": "en-US", "value": "…\nRequestId:…\nTime:…"}
-            Value::Object(text) => text.get("value")?.as_str().map(|text| text.lines().next().unwrap_or(text).to_owned()),
+            Value::String(text) if !text.is_empty() => Some(without_trailer(text)),
+            // The Batch data plane: {"lang": "en-US", "value": "…"}
+            Value::Object(text) => text.get("value")?.as_str().map(without_trailer),
             _ => None,
         };
         let code = words("code").filter(|code| !code.eq_ignore_ascii_case("null"));
@@ -131,6 +131,11 @@ impl Detail {
             details,
         })
     }
+}
+
+/// Batch and storage end their messages with lines `RequestId:…` and `Time:…`.
+fn without_trailer(message: &str) -> String {
+    message.split("\nRequestId:").next().unwrap_or(message).trim_end().to_owned()
 }
 
 fn policy_violation(info: &Value) -> Option<Detail> {
@@ -175,20 +180,22 @@ struct Inner {
     fault: Fault,
     status: Option<u16>,
     request_id: Option<String>,
+    retry_after: Option<Duration>,
     source: Option<Cause>,
 }
 
 impl ArmError {
     /// A failed answer to `method url`.
     pub fn from_response(method: Method, url: &Url, response: &Response, now: Timestamp) -> Self {
-        Self::from_fault(
-            method,
-            url,
-            Fault::of(response),
-            response.status,
-            response.request_id().map(str::to_owned),
-            response.retry_after(now),
-        )
+        let fault = Fault::of(response);
+        let request_id = response.request_id().map(str::to_owned);
+        // Azure's front end answers a path that no service owns with a 404 page, and proxies answer with pages of
+        // their own: neither says that the resource does not exist.
+        if response.text.is_some() && fault.code.is_empty() && matches!(response.status, 400 | 404 | 405 | 410) {
+            let url = redact::url(url);
+            return Self::build(method, url, Kind::Unreadable, fault, Some(response.status), request_id, None);
+        }
+        Self::from_fault(method, url, fault, response.status, request_id, response.retry_after(now))
     }
 
     /// A fault that was found in an answer or in an operation's result.
@@ -204,7 +211,11 @@ impl ArmError {
         if let (Kind::Throttled { after }, Some(asked)) = (&mut kind, retry_after) {
             *after = Some(asked);
         }
-        Self::build(method, redact::url(url), kind, fault, Some(status), request_id, None)
+        let mut error = Self::build(method, redact::url(url), kind, fault, Some(status), request_id, None);
+        if let Some(inner) = Arc::get_mut(&mut error.0) {
+            inner.retry_after = retry_after;
+        }
+        error
     }
 
     /// A failure of ours (no answer to quote): `message` is lower-case words.
@@ -229,7 +240,7 @@ impl ArmError {
         source: Option<Cause>,
     ) -> Self {
         fault.message = redact::text(fault.message.trim());
-        Self(Arc::new(Inner { method, url, kind, fault, status, request_id, source }))
+        Self(Arc::new(Inner { method, url, kind, fault, status, request_id, retry_after: None, source }))
     }
 
     /// The same failure under another kind.
@@ -242,6 +253,7 @@ impl ArmError {
             fault: inner.fault.clone(),
             status: inner.status,
             request_id: inner.request_id.clone(),
+            retry_after: inner.retry_after,
             source: inner.source.clone(),
         }))
     }
@@ -286,6 +298,14 @@ impl ArmError {
         self.0.request_id.as_deref()
     }
 
+    /// How long Azure asked to wait before trying again: its header, else its words.
+    pub fn retry_after(&self) -> Option<Duration> {
+        match (self.0.retry_after, self.kind()) {
+            (None, Kind::Throttled { after }) => *after,
+            (asked, _) => asked,
+        }
+    }
+
     /// The HTTP status, when there was an answer.
     pub fn status(&self) -> Option<u16> {
         self.0.status
@@ -298,11 +318,11 @@ impl ArmError {
 
     /// The next thing for the user to do.
     pub fn hint(&self) -> Option<Hint> {
-        super::hint::hint(self.kind())
+        super::hint::hint(self.kind(), self.path())
     }
 
     /// The resource path without host and query.
-    fn path(&self) -> &str {
+    pub(super) fn path(&self) -> &str {
         let url = self.0.url.split('?').next().unwrap_or_default();
         match url.split_once("://") {
             Some((_, rest)) => rest.find('/').map_or(rest, |slash| &rest[slash..]),

@@ -151,6 +151,29 @@ impl Operation {
         self
     }
 
+    /// An operation that has ended well, with nothing to show: the wanted state was there before.
+    pub(crate) fn settled(request: &Request, url: &Url, now: Timestamp) -> Self {
+        Self {
+            method: request.method,
+            plane: request.plane.clone(),
+            url: url.clone(),
+            watch: Watch::Resource,
+            result: None,
+            state: State::Done(None),
+            status: "Succeeded".to_owned(),
+            started: now,
+            deadline: now + DEADLINE,
+            due: now,
+            polls: 0,
+            misses: 0,
+        }
+    }
+
+    /// Moves the deadline so that at least `least` is left at `now`: a handle taken up again gets a last look.
+    pub fn leave(&mut self, least: Duration, now: Timestamp) {
+        self.deadline = self.deadline.max(now + least);
+    }
+
     /// What to do next, at `now`.
     pub fn next(&self, now: Timestamp) -> Next {
         match &self.state {
@@ -344,6 +367,11 @@ impl Operation {
     /// Azure's word for where it is, such as `InProgress`, `Creating`, `Succeeded`.
     pub fn state(&self) -> &str {
         &self.status
+    }
+
+    /// When waiting for it ends.
+    pub fn deadline(&self) -> Timestamp {
+        self.deadline
     }
 
     /// How many polls were observed.

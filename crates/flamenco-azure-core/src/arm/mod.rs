@@ -8,6 +8,7 @@ pub mod classify;
 pub mod client;
 pub mod cloud;
 pub mod error;
+mod exchange;
 pub mod hint;
 pub mod lro;
 pub mod page;
@@ -15,6 +16,7 @@ pub mod redact;
 pub mod request;
 pub mod response;
 pub mod retry;
+mod wire;
 
 pub use classify::{CapacityScope, Detail, Kind, classify};
 pub use client::{ArmClient, ArmOptions};
