@@ -1,3 +1,5 @@
-//! Thin entry.
+//! The command line of flamenco-azure.
 
-fn main() {}
+fn main() -> std::process::ExitCode {
+    flamenco_azure_cli::run(std::env::args_os())
+}

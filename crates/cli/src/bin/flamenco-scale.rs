@@ -1,3 +1,5 @@
-//! Thin entry.
+//! `flamenco-scale`: `flamenco-azure scale` under a name of its own.
 
-fn main() {}
+fn main() -> std::process::ExitCode {
+    flamenco_azure_cli::run_as("scale")
+}

@@ -1,3 +1,5 @@
-//! Thin entry.
+//! `flamenco-teardown`: `flamenco-azure teardown` under a name of its own.
 
-fn main() {}
+fn main() -> std::process::ExitCode {
+    flamenco_azure_cli::run_as("teardown")
+}

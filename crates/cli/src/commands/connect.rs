@@ -1,0 +1,93 @@
+//! `ssh` and `tunnel`: the user's own ssh client, with a `known_hosts` of the farm's own. Host keys are read inside
+//! the VM by run-command, so the first connection is checked like every other.
+
+use std::path::PathBuf;
+use std::process::Stdio;
+
+use flamenco_azure_core::spec::Farm;
+use manager_vm::spec::{ADMIN_USER, Names};
+use manager_vm::ManagerHost as _;
+
+use crate::args::{SshArgs, TunnelArgs};
+use crate::failure::{Exit, Failure, Outcome};
+use crate::files;
+use crate::session::Session;
+
+/// The ssh options that every connection to a farm uses.
+pub async fn options(session: &Session, farm: &Farm) -> Outcome<Vec<String>> {
+    if !farm.is_public() {
+        return Err(Failure::user("the Manager has no public address")
+            .hint("connect from its network, or give `manager.access.ssh` a CIDR and deploy"));
+    }
+    if farm.manager.access.ssh.admitted().is_empty() {
+        return Err(Failure::user("nobody is admitted by ssh")
+            .hint("put your address into `manager.access.ssh` (such as 203.0.113.7/32) and run `flamenco-azure deploy`"));
+    }
+    let known = known_hosts(session, farm).await?;
+    Ok(vec![
+        "-o".to_owned(),
+        format!("UserKnownHostsFile={}", known.display()),
+        "-o".to_owned(),
+        "StrictHostKeyChecking=yes".to_owned(),
+    ])
+}
+
+/// The ssh destination.
+pub fn destination(farm: &Farm) -> String {
+    format!("{ADMIN_USER}@{}", farm.fqdn())
+}
+
+/// Writes the farm's `known_hosts`, once; a new Manager VM has new keys, so a file older than its VM is written anew
+/// by `deploy` making the VM (the file is removed then).
+async fn known_hosts(session: &Session, farm: &Farm) -> Outcome<PathBuf> {
+    let path = session.state_dir(farm.name.as_str()).join("known_hosts");
+    if path.exists() {
+        return Ok(path);
+    }
+    session.printer.info("reading the Manager's host keys (once)");
+    let keys = session.manager(&Names::of(farm).vm()).host_keys().await?;
+    if keys.is_empty() {
+        return Err(Failure::azure("the Manager VM has no host keys yet").hint("wait a minute and try again"));
+    }
+    let host = farm.fqdn();
+    let lines: String = keys.iter().map(|key| format!("{host} {key}\n")).collect();
+    files::write_private(&path, &lines)?;
+    Ok(path)
+}
+
+/// Runs a program in the foreground, or only shows the command on the simulator, which has no such machine.
+pub async fn run_program(session: &Session, program: &str, args: &[String]) -> Outcome {
+    if session.simulator.is_some() {
+        session.printer.result(format!("{program} {}", args.join(" ")));
+        session.printer.info("(simulated: the command is shown, not run)");
+        return Ok(Exit::Done);
+    }
+    let status = tokio::process::Command::new(program)
+        .args(args)
+        .stdin(Stdio::inherit())
+        .status()
+        .await
+        .map_err(|error| Failure::user(format!("could not run `{program}`: {error}")).hint(format!("install {program}")))?;
+    if status.success() {
+        return Ok(Exit::Done);
+    }
+    Err(Failure::azure(format!("`{program}` ended with {status}")))
+}
+
+/// Runs `ssh`.
+pub async fn ssh(session: &Session, args: &SshArgs) -> Outcome {
+    let farm = session.farm_file(None, true)?.farm;
+    let mut all = options(session, &farm).await?;
+    all.push(destination(&farm));
+    all.extend(args.command.iter().cloned());
+    run_program(session, "ssh", &all).await
+}
+
+/// Runs `tunnel`.
+pub async fn tunnel(session: &Session, args: TunnelArgs) -> Outcome {
+    let farm = session.farm_file(None, true)?.farm;
+    let mut all = options(session, &farm).await?;
+    all.extend(["-N".to_owned(), "-L".to_owned(), format!("{}:127.0.0.1:8080", args.port), destination(&farm)]);
+    session.printer.info(format!("the Manager is at http://localhost:{}/ until Ctrl-C", args.port));
+    run_program(session, "ssh", &all).await
+}

@@ -1,0 +1,39 @@
+//! One file per command: `async fn run(session, args) -> Outcome`.
+
+pub mod connect;
+pub mod demo;
+pub mod deploy;
+pub mod download;
+pub mod init;
+pub mod pause;
+pub mod plan;
+pub mod scale;
+pub mod status;
+pub mod teardown;
+pub mod urls;
+pub mod whoami;
+
+use crate::args::Command;
+use crate::failure::{Exit, Outcome};
+use crate::session::Session;
+
+/// Runs a command that needs a session.
+pub async fn dispatch(session: &Session, command: &Command) -> Outcome {
+    match command {
+        Command::Init(args) => init::run(session, args).await,
+        Command::Plan(args) => plan::run(session, args).await,
+        Command::Deploy(args) => deploy::run(session, args).await,
+        Command::Status(args) => status::run(session, *args).await,
+        Command::Scale(args) => scale::run(session, args).await,
+        Command::Download(args) => download::run(session, args).await,
+        Command::Pause(args) => pause::pause(session, *args).await,
+        Command::Resume(args) => pause::resume(session, *args).await,
+        Command::Teardown(args) => teardown::run(session, *args).await,
+        Command::Urls => urls::run(session).await,
+        Command::Tunnel(args) => connect::tunnel(session, *args).await,
+        Command::Ssh(args) => connect::ssh(session, args).await,
+        Command::Whoami => whoami::run(session).await,
+        Command::Demo => demo::run(session).await,
+        Command::ShamanUrl(_) | Command::Completions(_) | Command::Man => Ok(Exit::Done),
+    }
+}

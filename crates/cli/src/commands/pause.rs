@@ -1,0 +1,93 @@
+//! `pause` and `resume`: stops what costs by the hour, and back.
+
+use std::time::Duration;
+
+use flamenco_azure_core::plan::plan;
+use flamenco_azure_core::pool::WorkerPool as _;
+use manager_vm::ManagerHost as _;
+
+use super::deploy::carry_out;
+use super::scale;
+use crate::args::ConfirmArgs;
+use crate::failure::{Exit, Failure, Outcome};
+use crate::session::{Session, Target};
+use crate::{cost, farm, preflight, progress, show};
+
+/// Runs `pause`.
+pub async fn pause(session: &Session, args: ConfirmArgs) -> Outcome {
+    let begun = session.clock.now();
+    let file = session.farm_file(None, true)?;
+    let target = Target { farm: file.farm.name.to_string(), group: file.farm.group_id() };
+    session.executor(&target.farm)?.settle().await?;
+    let inventory = farm::observe(&session.client, &target.group).await?;
+    if target.manager_vm(&inventory).is_none() {
+        return Err(target.missing());
+    }
+    let wanted = farm::paused(&file.farm, &inventory);
+    let steps = plan(&wanted, &inventory)?;
+    if steps.is_empty() {
+        session.printer.result("the farm is paused");
+        return Ok(Exit::Done);
+    }
+    show::plan(session.printer, &steps);
+    if !args.yes && !session.ask.confirm("Pause the farm?", "--yes")? {
+        return Ok(Exit::User);
+    }
+    if !args.force {
+        drain_everything(session, &target, &inventory).await?;
+    }
+    carry_out(session, &target.farm, &steps, "run `flamenco-azure pause` again to go on").await?;
+    let took = session.clock.now().duration_since(begun).unsigned_abs();
+    session.printer.info(format!("{} in {}", session.printer.bold("paused"), progress::seconds(took)));
+    cost::present_idle(session, &file.farm).await;
+    progress::finished(session.printer, "pause", took);
+    Ok(Exit::Done)
+}
+
+/// Lets every Worker finish before its node goes.
+async fn drain_everything(
+    session: &Session,
+    target: &Target,
+    inventory: &flamenco_azure_core::inventory::Inventory,
+) -> Outcome<()> {
+    let Some(vm) = target.manager_vm(inventory).filter(|vm| !manager_vm::observe::is_deallocated(vm)) else {
+        return Ok(());
+    };
+    let manager = session.manager(&vm.id);
+    for pool in scale::pools(session, target, inventory) {
+        let state = pool.observe().await?;
+        if state.current.total() == 0 {
+            continue;
+        }
+        let nodes: Vec<String> = pool.nodes().await?.into_iter().map(|node| node.id).collect();
+        session.printer.info(format!("waiting for the Workers of pool `{}` to finish (`--force` does not)", pool.name()));
+        scale::drain(session, &manager, &nodes, nodes.len()).await?;
+    }
+    Ok(())
+}
+
+/// Runs `resume`.
+pub async fn resume(session: &Session, args: ConfirmArgs) -> Outcome {
+    let begun = session.clock.now();
+    let file = session.farm_file(None, true)?;
+    let target = Target { farm: file.farm.name.to_string(), group: file.farm.group_id() };
+    session.executor(&target.farm)?.settle().await?;
+    let inventory = farm::observe(&session.client, &target.group).await?;
+    if target.manager_vm(&inventory).is_none() {
+        return Err(target.missing());
+    }
+    if farm::paused_counts(&target.farm, &inventory).is_none() {
+        return Err(Failure::user(format!("farm `{}` is not paused", target.farm)).hint("`flamenco-azure status` shows it"));
+    }
+    let sizes = preflight::sizes(&session.client, &file.farm).await?;
+    let steps = plan(&farm::resumed(&file.farm, &sizes.cores(), &inventory)?, &inventory)?;
+    show::plan(session.printer, &steps);
+    if !args.yes && !session.ask.confirm("Resume the farm?", "--yes")? {
+        return Ok(Exit::User);
+    }
+    carry_out(session, &target.farm, &steps, "run `flamenco-azure resume` again to go on").await?;
+    let took: Duration = session.clock.now().duration_since(begun).unsigned_abs();
+    session.printer.info(format!("{} in {}", session.printer.bold("resumed"), progress::seconds(took)));
+    progress::finished(session.printer, "resume", took);
+    Ok(Exit::Done)
+}

@@ -1,0 +1,115 @@
+//! `plan`: what deploy would do, and what the farm costs.
+
+use flamenco_azure_core::inventory::Inventory;
+use flamenco_azure_core::plan::Plan;
+use flamenco_azure_core::spec::Farm;
+use manager_vm::desired::inbound_rules;
+
+use crate::args::PlanArgs;
+use crate::failure::{Exit, Failure, Outcome};
+use crate::farmfile::FarmFile;
+use crate::preflight::{self, Finding};
+use crate::session::Session;
+use crate::{cost, farm, files, show};
+
+/// A plan with what it was made from.
+#[derive(Debug)]
+pub struct Prepared {
+    /// What is wanted.
+    pub farm: Farm,
+    /// What exists.
+    pub inventory: Inventory,
+    /// The steps.
+    pub plan: Plan,
+    /// vCPUs by size.
+    pub sizes: preflight::Sizes,
+}
+
+/// Observes and plans, with all findings of the preflight at once: nothing is planned over a known obstacle.
+pub async fn prepare(session: &Session, file: &FarmFile) -> Outcome<Prepared> {
+    let farm = file.farm.clone();
+    refuse(preflight::subscription(&session.client, &farm).await?)?;
+    let (inventory, sizes) = futures::future::try_join(
+        farm::observe(&session.client, &farm.group_id()),
+        preflight::sizes(&session.client, &farm),
+    )
+    .await?;
+    if farm::paused_counts(farm.name.as_str(), &inventory).is_some() {
+        return Err(Failure::user(format!("farm `{}` is paused", farm.name))
+            .hint("`flamenco-azure resume` brings it back; `teardown` removes it"));
+    }
+    let plan = flamenco_azure_core::plan::plan(&farm::wanted(&farm, &sizes.cores())?, &inventory)?;
+    if !plan.is_empty() {
+        refuse(preflight::check(&session.client, &farm, &inventory, &sizes).await?)?;
+    }
+    Ok(Prepared { farm, inventory, plan, sizes })
+}
+
+fn refuse(findings: Vec<Finding>) -> Outcome<()> {
+    match findings.as_slice() {
+        [] => Ok(()),
+        [one] => Err(Failure::user(one.what.clone()).hint(format!("{}; nothing was created", one.remedy))),
+        many => {
+            let lines: Vec<_> = many.iter().map(|f| format!("\n  - {}\n    {}", f.what, f.remedy)).collect();
+            Err(Failure::user(format!("{} things stand in the way:{}", many.len(), lines.concat()))
+                .hint("nothing was created"))
+        }
+    }
+}
+
+/// Prints the plan, who is admitted, and what the farm costs.
+pub async fn present(session: &Session, prepared: &Prepared) {
+    let printer = session.printer;
+    let group = prepared.farm.group_id();
+    printer.info(format!(
+        "{} in resource group {} ({}), subscription {}",
+        printer.bold(prepared.farm.name.as_str()),
+        group.name(),
+        prepared.farm.location,
+        prepared.farm.subscription
+    ));
+    if prepared.plan.is_empty() {
+        printer.result("nothing to do: the farm is as the farm file says");
+    }
+    show::plan(printer, &prepared.plan);
+    if prepared.plan.has_drift() {
+        access(session, &prepared.farm);
+    }
+    cost::present(session, &prepared.farm).await;
+}
+
+/// Says who may come in: nobody is worth saying as well.
+pub fn access(session: &Session, farm: &Farm) {
+    let rules = inbound_rules(farm);
+    if rules.is_empty() {
+        let how = if farm.is_public() {
+            "nobody is admitted from outside: `manager.access.ssh` and `.web` in the farm file, or \
+             `flamenco-azure init --ssh-from CIDR --web-from CIDR`, change it"
+        } else {
+            "the Manager has no public address: it is reached from its network only"
+        };
+        session.printer.info(format!("  access: {how}"));
+    }
+    for rule in rules {
+        let from = rule.from.join(", ");
+        let note = if rule.from == ["Internet"] {
+            "  (the one exception: certificate challenge and redirect to https, nothing else)"
+        } else {
+            ""
+        };
+        session.printer.info(format!("  access: {:<12} port {:<4} from {from}{note}", rule.what, rule.port));
+    }
+}
+
+/// Runs `plan`.
+pub async fn run(session: &Session, args: &PlanArgs) -> Outcome {
+    let file = session.farm_file(args.ssh_key.as_deref(), args.allow_world)?;
+    let prepared = prepare(session, &file).await?;
+    present(session, &prepared).await;
+    if let Some(path) = &args.out {
+        let text = serde_json::to_string_pretty(&prepared.plan).map_err(|error| Failure::bug(&error.into()))?;
+        files::write_private(&session.here.join(path), &text)?;
+        session.printer.info(format!("plan written to {}; `flamenco-azure deploy {0}` carries it out", path.display()));
+    }
+    Ok(if args.check && prepared.plan.has_drift() { Exit::Drift } else { Exit::Done })
+}

@@ -1,0 +1,180 @@
+//! `scale`: changes a pool's node counts. Rendering nodes are never taken: their Workers are asked to finish first.
+
+use std::time::Duration;
+
+use batch_pool::BatchPool;
+use flamenco_azure_core::inventory::Inventory;
+use flamenco_azure_core::pool::{Count, Node, NodeState, WorkerPool};
+use manager_vm::ManagerHost;
+
+use crate::args::ScaleArgs;
+use crate::failure::{Exit, Failure, Outcome};
+use crate::session::{Session, Target};
+use crate::{farm, farmfile, progress};
+
+/// How long one call to the Manager waits for Workers; longer renders take several calls.
+const WAIT_AT_ONCE: Duration = Duration::from_mins(10);
+
+/// The farm's Batch pools that exist.
+pub fn pools(session: &Session, target: &Target, inventory: &Inventory) -> Vec<BatchPool> {
+    target
+        .resources(inventory, batch_pool::wire::POOL)
+        .filter_map(|pool| {
+            let account = inventory.get(&pool.id.parent()?)?;
+            let endpoint = account.text("/properties/accountEndpoint")?;
+            Some(BatchPool::new(session.client.clone(), pool.id.clone(), endpoint))
+        })
+        .collect()
+}
+
+/// Runs `scale`.
+pub async fn run(session: &Session, args: &ScaleArgs) -> Outcome {
+    let begun = session.clock.now();
+    if args.dedicated.is_none() && args.spot.is_none() {
+        return Err(Failure::user("how many nodes?").hint("`flamenco-azure scale POOL --dedicated N --spot N`"));
+    }
+    let (target, inventory) = session.target().await?;
+    if !target.exists(&inventory) {
+        return Err(target.missing());
+    }
+    if farm::paused_counts(&target.farm, &inventory).is_some() {
+        return Err(Failure::user(format!("farm `{}` is paused", target.farm)).hint("`flamenco-azure resume` first"));
+    }
+    let pool = choose(pools(session, &target, &inventory), args.pool.as_deref())?;
+    let state = pool.until_steady().await?;
+    let wanted = Count {
+        dedicated: args.dedicated.unwrap_or(state.target.dedicated),
+        spot: args.spot.unwrap_or(state.target.spot),
+    };
+    within_limit(session, pool.name(), wanted)?;
+    session.printer.info(format!("pool `{}`: {} -> {wanted}", pool.name(), state.target));
+    let vm = target.manager_vm(&inventory).ok_or_else(|| target.missing())?;
+    let manager = session.manager(&vm.id);
+    shrink(session, &pool, &manager, wanted, args.force).await?;
+    if pool.until_steady().await?.target != wanted {
+        pool.resize(wanted).await?;
+    }
+    if args.wait {
+        wait(session, &pool).await?;
+    }
+    let took = session.clock.now().duration_since(begun).unsigned_abs();
+    session.printer.result(format!("pool `{}`: {wanted} nodes asked for", pool.name()));
+    progress::finished(session.printer, "scale", took);
+    Ok(Exit::Done)
+}
+
+fn choose(mut pools: Vec<BatchPool>, name: Option<&str>) -> Outcome<BatchPool> {
+    let names: Vec<String> = pools.iter().map(|pool| pool.name().to_owned()).collect();
+    let index = match name {
+        Some(name) => names.iter().position(|have| have.eq_ignore_ascii_case(name)),
+        None => (names.len() == 1).then_some(0),
+    };
+    match index {
+        Some(index) => Ok(pools.swap_remove(index)),
+        None if names.is_empty() => Err(Failure::user("the farm has no pool").hint("`flamenco-azure deploy` makes them")),
+        None => Err(Failure::user(match name {
+            Some(name) => format!("the farm has no pool `{name}`"),
+            None => "which pool?".to_owned(),
+        })
+        .hint(format!("its pools: {}", names.join(", ")))),
+    }
+}
+
+/// `maxNodes` comes from the farm file; without one there is no limit to keep to but the subnet's.
+fn within_limit(session: &Session, pool: &str, wanted: Count) -> Outcome<()> {
+    let Some(limit) = farmfile::max_nodes(&session.here, &session.global, pool) else { return Ok(()) };
+    if wanted.total() <= limit {
+        return Ok(());
+    }
+    Err(Failure::user(format!("pool `{pool}`: {} nodes are more than its `maxNodes` of {limit}", wanted.total()))
+        .hint("raise `maxNodes` in the farm file and deploy, then scale; nothing was changed"))
+}
+
+/// Removes nodes until there are no more than wanted of either kind.
+async fn shrink(
+    session: &Session,
+    pool: &BatchPool,
+    manager: &dyn ManagerHost,
+    wanted: Count,
+    force: bool,
+) -> Outcome<()> {
+    let nodes = pool.nodes().await?;
+    for (dedicated, keep) in [(true, wanted.dedicated), (false, wanted.spot)] {
+        let mut kind: Vec<&Node> =
+            nodes.iter().filter(|n| n.dedicated == dedicated && n.state != NodeState::Leaving).collect();
+        let excess = kind.len().saturating_sub(keep as usize);
+        if excess == 0 {
+            continue;
+        }
+        // Nodes that do no work go first, without asking anyone.
+        kind.sort_by_key(|node| (node.state == NodeState::Ready, node.id.clone()));
+        let idle: Vec<String> =
+            kind.iter().filter(|n| n.state != NodeState::Ready).take(excess).map(|n| n.id.clone()).collect();
+        let ready: Vec<String> = kind.iter().filter(|n| n.state == NodeState::Ready).map(|n| n.id.clone()).collect();
+        let mut going = idle;
+        let more = excess - going.len();
+        if more > 0 {
+            going.extend(chosen(session, manager, &ready, more, force).await?);
+        }
+        session.printer.info(format!("removing {} nodes", going.len()));
+        pool.delete_nodes(&going).await?;
+        // What the Manager remembers of nodes that are gone would let jobs wait for them for ever.
+        if let Err(error) = manager.forget(&going).await {
+            session.printer.warn(format!("the Manager still lists the removed Workers: {error}"));
+        }
+    }
+    Ok(())
+}
+
+async fn chosen(
+    session: &Session,
+    manager: &dyn ManagerHost,
+    ready: &[String],
+    count: usize,
+    force: bool,
+) -> Outcome<Vec<String>> {
+    if !force {
+        return drain(session, manager, ready, count).await;
+    }
+    let drained = manager.drain(ready, count, Duration::ZERO).await;
+    let mut going = match drained {
+        Ok(drained) => drained.drained.into_iter().chain(drained.pending).collect(),
+        Err(error) => {
+            session.printer.warn(format!("the Manager could not say which nodes are idle: {error}"));
+            Vec::new()
+        }
+    };
+    let missing = count.saturating_sub(going.len());
+    going.extend(ready.iter().filter(|id| !going.contains(id)).take(missing).cloned().collect::<Vec<_>>());
+    Ok(going)
+}
+
+/// Waits until `count` of `candidates` are idle and signed off. The Manager chooses idle ones first.
+pub async fn drain(
+    session: &Session,
+    manager: &dyn ManagerHost,
+    candidates: &[String],
+    count: usize,
+) -> Outcome<Vec<String>> {
+    loop {
+        let state = manager.drain(candidates, count, WAIT_AT_ONCE).await?;
+        if state.pending.is_empty() {
+            return Ok(state.drained);
+        }
+        session.printer.info(format!(
+            "{} of {count} nodes are free; {} still render (`--force` does not wait)",
+            state.drained.len(),
+            state.pending.len()
+        ));
+    }
+}
+
+async fn wait(session: &Session, pool: &BatchPool) -> Outcome<()> {
+    let state = pool.until_steady().await?;
+    session.printer.info(format!("pool `{}`: {} allocated", pool.name(), state.current));
+    if state.errors.is_empty() {
+        return Ok(());
+    }
+    let words: Vec<_> = state.errors.iter().map(batch_pool::error::explain).collect();
+    Err(Failure::azure(format!("pool `{}` has {} instead of {}: {}", pool.name(), state.current, state.target, words.join("; "))))
+}

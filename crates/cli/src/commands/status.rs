@@ -1,0 +1,194 @@
+//! `status`: the Manager, the pools, their nodes, and what it costs.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use flamenco_azure_core::inventory::{Inventory, Observed};
+use flamenco_azure_core::pool::{Node, NodeState, PoolState, WorkerPool as _};
+use futures::future::join_all;
+use manager_vm::observe::{is_deallocated, power_state};
+use manager_vm::service::ManagerStatus;
+use manager_vm::{ManagerHost as _, wire};
+use serde::Serialize;
+
+use super::scale;
+use crate::args::StatusArgs;
+use crate::failure::{Exit, Outcome};
+use crate::printer::Mode;
+use crate::session::{Session, Target};
+use crate::{cost, farm, farmfile};
+
+/// How often `--watch` looks again.
+const WATCH: Duration = Duration::from_secs(10);
+
+/// A farm at one moment.
+#[derive(Debug, Clone, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct FarmStatus {
+    farm: String,
+    group: String,
+    exists: bool,
+    paused: bool,
+    manager: Option<ManagerLine>,
+    pools: Vec<PoolLine>,
+    foreign: usize,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    hourly_usd: Option<f64>,
+}
+
+#[derive(Debug, Clone, Serialize)]
+#[serde(rename_all = "camelCase")]
+struct ManagerLine {
+    vm: String,
+    size: String,
+    power: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    host: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    address: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    flamenco: Option<ManagerStatus>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    trouble: Option<String>,
+}
+
+#[derive(Debug, Clone, Serialize)]
+#[serde(rename_all = "camelCase")]
+struct PoolLine {
+    pool: String,
+    size: String,
+    #[serde(flatten)]
+    state: PoolState,
+    nodes: BTreeMap<NodeState, usize>,
+    trouble: Vec<String>,
+}
+
+/// Runs `status`.
+pub async fn run(session: &Session, args: StatusArgs) -> Outcome {
+    loop {
+        let (target, inventory) = session.target().await?;
+        let status = read(session, &target, &inventory).await?;
+        show(session, &status);
+        if !args.watch {
+            return Ok(Exit::Done);
+        }
+        session.clock.sleep(WATCH).await;
+    }
+}
+
+/// Reads the farm's state.
+pub async fn read(session: &Session, target: &Target, inventory: &Inventory) -> Outcome<FarmStatus> {
+    let manager = match target.manager_vm(inventory) {
+        Some(vm) => Some(manager_line(session, target, inventory, vm).await),
+        None => None,
+    };
+    let pools = scale::pools(session, target, inventory);
+    let lines = join_all(pools.iter().map(|pool| pool_line(pool, inventory))).await;
+    Ok(FarmStatus {
+        farm: target.farm.clone(),
+        group: target.group.name().to_owned(),
+        exists: target.exists(inventory),
+        paused: farm::paused_counts(&target.farm, inventory).is_some(),
+        manager,
+        pools: lines.into_iter().collect::<Outcome<_>>()?,
+        foreign: inventory.foreign(&target.farm).count(),
+        hourly_usd: match farmfile::whole(&session.here, &session.global) {
+            Some(file) => cost::prices(session, &file).await.map(|prices| cost::now(&file, inventory, &prices)),
+            None => None,
+        },
+    })
+}
+
+async fn manager_line(session: &Session, target: &Target, inventory: &Inventory, vm: &Observed) -> ManagerLine {
+    let address = target.resources(inventory, wire::PIP).find(|ip| ip.text("/properties/dnsSettings/fqdn").is_some());
+    let mut line = ManagerLine {
+        vm: vm.id.name().to_owned(),
+        size: vm.text("/properties/hardwareProfile/vmSize").unwrap_or_default().to_owned(),
+        power: power_state(vm).unwrap_or("unknown").to_owned(),
+        host: address.and_then(|ip| ip.text("/properties/dnsSettings/fqdn")).map(str::to_owned),
+        address: address.and_then(|ip| ip.text("/properties/ipAddress")).map(str::to_owned),
+        flamenco: None,
+        trouble: None,
+    };
+    if !is_deallocated(vm) && power_state(vm) == Some("running") {
+        match session.manager(&vm.id).status().await {
+            Ok(status) => line.flamenco = Some(status),
+            Err(error) => line.trouble = Some(crate::failure::chain(&error)),
+        }
+    }
+    line
+}
+
+async fn pool_line(pool: &batch_pool::BatchPool, inventory: &Inventory) -> Outcome<PoolLine> {
+    let body = inventory.get(pool.id()).map(|observed| observed.body.clone()).unwrap_or_default();
+    let state = batch_pool::service::state_of(&body);
+    let nodes: Vec<Node> = if state.steady && state.current.total() == 0 { Vec::new() } else { pool.nodes().await? };
+    let mut by_state: BTreeMap<NodeState, usize> = BTreeMap::new();
+    for node in &nodes {
+        *by_state.entry(node.state).or_default() += 1;
+    }
+    let failed = nodes.iter().filter_map(|node| Some(format!("{}: {}", node.id, node.trouble.as_ref()?))).take(5);
+    let trouble = state.errors.iter().map(batch_pool::error::explain).chain(failed).collect();
+    let size = body.pointer("/properties/vmSize").and_then(serde_json::Value::as_str).unwrap_or_default().to_owned();
+    Ok(PoolLine { pool: pool.id().name().to_owned(), size, state, nodes: by_state, trouble })
+}
+
+fn show(session: &Session, status: &FarmStatus) {
+    let printer = session.printer;
+    if printer.mode() == Mode::Json {
+        printer.event("status", serde_json::to_value(status).unwrap_or_default());
+        return;
+    }
+    let state = match (status.exists, status.paused) {
+        (false, _) => "does not exist",
+        (true, true) => "paused",
+        (true, false) => "exists",
+    };
+    printer.result(format!("{} in group {}: {state}", printer.bold(&status.farm), status.group));
+    if let Some(manager) = &status.manager {
+        printer.result(format!("  Manager  {} ({}): {}", manager.vm, manager.size, manager.power));
+        if let (Some(host), Some(address)) = (&manager.host, &manager.address) {
+            printer.result(format!("           {host} ({address})"));
+        }
+        if let Some(flamenco) = &manager.flamenco {
+            let workers: Vec<_> = flamenco.workers.iter().filter(|(_, n)| **n > 0).map(|(s, n)| format!("{n} {s}")).collect();
+            let workers = if workers.is_empty() { "none".to_owned() } else { workers.join(", ") };
+            printer.result(format!("           Flamenco {}; Workers: {workers}; {} rendering", flamenco.version, flamenco.busy));
+        }
+        if let Some(trouble) = &manager.trouble {
+            printer.warn(trouble);
+        }
+    }
+    for pool in &status.pools {
+        let nodes: Vec<_> = pool.nodes.iter().map(|(state, n)| format!("{n} {}", word(*state))).collect();
+        let moving = if pool.state.steady { "" } else { ", resizing" };
+        printer.result(format!(
+            "  pool     {} ({}): {} of {}{moving}{}{}",
+            pool.pool,
+            pool.size,
+            pool.state.current,
+            pool.state.target,
+            if nodes.is_empty() { "" } else { "; " },
+            nodes.join(", ")
+        ));
+        for trouble in &pool.trouble {
+            printer.warn(trouble);
+        }
+    }
+    if let Some(hourly) = status.hourly_usd {
+        printer.result(format!("  cost     about ${hourly:.2} an hour now (list prices)"));
+    }
+    if status.foreign > 0 {
+        printer.result(format!("  {} in the group belong to others", crate::show::count(status.foreign, "resource")));
+    }
+}
+
+fn word(state: NodeState) -> &'static str {
+    match state {
+        NodeState::Starting => "starting",
+        NodeState::Ready => "ready",
+        NodeState::Failed => "failed",
+        NodeState::Preempted => "preempted",
+        NodeState::Leaving => "leaving",
+    }
+}

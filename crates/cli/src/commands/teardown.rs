@@ -1,0 +1,65 @@
+//! `teardown`: removes the farm and nothing else.
+
+use std::collections::BTreeSet;
+
+use flamenco_azure_core::plan::{TeardownOptions, plan_teardown};
+
+use super::deploy::carry_out;
+use crate::args::TeardownArgs;
+use crate::failure::{Exit, Failure, Outcome};
+use crate::session::Session;
+use crate::{farm, progress, show};
+
+/// Passes: what appears only when something else is gone (a disk that was attached) is seen by the next look.
+const PASSES: usize = 3;
+
+/// Runs `teardown`.
+pub async fn run(session: &Session, args: TeardownArgs) -> Outcome {
+    let begun = session.clock.now();
+    let (target, mut inventory) = session.target().await?;
+    session.executor(&target.farm)?.settle().await?;
+    if !target.exists(&inventory) {
+        session.printer.result(format!("there is nothing of farm `{}` in group `{}`", target.farm, target.group.name()));
+        return Ok(Exit::Done);
+    }
+    let options = TeardownOptions { keep_data: args.keep_data };
+    let printer = session.printer;
+    let mut asked = args.yes;
+    let mut before: BTreeSet<String> = BTreeSet::new();
+    for _ in 0..PASSES {
+        inventory = farm::observe(&session.client, &target.group).await?;
+        let plan = plan_teardown(&target.farm, &target.group, &inventory, options)?;
+        let steps: BTreeSet<String> = plan.steps.iter().map(|step| step.id.clone()).collect();
+        if plan.is_empty() || steps == before {
+            break;
+        }
+        before = steps;
+        show::plan(printer, &plan);
+        if !asked {
+            confirm(session, &target.farm, args.keep_data)?;
+            asked = true;
+        }
+        carry_out(session, &target.farm, &plan, "run `flamenco-azure teardown` again to go on").await?;
+    }
+    let took = session.clock.now().duration_since(begun).unsigned_abs();
+    printer.info(format!("{} in {}", printer.bold("removed"), progress::seconds(took)));
+    progress::finished(printer, "teardown", took);
+    Ok(Exit::Done)
+}
+
+fn confirm(session: &Session, farm: &str, keep_data: bool) -> Outcome<()> {
+    if !keep_data {
+        session.printer.warn("everything rendered is deleted too; `--keep-data` keeps the storage account");
+    }
+    let question = format!("Type the farm's name ({farm}) to remove it");
+    let answer = match session.ask {
+        crate::ask::Asker::Nobody => {
+            return Err(Failure::user("teardown wants the farm's name typed and --no-input is set").hint("add --yes"));
+        }
+        ask => ask.text(&question, None)?,
+    };
+    if answer == farm {
+        return Ok(());
+    }
+    Err(Failure::user(format!("`{answer}` is not `{farm}`: nothing was removed")))
+}

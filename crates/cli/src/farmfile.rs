@@ -1,0 +1,220 @@
+//! Finds, reads and completes the farm file: its text, then flags, then what the machine offers (an ssh key).
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use flamenco_azure_core::arm::Cloud;
+use flamenco_azure_core::identity::Environment as Credentials;
+use flamenco_azure_core::ids::ResourceId;
+use flamenco_azure_core::spec::{Farm, FarmSpec, Overrides, validate};
+use jiff::Timestamp;
+
+use crate::args::Global;
+use crate::failure::{Failure, Outcome};
+use crate::files;
+
+/// Names of farm files, the preferred one first; the others are the old tool's.
+const NAMES: &[&str] = &["azure_config.yaml", "flamenco_manager_azure.yaml", "flamenco_azure_deploy.yaml"];
+
+/// The default keys of ssh-keygen, the preferred one first.
+const KEY_FILES: &[&str] = &["id_ed25519.pub", "id_ecdsa.pub", "id_rsa.pub"];
+
+/// A key for simulated farms on a machine that has none. Nobody has its private half.
+const SIMULATED_KEY: &str =
+    "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIHNpbXVsYXRlZC1mYXJtLWtleS1ub2JvZHktaGFzLWl0 simulated";
+
+/// What the process's environment offers; read once, in one place.
+#[derive(Debug, Clone, Default)]
+pub struct Environment {
+    variables: BTreeMap<String, String>,
+}
+
+impl Environment {
+    /// The environment of this process.
+    pub fn of_process() -> Self {
+        Self { variables: std::env::vars_os().filter_map(|(k, v)| Some((k.into_string().ok()?, v.into_string().ok()?))).collect() }
+    }
+
+    /// An environment made by a test.
+    pub fn of(variables: impl IntoIterator<Item = (String, String)>) -> Self {
+        Self { variables: variables.into_iter().collect() }
+    }
+
+    fn get(&self, name: &str) -> Option<&str> {
+        self.variables.get(name).map(String::as_str).filter(|value| !value.is_empty())
+    }
+
+    /// Whether colour is unwanted (<https://no-color.org>).
+    pub fn no_color(&self) -> bool {
+        self.get("NO_COLOR").is_some()
+    }
+
+    /// The home directory.
+    pub fn home(&self) -> Option<PathBuf> {
+        self.get("HOME").or_else(|| self.get("USERPROFILE")).map(PathBuf::from)
+    }
+
+    /// What the credential chain looks at, with the old tool's auth file.
+    pub fn credentials(&self, here: &Path) -> Credentials {
+        let file = self.get("AZURE_AUTH_LOCATION").map_or_else(|| here.join("client_credentials.json"), PathBuf::from);
+        Credentials::from_variables(|name| self.get(name).map(str::to_owned))
+            .with_auth_file(files::read(&file).ok().map(|text| (file, text)))
+    }
+
+    /// The first key of a running ssh agent.
+    fn agent_key(&self) -> Option<String> {
+        self.get("SSH_AUTH_SOCK")?;
+        let output = std::process::Command::new("ssh-add").arg("-L").stdin(std::process::Stdio::null()).output().ok()?;
+        let text = String::from_utf8(output.stdout).ok()?;
+        output.status.success().then(|| text.lines().next().map(str::to_owned)).flatten()
+    }
+}
+
+/// What a command adds to the farm file.
+#[derive(Debug, Clone)]
+pub struct Extra {
+    /// `--ssh-key`.
+    pub ssh_key: Option<PathBuf>,
+    /// `--allow-world`.
+    pub allow_world: bool,
+    /// Now: sizes that are retired by then are refused.
+    pub today: Timestamp,
+    /// On the simulator a missing ssh key is no obstacle.
+    pub simulated: bool,
+}
+
+/// A farm file, checked.
+#[derive(Debug, Clone)]
+pub struct FarmFile {
+    /// Where it is.
+    pub path: PathBuf,
+    /// The farm.
+    pub farm: Farm,
+    /// What the user should know although it stops nothing.
+    pub warnings: Vec<String>,
+}
+
+/// Where the farm file is, or would be.
+pub fn path(here: &Path, global: &Global) -> PathBuf {
+    match &global.config {
+        Some(path) => here.join(path),
+        None => {
+            let found = NAMES.iter().map(|name| here.join(name)).find(|path| path.exists());
+            found.unwrap_or_else(|| here.join(NAMES[0]))
+        }
+    }
+}
+
+/// The directory of the farm file, where the farm's state is kept too.
+pub fn directory(here: &Path, global: &Global) -> PathBuf {
+    path(here, global).parent().map_or_else(|| here.to_owned(), Path::to_owned)
+}
+
+/// Whether there is a farm file.
+pub fn exists(here: &Path, global: &Global) -> bool {
+    path(here, global).exists()
+}
+
+/// Reads the file as written, with the flags laid over it.
+pub fn spec(here: &Path, global: &Global) -> Outcome<(PathBuf, FarmSpec)> {
+    let path = path(here, global);
+    let mut spec = if path.exists() {
+        let text = files::read(&path)?;
+        FarmSpec::parse(&path.display().to_string(), &text).map_err(flamenco_azure_core::Error::from)?
+    } else if global.config.is_some() {
+        return Err(Failure::user(format!("there is no farm file `{}`", path.display()))
+            .hint("`flamenco-azure init` writes one"));
+    } else {
+        FarmSpec::default()
+    };
+    overlay(&mut spec.subscription_id, global.subscription.as_ref());
+    overlay(&mut spec.location, global.location.as_ref());
+    overlay(&mut spec.resource_group, global.group.as_ref());
+    overlay(&mut spec.storage_account_name, global.sa.as_ref());
+    overlay(&mut spec.batch_account_name, global.ba.as_ref());
+    overlay(&mut spec.virtual_machine, global.vm.as_ref());
+    overlay(&mut spec.default_name, global.farm.as_ref());
+    Ok((path, spec))
+}
+
+fn overlay(place: &mut Option<String>, flag: Option<&String>) {
+    if let Some(value) = flag {
+        *place = Some(value.clone());
+    }
+}
+
+/// Loads, completes and checks the farm file.
+pub fn load(here: &Path, global: &Global, environment: &Environment, extra: &Extra) -> Outcome<FarmFile> {
+    let (path, mut spec) = spec(here, global)?;
+    let key = public_key(&spec, here, environment, extra)?;
+    spec.manager.get_or_insert_default().ssh_public_key = key;
+    let overrides = Overrides { allow_world: extra.allow_world, today: extra.today };
+    let (farm, warnings) = validate(&spec, &overrides).map_err(|error| {
+        let missing = !path.exists();
+        let mut failure: Failure = flamenco_azure_core::Error::from(error).into();
+        if missing {
+            failure.message = format!("there is no farm file `{}`, and {}", path.display(), failure.message);
+            failure.hint = Some("`flamenco-azure init` asks a few questions and writes one".to_owned());
+        }
+        failure
+    })?;
+    Ok(FarmFile { path, farm, warnings: warnings.iter().map(ToString::to_string).collect() })
+}
+
+/// `--ssh-key`, else the file's, else the agent's first, else ssh-keygen's default files.
+fn public_key(spec: &FarmSpec, here: &Path, environment: &Environment, extra: &Extra) -> Outcome<Option<String>> {
+    if let Some(path) = &extra.ssh_key {
+        return files::read(&here.join(path)).map(Some);
+    }
+    if let Some(key) = spec.manager.as_ref().and_then(|manager| manager.ssh_public_key.clone()) {
+        return Ok(Some(key));
+    }
+    let from_files = || {
+        let directory = environment.home()?.join(".ssh");
+        KEY_FILES.iter().find_map(|name| files::read(&directory.join(name)).ok())
+    };
+    let found = environment.agent_key().or_else(from_files);
+    Ok(found.or_else(|| extra.simulated.then(|| SIMULATED_KEY.to_owned())))
+}
+
+/// The group and farm name that the file names, without checking the rest of it.
+#[derive(Debug, Clone)]
+pub struct Whereabouts {
+    /// The farm's name.
+    pub farm: String,
+    /// Its group.
+    pub group: ResourceId,
+}
+
+/// Reads where the farm is.
+pub fn whereabouts(here: &Path, global: &Global) -> Outcome<Whereabouts> {
+    let file = load(here, global, &Environment::default(), &Extra {
+        ssh_key: None,
+        allow_world: true,
+        // Looking at a farm or removing it is possible whatever became of its sizes.
+        today: Timestamp::UNIX_EPOCH,
+        simulated: true,
+    })?;
+    Ok(Whereabouts { farm: file.farm.name.to_string(), group: file.farm.group_id() })
+}
+
+/// The whole farm, when there is a file and it is in order.
+pub fn whole(here: &Path, global: &Global) -> Option<Farm> {
+    let extra = Extra { ssh_key: None, allow_world: true, today: Timestamp::UNIX_EPOCH, simulated: true };
+    exists(here, global).then(|| load(here, global, &Environment::default(), &extra).ok().map(|file| file.farm)).flatten()
+}
+
+/// The most nodes that the file grants a pool.
+pub fn max_nodes(here: &Path, global: &Global, pool: &str) -> Option<u32> {
+    Some(whole(here, global)?.pool(pool)?.max_nodes)
+}
+
+/// The subscription that the file names.
+pub fn subscription(here: &Path, global: &Global) -> Option<String> {
+    spec(here, global).ok()?.1.subscription_id
+}
+
+/// The cloud that the file names.
+pub fn cloud(here: &Path, global: &Global) -> Option<Cloud> {
+    Cloud::by_name(whole(here, global)?.cloud.as_str())
+}

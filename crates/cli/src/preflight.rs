@@ -1,0 +1,337 @@
+//! What a first write would run into, found by reading and reported all at once.
+
+use std::collections::BTreeMap;
+
+use flamenco_azure_core::arm::{ArmClient, ArmError, Request};
+use flamenco_azure_core::inventory::Inventory;
+use flamenco_azure_core::spec::Farm;
+use futures::future::{join, try_join};
+use manager_vm::spec::{Names, storage_account};
+use serde_json::{Value, json};
+
+use crate::farm::Cores;
+
+/// Api-version of subscriptions, locations and providers.
+const RESOURCES_API: &str = "2021-04-01";
+const SUBSCRIPTIONS_API: &str = "2022-12-01";
+const SKUS_API: &str = "2021-07-01";
+const COMPUTE_API: &str = "2024-07-01";
+const NETWORK_API: &str = "2024-05-01";
+const STORAGE_API: &str = "2023-05-01";
+const BATCH_API: &str = "2025-06-01";
+const PERMISSIONS_API: &str = "2022-04-01";
+
+/// One thing that stands in the way, with what to do about it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Finding {
+    /// What.
+    pub what: String,
+    /// What to do.
+    pub remedy: String,
+}
+
+fn finding(what: impl Into<String>, remedy: impl Into<String>) -> Finding {
+    Finding { what: what.into(), remedy: remedy.into() }
+}
+
+/// What Azure says about sizes in one region.
+#[derive(Debug, Clone, Default)]
+pub struct Sizes {
+    by_name: BTreeMap<String, Size>,
+}
+
+#[derive(Debug, Clone, Default)]
+struct Size {
+    name: String,
+    family: String,
+    cores: u32,
+    restricted: Option<String>,
+}
+
+impl Sizes {
+    /// vCPUs by lower-cased size.
+    pub fn cores(&self) -> Cores {
+        self.by_name.iter().map(|(name, size)| (name.clone(), size.cores)).collect()
+    }
+
+    fn get(&self, name: &str) -> Option<&Size> {
+        self.by_name.get(&name.to_ascii_lowercase())
+    }
+
+    /// Item by item: one odd SKU must not cost the whole list.
+    fn read(items: &[Value], location: &str) -> Self {
+        let mut by_name = BTreeMap::new();
+        for item in items {
+            let text = |key: &str| item.get(key).and_then(Value::as_str).unwrap_or_default().to_owned();
+            if text("resourceType") != "virtualMachines" {
+                continue;
+            }
+            let capability = |name: &str| {
+                let all = item.get("capabilities").and_then(Value::as_array)?;
+                all.iter().find(|c| c.get("name").and_then(Value::as_str) == Some(name))?.get("value")?.as_str()
+            };
+            let size = Size {
+                name: text("name"),
+                family: text("family"),
+                cores: capability("vCPUs").and_then(|n| n.parse().ok()).unwrap_or(0),
+                restricted: restriction(item, location),
+            };
+            by_name.insert(size.name.to_ascii_lowercase(), size);
+        }
+        Self { by_name }
+    }
+}
+
+fn restriction(item: &Value, location: &str) -> Option<String> {
+    item.get("restrictions")?.as_array()?.iter().find_map(|r| {
+        let here = r.get("type")?.as_str()? == "Location"
+            && r.get("values")?.as_array()?.iter().any(|v| v.as_str().is_some_and(|v| v.eq_ignore_ascii_case(location)));
+        here.then(|| r.get("reasonCode").and_then(Value::as_str).unwrap_or("restricted").to_owned())
+    })
+}
+
+/// Reads the sizes of the farm's region.
+pub async fn sizes(client: &ArmClient, farm: &Farm) -> Result<Sizes, ArmError> {
+    let request = Request::get(format!("/subscriptions/{}/providers/Microsoft.Compute/skus", farm.subscription))
+        .api_version(SKUS_API)
+        .query("$filter", format!("location eq '{}'", farm.location));
+    Ok(Sizes::read(&client.list(&request).await?, farm.location.as_str()))
+}
+
+/// Checks that the subscription and the region are there at all: everything else depends on them.
+pub async fn subscription(client: &ArmClient, farm: &Farm) -> Result<Vec<Finding>, ArmError> {
+    let base = format!("/subscriptions/{}", farm.subscription);
+    let (subscription, locations) = try_join(
+        client.get(&Request::get(&base).api_version(SUBSCRIPTIONS_API)),
+        async {
+            match client.list(&Request::get(format!("{base}/locations")).api_version(SUBSCRIPTIONS_API)).await {
+                Err(error) if error.is_not_found() => Ok(Vec::new()),
+                other => other,
+            }
+        },
+    )
+    .await?;
+    let Some(subscription) = subscription else {
+        return Ok(vec![finding(
+            format!("this sign-in sees no subscription `{}`", farm.subscription),
+            "`az account list --output table` shows those it sees; `az login --tenant …` signs in elsewhere",
+        )]);
+    };
+    let mut findings = Vec::new();
+    if let Some(state) = subscription.get("state").and_then(Value::as_str).filter(|state| *state != "Enabled") {
+        findings.push(finding(
+            format!("subscription `{}` is {}", farm.subscription, state.to_lowercase()),
+            "enable it in the Azure portal, or use another one",
+        ));
+    }
+    let names: Vec<&str> = locations.iter().filter_map(|l| l.get("name")?.as_str()).collect();
+    if !names.contains(&farm.location.as_str()) {
+        let near = nearest(farm.location.as_str(), &names);
+        let remedy = match near {
+            Some(near) => format!("did you mean `{near}`? `az account list-locations --output table` lists all"),
+            None => "`az account list-locations --output table` lists them".to_owned(),
+        };
+        findings.push(finding(format!("`location`: the subscription has no region `{}`", farm.location), remedy));
+    }
+    Ok(findings)
+}
+
+fn nearest<'a>(word: &str, among: &[&'a str]) -> Option<&'a str> {
+    let common = |other: &str| word.chars().zip(other.chars()).take_while(|(a, b)| a == b).count();
+    among.iter().copied().max_by_key(|other| common(other)).filter(|other| common(other) >= 4)
+}
+
+/// Everything else that can be known before the first write. Names are checked only for what is to be made.
+pub async fn check(
+    client: &ArmClient,
+    farm: &Farm,
+    inventory: &Inventory,
+    sizes: &Sizes,
+) -> Result<Vec<Finding>, ArmError> {
+    let base = format!("/subscriptions/{}", farm.subscription);
+    let usages = format!("{base}/providers/Microsoft.Compute/locations/{}/usages", farm.location);
+    let usages = Request::get(usages).api_version(COMPUTE_API);
+    let (usages, (names, rights)) = join(client.list(&usages), join(taken(client, farm, inventory), rights(client, farm))).await;
+    let mut findings = size_findings(farm, sizes);
+    findings.extend(quota_findings(farm, inventory, sizes, &usages?));
+    findings.extend(names?);
+    findings.extend(rights?);
+    Ok(findings)
+}
+
+fn size_findings(farm: &Farm, sizes: &Sizes) -> Vec<Finding> {
+    let pools = farm.pools.iter().map(|pool| (format!("pool `{}`: vmSize", pool.name), &pool.vm_size));
+    std::iter::once(("manager.vmSize".to_owned(), &farm.manager.vm_size))
+        .chain(pools)
+        .filter_map(|(key, name)| match sizes.get(name) {
+            None => Some(finding(
+                format!("{key}: `{name}` does not exist in {}", farm.location),
+                format!("`az vm list-skus --location {} --output table` lists the sizes there", farm.location),
+            )),
+            Some(Size { restricted: Some(reason), name, .. }) => Some(finding(
+                format!("{key}: `{name}` is not open to this subscription in {} ({reason})", farm.location),
+                "choose another size or region, or ask for access in a support request",
+            )),
+            Some(_) => None,
+        })
+        .collect()
+}
+
+/// Cores that the Manager needs from the subscription's own quota. Batch-managed pools draw on the Batch account's
+/// quota, which is read at the gate.
+fn quota_findings(farm: &Farm, inventory: &Inventory, sizes: &Sizes, usages: &[Value]) -> Vec<Finding> {
+    if inventory.get(&Names::of(farm).vm()).is_some() {
+        return Vec::new();
+    }
+    let Some(size) = sizes.get(&farm.manager.vm_size) else { return Vec::new() };
+    let usage = |name: &str| {
+        usages.iter().find(|u| {
+            u.pointer("/name/value").and_then(Value::as_str).is_some_and(|v| v.eq_ignore_ascii_case(name))
+        })
+    };
+    ["cores", &size.family]
+        .into_iter()
+        .filter_map(|name| {
+            let row = usage(name)?;
+            let number = |key: &str| row.get(key).and_then(Value::as_f64).unwrap_or(0.0);
+            let (limit, used) = (number("limit"), number("currentValue"));
+            let need = f64::from(size.cores);
+            let title = row.pointer("/name/localizedValue").and_then(Value::as_str).unwrap_or(name);
+            (used + need > limit).then(|| {
+                finding(
+                    format!("quota `{title}` in {}: {used} of {limit} cores are used and the Manager needs {need}", farm.location),
+                    format!(
+                        "ask for {} cores: Azure portal > Quotas > Compute > {title} > {}, or \
+                         `az quota update --resource-name {name} --scope /subscriptions/{}/providers/Microsoft.Compute/locations/{} --limit-object value={}`",
+                        used + need, farm.location, farm.subscription, farm.location, used + need
+                    ),
+                )
+            })
+        })
+        .collect()
+}
+
+/// Names that must be free because the resource does not exist yet.
+async fn taken(client: &ArmClient, farm: &Farm, inventory: &Inventory) -> Result<Vec<Finding>, ArmError> {
+    let base = format!("/subscriptions/{}/providers", farm.subscription);
+    let mut findings = Vec::new();
+    let ask = |path: String, api, name: &str, kind| {
+        Request::post(path, Some(json!({"name": name, "type": kind}))).api_version(api).idempotent()
+    };
+    if storage_account(farm).is_some_and(|id| inventory.get(&id).is_none()) {
+        let request = ask(
+            format!("{base}/Microsoft.Storage/checkNameAvailability"),
+            STORAGE_API,
+            &farm.storage_account,
+            "Microsoft.Storage/storageAccounts",
+        );
+        findings.extend(refusal(client, &request, "storageAccountName", &farm.storage_account, "nameAvailable").await?);
+    }
+    if inventory.get(&batch_pool::spec::account(farm)).is_none() {
+        let request = ask(
+            format!("{base}/Microsoft.Batch/locations/{}/checkNameAvailability", farm.location),
+            BATCH_API,
+            &farm.batch_account,
+            "Microsoft.Batch/batchAccounts",
+        );
+        findings.extend(refusal(client, &request, "batchAccountName", &farm.batch_account, "nameAvailable").await?);
+    }
+    if farm.is_public() && inventory.get(&Names::of(farm).public_ip()).is_none() {
+        let label = farm.manager.vm_name.to_ascii_lowercase();
+        let path = format!("{base}/Microsoft.Network/locations/{}/CheckDnsNameAvailability", farm.location);
+        let request = Request::get(path).api_version(NETWORK_API).query("domainNameLabel", &label);
+        findings.extend(refusal(client, &request, "virtualMachine", &label, "available").await?);
+    }
+    Ok(findings)
+}
+
+async fn refusal(
+    client: &ArmClient,
+    request: &Request,
+    key: &str,
+    name: &str,
+    member: &str,
+) -> Result<Option<Finding>, ArmError> {
+    // A provider that is not registered yet cannot check; it will be registered by the first write.
+    let body = match client.send(request).await {
+        Err(error) if matches!(error.kind(), flamenco_azure_core::arm::Kind::NotRegistered { .. }) => return Ok(None),
+        answer => answer?.body.unwrap_or_default(),
+    };
+    if body.get(member).and_then(Value::as_bool) != Some(false) {
+        return Ok(None);
+    }
+    let why = body.get("message").and_then(Value::as_str).unwrap_or("it is in use");
+    Ok(Some(finding(format!("`{key}`: the name `{name}` is taken: {why}"), "choose another one in the farm file")))
+}
+
+/// Whether the sign-in may write what a farm consists of.
+async fn rights(client: &ArmClient, farm: &Farm) -> Result<Vec<Finding>, ArmError> {
+    let scope = farm.group_id();
+    let path = |scope: &str| format!("{scope}/providers/Microsoft.Authorization/permissions");
+    let read = |scope: &str| Request::get(path(scope)).api_version(PERMISSIONS_API);
+    let whole = format!("/subscriptions/{}", farm.subscription);
+    let permissions = match client.list(&read(scope.as_str())).await {
+        // The group does not exist yet: what counts is the subscription.
+        Err(error) if error.is_not_found() => client.list(&read(&whole)).await?,
+        other => other?,
+    };
+    let needed = [
+        "Microsoft.Resources/subscriptions/resourceGroups/write",
+        "Microsoft.Network/virtualNetworks/write",
+        "Microsoft.Compute/virtualMachines/write",
+        "Microsoft.Storage/storageAccounts/write",
+        "Microsoft.Batch/batchAccounts/write",
+        "Microsoft.ManagedIdentity/userAssignedIdentities/write",
+    ];
+    let missing: Vec<&str> = needed.into_iter().filter(|action| !allows(&permissions, action)).collect();
+    Ok(if missing.is_empty() {
+        Vec::new()
+    } else {
+        vec![finding(
+            format!("this sign-in may not: {}", missing.join(", ")),
+            format!("ask an owner for the role Contributor: `az role assignment create --role Contributor --assignee YOU --scope {whole}`"),
+        )]
+    })
+}
+
+fn allows(permissions: &[Value], action: &str) -> bool {
+    let any = |permission: &Value, key: &str| {
+        let patterns = permission.get(key).and_then(Value::as_array).into_iter().flatten();
+        patterns.filter_map(Value::as_str).any(|pattern| wildcard(pattern, action))
+    };
+    permissions.iter().any(|p| any(p, "actions") && !any(p, "notActions"))
+}
+
+/// Whether `text` matches a pattern in which `*` stands for anything, without case.
+fn wildcard(pattern: &str, text: &str) -> bool {
+    let (pattern, text) = (pattern.to_ascii_lowercase(), text.to_ascii_lowercase());
+    let mut rest = text.as_str();
+    let parts: Vec<&str> = pattern.split('*').collect();
+    for (index, part) in parts.iter().enumerate() {
+        let found = if index == 0 { rest.starts_with(part).then_some(0) } else { rest.find(part) };
+        let Some(at) = found else { return false };
+        rest = &rest[at + part.len()..];
+    }
+    rest.is_empty() || parts.last().is_some_and(|last| last.is_empty()) || text.ends_with(parts[parts.len() - 1])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_contributor_may_write_but_not_assign_roles() {
+        let contributor = [json!({"actions": ["*"], "notActions": ["Microsoft.Authorization/*/Write"]})];
+        assert!(allows(&contributor, "Microsoft.Compute/virtualMachines/write"));
+        assert!(!allows(&contributor, "Microsoft.Authorization/roleAssignments/write"));
+        let reader = [json!({"actions": ["*/read"], "notActions": []})];
+        assert!(!allows(&reader, "Microsoft.Compute/virtualMachines/write"));
+        assert!(allows(&reader, "Microsoft.Compute/virtualMachines/read"));
+    }
+
+    #[test]
+    fn an_unknown_region_gets_a_neighbour() {
+        assert_eq!(nearest("westeurop", &["eastus", "westeurope", "westus"]), Some("westeurope"));
+        assert_eq!(nearest("mars", &["eastus", "westeurope"]), None);
+    }
+}
