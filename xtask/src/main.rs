@@ -1,3 +1,53 @@
-//! The project's own chores: `cargo xtask test`.
+//! The project's own chores: `cargo xtask test | gen`.
 
-fn main() {}
+mod generate;
+mod test;
+
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+#[derive(Debug, Parser)]
+#[command(name = "cargo xtask", about = "Chores of the flamenco-azure workspace")]
+struct Cli {
+    #[command(subcommand)]
+    chore: Chore,
+}
+
+#[derive(Debug, Subcommand)]
+enum Chore {
+    /// Run every test; says what had to be skipped and why
+    Test(test::Args),
+    /// Write generated files anew (the farm file's schema, the command reference)
+    Gen(generate::Args),
+}
+
+fn main() -> ExitCode {
+    let result = match Cli::parse().chore {
+        Chore::Test(args) => test::run(&args),
+        Chore::Gen(args) => generate::run(&args),
+    };
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            say(&format!("error: {error:#}"));
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// The workspace's root.
+fn root() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap_or(Path::new("."))
+}
+
+/// Where recorded Azure traffic is: `AZURE_TRUTH_DIR`, else beside the project.
+fn truth() -> PathBuf {
+    std::env::var_os("AZURE_TRUTH_DIR").map_or_else(|| root().join("../shared/azure"), PathBuf::from)
+}
+
+#[allow(clippy::print_stderr, reason = "a chore talks to the developer")]
+fn say(line: &str) {
+    eprintln!("{line}");
+}

@@ -1,0 +1,172 @@
+//! A place to build farms in: a directory with a farm file, and a simulated Azure that outlives each run.
+
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use azure_sim::{World, WorldConfig};
+use flamenco_azure_cli::args::{Cli, Global};
+use flamenco_azure_cli::commands;
+use flamenco_azure_cli::failure::{Exit, Failure, Outcome};
+use flamenco_azure_cli::farmfile::Environment;
+use flamenco_azure_cli::printer::{Mode, Printer};
+use flamenco_azure_cli::session::Session;
+use flamenco_azure_cli::simulator::Simulator;
+
+use crate::wire::{Cut, Wire};
+
+/// The subscription of every test.
+pub const SUBSCRIPTION: &str = "5b3a7c1e-6f5d-4c2b-9a80-0123456789ab";
+
+/// A small farm with one dedicated pool.
+pub const FARM_FILE: &str = "\
+defaultName: crunch
+subscriptionID: 5b3a7c1e-6f5d-4c2b-9a80-0123456789ab
+location: westeurope
+resourceGroup: crunch-rg
+storageAccountName: crunchfiles
+batchAccountName: crunchbatch
+virtualMachine: crunch-vm
+pools:
+  - name: render
+    vmSize: Standard_D4as_v5
+    dedicated: 2
+    spot: 0
+";
+
+/// How a run ended.
+#[derive(Debug)]
+pub enum Ended {
+    /// By itself.
+    Finished(Result<Exit, Failure>),
+    /// Killed at the cut.
+    Cut,
+}
+
+/// A directory with a farm file, and a world.
+#[derive(Debug)]
+pub struct Yard {
+    directory: tempfile::TempDir,
+    world: Mutex<String>,
+}
+
+impl Default for Yard {
+    fn default() -> Self {
+        Self::new(FARM_FILE, |_| {})
+    }
+}
+
+impl Yard {
+    /// A new world, changed by `prepare`, and a directory with this farm file.
+    pub fn new(farm_file: &str, prepare: impl FnOnce(&mut World)) -> Self {
+        let mut config = WorldConfig::new(SUBSCRIPTION);
+        config.start = "2026-11-21T08:00:00Z".parse().unwrap();
+        let mut world = World::new(config);
+        prepare(&mut world);
+        let yard = Self { directory: tempfile::tempdir().unwrap(), world: Mutex::new(world.to_json()) };
+        yard.write(farm_file);
+        yard
+    }
+
+    /// A yard of its own over a copy of this one's world (and of its journal, unless on another machine).
+    pub fn fork(&self, same_machine: bool) -> Self {
+        let fork = Self { directory: tempfile::tempdir().unwrap(), world: Mutex::new(self.world_text()) };
+        fork.write(&std::fs::read_to_string(self.path().join("azure_config.yaml")).unwrap());
+        if same_machine {
+            copy(&self.path().join(".flamenco-azure"), &fork.path().join(".flamenco-azure"));
+        }
+        fork
+    }
+
+    /// The directory.
+    pub fn path(&self) -> &Path {
+        self.directory.path()
+    }
+
+    /// Replaces the farm file.
+    pub fn write(&self, farm_file: &str) {
+        std::fs::write(self.path().join("azure_config.yaml"), farm_file).unwrap();
+    }
+
+    fn world_text(&self) -> String {
+        self.world.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// The world as it is.
+    pub fn world(&self) -> World {
+        World::from_json(&self.world_text()).unwrap()
+    }
+
+    /// Changes the world between runs.
+    pub fn poke(&self, change: impl FnOnce(&mut World)) {
+        let mut world = self.world();
+        change(&mut world);
+        *self.world.lock().unwrap_or_else(PoisonError::into_inner) = world.to_json();
+    }
+
+    /// Runs a command line to its end; panics with the message when it fails.
+    pub fn run(&self, line: &str) -> Exit {
+        self.outcome(line).unwrap_or_else(|failure| panic!("`{line}`: {failure}\n{:?}", failure.hint))
+    }
+
+    /// Runs a command line to its end.
+    pub fn outcome(&self, line: &str) -> Outcome {
+        match self.cut(line, None).0 {
+            Ended::Finished(outcome) => outcome,
+            Ended::Cut => unreachable!("no cut was asked for"),
+        }
+    }
+
+    /// Runs a command line, kills it at the cut, and says how many calls it made.
+    pub fn cut(&self, line: &str, cut: Option<Cut>) -> (Ended, u64) {
+        let runtime =
+            tokio::runtime::Builder::new_current_thread().enable_all().start_paused(true).build().unwrap();
+        let wire = Arc::new(Wire::default());
+        let ended = runtime.block_on(async {
+            let simulator = Arc::new(Simulator::over(self.world(), None));
+            let transport = Arc::new(simulator.transport().on_call(wire.hook(cut)));
+            let cli = parse(line);
+            let session = Session::over(
+                Printer::new(Mode::Quiet, true),
+                cli.global.clone(),
+                self.path().to_owned(),
+                Environment::default(),
+                Arc::clone(&simulator),
+                Arc::new(simulator.clock()),
+                transport,
+            );
+            let ended = tokio::select! {
+                biased;
+                () = wire.is_cut() => Ended::Cut,
+                outcome = commands::dispatch(&session, &cli.command) => Ended::Finished(outcome),
+            };
+            drop(session);
+            let clock = simulator.clock();
+            let world = simulator.world();
+            let mut world = world.lock().unwrap_or_else(PoisonError::into_inner);
+            world.advance_to(flamenco_azure_core::clock::Clock::now(&clock));
+            *self.world.lock().unwrap_or_else(PoisonError::into_inner) = world.to_json();
+            ended
+        });
+        (ended, wire.calls())
+    }
+}
+
+fn parse(line: &str) -> Cli {
+    let words = std::iter::once("flamenco-azure").chain(line.split_whitespace());
+    let mut cli = <Cli as clap::Parser>::try_parse_from(words).unwrap();
+    cli.global = Global { no_input: true, ..cli.global };
+    cli
+}
+
+fn copy(from: &Path, to: &PathBuf) {
+    let Ok(entries) = std::fs::read_dir(from) else { return };
+    std::fs::create_dir_all(to).unwrap();
+    for entry in entries.flatten() {
+        let target = to.join(entry.file_name());
+        if entry.path().is_dir() {
+            copy(&entry.path(), &target);
+        } else {
+            std::fs::copy(entry.path(), target).unwrap();
+        }
+    }
+}

@@ -1,0 +1,66 @@
+//! Killed at every call: the next run ends in the same world.
+
+use azure_sim::Phase;
+use flamenco_azure_cli::failure::Exit;
+use flamenco_azure_tests::wire::Cut;
+use flamenco_azure_tests::yard::{Ended, Yard};
+
+/// Cuts `command` at every call, before and after its effect, in a copy of `yard`; runs it again and compares the
+/// world with that of an uncut run. Prints how many cuts there were.
+fn survives_every_cut(yard: &Yard, command: &str, same_machine: bool) {
+    let reference = yard.fork(true);
+    let (ended, calls) = reference.cut(command, None);
+    let Ended::Finished(Ok(Exit::Done)) = ended else { panic!("`{command}` does not even work uncut: {ended:?}") };
+    let want = reference.world().canonical();
+    for call in 1..=calls {
+        for phase in [Phase::Before, Phase::After] {
+            let cut = Cut { call, phase };
+            let fork = yard.fork(true);
+            let (ended, _) = fork.cut(command, Some(cut));
+            assert!(matches!(ended, Ended::Cut), "{cut:?}: the cut was not reached: {ended:?}");
+            let again = if same_machine { fork } else { fork.fork(false) };
+            let result = again.outcome(command);
+            assert!(result.is_ok(), "{cut:?} of `{command}`: the next run failed: {result:?}");
+            assert_eq!(again.world().canonical(), want, "{cut:?} of `{command}`");
+        }
+    }
+    println!("`{command}` survived {} cuts ({calls} calls, before and after each)", 2 * calls);
+}
+
+#[test]
+fn deploy_survives_a_crash_at_every_call() {
+    survives_every_cut(&Yard::default(), "deploy --yes", true);
+}
+
+#[test]
+fn deploy_survives_a_crash_at_every_call_on_another_machine() {
+    survives_every_cut(&Yard::default(), "deploy --yes", false);
+}
+
+#[test]
+fn scale_up_survives_a_crash_at_every_call() {
+    let yard = Yard::default();
+    yard.run("deploy --yes");
+    survives_every_cut(&yard, "scale render --dedicated 5 --wait", true);
+}
+
+#[test]
+fn scale_down_survives_a_crash_at_every_call() {
+    let yard = Yard::default();
+    yard.run("deploy --yes");
+    survives_every_cut(&yard, "scale render --dedicated 1 --wait", true);
+}
+
+#[test]
+fn pause_survives_a_crash_at_every_call() {
+    let yard = Yard::default();
+    yard.run("deploy --yes");
+    survives_every_cut(&yard, "pause --yes", true);
+}
+
+#[test]
+fn teardown_survives_a_crash_at_every_call() {
+    let yard = Yard::default();
+    yard.run("deploy --yes");
+    survives_every_cut(&yard, "teardown --yes", true);
+}

@@ -1,0 +1,6 @@
+//! Laws of the whole program on a simulated Azure.
+
+mod crash;
+mod deploy;
+mod scale;
+mod teardown;

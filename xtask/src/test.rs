@@ -1,0 +1,67 @@
+//! `cargo xtask test`: every suite, with what had to be skipped named at the end.
+
+use std::process::Command;
+
+use anyhow::{Context as _, bail};
+
+use crate::{root, say, truth};
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct Args {
+    /// Fail instead of skipping where a tool or the recorded traffic is missing
+    #[arg(long)]
+    require_all: bool,
+    /// Leave out the wire oracle, which compiles Microsoft's models (about two minutes)
+    #[arg(long, conflicts_with = "require_all")]
+    quick: bool,
+}
+
+/// A tool that some tests run, the Debian package that has it, and what is lost without it.
+const TOOLS: &[(&str, &str, &str)] = &[
+    ("shellcheck", "shellcheck", "the linting of the machines' scripts"),
+    ("cloud-init", "cloud-init", "the schema check of the cloud-init document"),
+    ("caddy", "caddy", "the check of the web server's configuration"),
+    ("systemd-analyze", "systemd", "the check of the systemd units"),
+    ("python3", "python3", "the tests of the Manager's control program"),
+];
+
+pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
+    let skipped = missing();
+    if args.require_all && !skipped.is_empty() {
+        bail!("--require-all, and these are missing:\n  {}", skipped.join("\n  "));
+    }
+    let mut cargo = Command::new(env!("CARGO"));
+    cargo.current_dir(root()).args(["test", "--workspace", "--no-fail-fast"]);
+    if args.quick {
+        cargo.args(["--exclude", "wire-oracle"]);
+    }
+    cargo.env("AZURE_TRUTH_DIR", truth());
+    if args.require_all {
+        cargo.env("FLAMENCO_AZURE_REQUIRE_ALL", "1");
+    }
+    let status = cargo.status().context("could not run cargo")?;
+    for line in &skipped {
+        say(&format!("SKIPPED: {line}"));
+    }
+    if !status.success() {
+        bail!("tests failed");
+    }
+    Ok(())
+}
+
+fn missing() -> Vec<String> {
+    let mut lines: Vec<String> = TOOLS
+        .iter()
+        .filter(|(tool, _, _)| !on_path(tool))
+        .map(|(tool, package, lost)| format!("{lost}: no `{tool}` (Debian: apt-get install {package})"))
+        .collect();
+    if !truth().join("recordings").is_dir() {
+        lines.push(format!("the replay of recorded Azure traffic: no `{}` (set AZURE_TRUTH_DIR)", truth().display()));
+    }
+    lines
+}
+
+fn on_path(tool: &str) -> bool {
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    std::env::split_paths(&path).any(|directory| directory.join(tool).is_file())
+}
