@@ -130,7 +130,7 @@ pub(crate) fn body(world: &World, id: &str) -> Option<Value> {
 /// A resource became ready (or Failed).
 pub(crate) fn on_settled(world: &mut World, id: &str) {
     let Some(resource) = world.resource(id) else { return };
-    if resource.is("Microsoft.Network/virtualNetworks") {
+    if resource.kind.starts_with("Microsoft.Network/") {
         crate::network::on_settled(world, id);
     }
 }

@@ -6,6 +6,8 @@ mod registration;
 mod subscriptions;
 pub(crate) mod tags;
 
+pub(crate) use listing::page;
+
 use crate::route::Request;
 use crate::wire::SimResponse;
 use crate::world::World;
