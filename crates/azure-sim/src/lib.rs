@@ -8,7 +8,9 @@
 //! Status codes, long-running headers and bodies follow recorded traffic and Microsoft's examples.
 
 mod authorization;
+mod canonical;
 pub mod catalogue;
+pub mod check;
 mod durations;
 pub mod fault;
 mod identity;
@@ -19,12 +21,15 @@ mod providers;
 pub mod resource;
 mod resources;
 mod route;
+#[cfg(feature = "server")]
+pub mod server;
 mod throttle;
 pub mod transport;
 mod wire;
 mod world;
 
 pub use authorization::{LockLevel, Principal, Role};
+pub use check::Finding;
 pub use fault::{Action, Fault, Match, OperationFault};
 pub use resource::{ProvisioningState, Resource, Tags};
 pub use transport::{CallFate, CallHook, NowFn, Phase, SimTransport};

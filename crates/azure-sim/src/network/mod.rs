@@ -30,9 +30,6 @@ pub(crate) const PIP: &str = "Microsoft.Network/publicIPAddresses";
 pub(crate) const NATGW: &str = "Microsoft.Network/natGateways";
 pub(crate) const NIC: &str = "Microsoft.Network/networkInterfaces";
 
-pub(crate) use nic::take_address;
-pub(crate) use refs::missing;
-
 /// Answers for the namespace.
 pub(crate) fn handle(world: &mut World, request: &Request) -> SimResponse {
     match request.kind().as_str() {

@@ -1,0 +1,63 @@
+//! The state of a world as crash tests compare it: what there is, without how it came about.
+
+use serde_json::{Map, Value, json};
+
+use crate::world::World;
+
+/// Members whose value is drawn from the generator or the clock.
+const VOLATILE: &[&str] = &[
+    "etag", "eTag", "resourceGuid", "principalId", "clientId", "vmId", "uniqueId", "ipAddress", "macAddress",
+    "internalDomainNameSuffix", "timeCreated", "creationTime", "createdOn", "updatedOn", "createdAt",
+    "lastModified", "lastModifiedTime", "stateTransitionTime", "allocationStateTransitionTime",
+    "provisioningStateTransitionTime", "lastAllocationTime", "startTime", "endTime", "keyCreationTime",
+];
+
+impl World {
+    /// Groups, resources, locks, role assignments, registrations and usages, without etags, guids,
+    /// timestamps, operations and rate buckets.
+    pub fn canonical(&self) -> Value {
+        let groups: Map<String, Value> = self
+            .groups()
+            .iter()
+            .map(|(name, g)| {
+                let body = json!({"location": g.location, "tags": g.tags, "state": g.state.as_str(), "managedBy": g.managed_by});
+                (name.clone(), body)
+            })
+            .collect();
+        let resources: Map<String, Value> = self
+            .resources()
+            .iter()
+            .map(|(id, r)| {
+                let mut body = Value::Object(r.envelope());
+                body["properties"] = r.properties_body();
+                strip(&mut body);
+                (id.clone(), body)
+            })
+            .collect();
+        let mut others = json!({
+            "locks": self.locks.keys().collect::<Vec<_>>(),
+            "roleAssignments": self.role_assignments,
+            "registrations": self.registrations,
+            "usages": self.usages,
+            "subscriptionTags": self.subscription_tags,
+            "services": self.services,
+        });
+        strip(&mut others);
+        others["groups"] = Value::Object(groups);
+        others["resources"] = Value::Object(resources);
+        others
+    }
+}
+
+fn strip(value: &mut Value) {
+    match value {
+        Value::Object(members) => {
+            for name in VOLATILE {
+                members.shift_remove(*name);
+            }
+            members.values_mut().for_each(strip);
+        }
+        Value::Array(items) => items.iter_mut().for_each(strip),
+        _ => {}
+    }
+}
