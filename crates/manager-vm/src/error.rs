@@ -20,6 +20,9 @@ pub enum Error {
         /// Why it failed.
         source: Box<ArmError>,
     },
+    /// A node's name has characters that would not be safe in a command line.
+    #[error("`{0}` is not a node's name")]
+    UnsafeName(String),
     /// The guest's answer was not understood.
     #[error("the Manager VM's answer to `{verb}` was not understood")]
     Garbled {

@@ -114,10 +114,13 @@ impl ManagerVm {
     }
 }
 
-/// Node ids and Worker names go into a shell line: only what Batch and we generate is let through.
-fn joined(names: &[String]) -> String {
+/// Node ids and Worker names go into a shell line: anything but what Batch generates is refused.
+fn joined(names: &[String]) -> Result<String> {
     let safe = |name: &&String| !name.is_empty() && name.chars().all(|c| c.is_ascii_alphanumeric() || "-_.".contains(c));
-    names.iter().filter(safe).map(String::as_str).collect::<Vec<_>>().join(",")
+    match names.iter().find(|name| !safe(name)) {
+        Some(odd) => Err(Error::UnsafeName(odd.clone())),
+        None => Ok(names.join(",")),
+    }
 }
 
 fn picked(answer: &Value, key: &str, from: &[String]) -> Vec<String> {
@@ -146,7 +149,7 @@ impl ManagerHost for ManagerVm {
             if missing == 0 {
                 break;
             }
-            let names = joined(batch);
+            let names = joined(batch)?;
             let args = format!("--count {} --wait {} --candidates {names}", missing.min(batch.len()), wait.as_secs());
             let answer = self.ask("drain", &args).await?;
             result.drained.extend(picked(&answer, "drained", batch));
@@ -158,7 +161,7 @@ impl ManagerHost for ManagerVm {
     async fn undrain(&self, candidates: &[String]) -> Result<usize> {
         let mut cleared = 0;
         for batch in candidates.chunks(BATCH) {
-            cleared += count_of(&self.ask("undrain", &format!("--candidates {}", joined(batch))).await?, "cleared");
+            cleared += count_of(&self.ask("undrain", &format!("--candidates {}", joined(batch)?)).await?, "cleared");
         }
         Ok(cleared)
     }
@@ -166,7 +169,7 @@ impl ManagerHost for ManagerVm {
     async fn forget(&self, names: &[String]) -> Result<usize> {
         let mut deleted = 0;
         for batch in names.chunks(BATCH) {
-            deleted += count_of(&self.ask("forget", &format!("--names {}", joined(batch))).await?, "deleted");
+            deleted += count_of(&self.ask("forget", &format!("--names {}", joined(batch)?)).await?, "deleted");
         }
         Ok(deleted)
     }

@@ -37,10 +37,24 @@ pub fn destination(farm: &Farm) -> String {
     format!("{ADMIN_USER}@{}", farm.fqdn())
 }
 
-/// Writes the farm's `known_hosts`, once; a new Manager VM has new keys, so a file older than its VM is written anew
-/// by `deploy` making the VM (the file is removed then).
+fn known_hosts_file(session: &Session, farm: &Farm) -> PathBuf {
+    session.state_dir(farm.name.as_str()).join("known_hosts")
+}
+
+/// A new Manager VM has new host keys.
+pub fn forget_host_keys(session: &Session, farm: &Farm) -> Outcome<()> {
+    let path = known_hosts_file(session, farm);
+    match std::fs::remove_file(&path) {
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+            Err(Failure::user(format!("could not remove `{}`: {error}", path.display())))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// Writes the farm's `known_hosts`, once.
 async fn known_hosts(session: &Session, farm: &Farm) -> Outcome<PathBuf> {
-    let path = session.state_dir(farm.name.as_str()).join("known_hosts");
+    let path = known_hosts_file(session, farm);
     if path.exists() {
         return Ok(path);
     }

@@ -2,9 +2,9 @@
 
 use flamenco_azure_core::exec::ExecError;
 use flamenco_azure_core::ids::ResourceId;
-use flamenco_azure_core::plan::Plan;
+use flamenco_azure_core::plan::{Plan, Verb};
 
-use super::{plan as plan_command, urls};
+use super::{connect, plan as plan_command, urls};
 use crate::args::DeployArgs;
 use crate::failure::{Exit, Failure, Outcome};
 use crate::farmfile::FarmFile;
@@ -36,6 +36,9 @@ pub async fn run(session: &Session, args: &DeployArgs) -> Outcome {
     };
     for (step, error) in report.shortfalls() {
         session.printer.warn(format!("{step}: {}", batch_pool::error::explain(error)));
+    }
+    if prepared.plan.steps.iter().any(|step| step.verb == Verb::Create && step.resource.is_kind(manager_vm::wire::VM)) {
+        connect::forget_host_keys(session, &file.farm)?;
     }
     let took = session.clock.now().duration_since(begun).unsigned_abs();
     session.printer.info(format!("{} in {}", session.printer.bold("deployed"), progress::seconds(took)));
