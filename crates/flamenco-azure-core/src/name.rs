@@ -140,7 +140,7 @@ pub const RULES: &[Rule] = &[
         what: "farm",
         scope: Scope::Group,
         min: 1,
-        max: 32,
+        max: 63,
         pattern: "lower-case letters, digits and hyphens, starting and ending with a letter or digit",
         chars: chars(lower_alnum, lower_alnum_hyphen, lower_alnum),
     },
@@ -329,61 +329,67 @@ impl Rule {
 }
 
 /// What a suggestion starts with when the text offers nothing usable.
-const FALLBACK: &str = "flamenco";
+pub(crate) const FALLBACK: &str = "flamenco";
 
 /// A legal name of this kind made from any text: the text itself if it is legal, else folded to it.
 /// The same text always gives the same name, and a suggestion suggests itself.
 pub fn suggest(kind: Kind, base: &str) -> String {
-    fit(kind.rule(), base, "")
+    fold(kind, base).unwrap_or_else(|| FALLBACK.to_owned())
+}
+
+/// Like [`suggest`]; `None` when nothing of the text can be used.
+pub fn fold(kind: Kind, base: &str) -> Option<String> {
+    let rule = kind.rule();
+    if rule.trouble(base).is_none() {
+        return Some(base.to_owned());
+    }
+    let mut name = rule.folded(base, rule.max);
+    if name.is_empty() {
+        return None;
+    }
+    if name.len() < rule.min {
+        name.push_str(FALLBACK);
+    }
+    Some(name)
 }
 
 /// Like [`suggest`], ending with eight hexadecimal digits of a hash of `salt`: for names shared with strangers
 /// (storage account, Batch account, DNS label) when the plain one is taken.
 pub fn suggest_unique(kind: Kind, base: &str, salt: &str) -> String {
+    let rule = kind.rule();
     let digest = Sha256::digest(salt.as_bytes());
     let suffix: String = digest.iter().take(4).map(|byte| format!("{byte:02x}")).collect();
-    fit(kind.rule(), base, &suffix)
+    let name = rule.folded(base, rule.max - suffix.len());
+    let stem = if name.is_empty() { FALLBACK } else { &name };
+    format!("{stem}{suffix}")
 }
 
-fn fit(rule: &Rule, base: &str, suffix: &str) -> String {
-    if suffix.is_empty() && rule.trouble(base).is_none() {
-        return base.to_owned();
-    }
-    let Chars { first, inner, last, single } = rule.chars;
-    let room = rule.max - suffix.len();
-    let folded = base.chars().flat_map(fold).filter_map(|c| {
-        let small = c.to_ascii_lowercase();
-        if inner(c) {
-            Some(c)
-        } else if inner(small) {
-            Some(small)
-        } else {
-            inner('-').then_some('-')
+impl Rule {
+    /// What of the text is legal, at most `room` characters; perhaps nothing, perhaps too little.
+    fn folded(&self, base: &str, room: usize) -> String {
+        let Chars { first, inner, last, single } = self.chars;
+        let folded = base.chars().flat_map(ascii).filter_map(|c| {
+            let small = c.to_ascii_lowercase();
+            let separator = inner('-').then_some('-');
+            [Some(c), Some(small), separator].into_iter().flatten().find(|c| inner(*c))
+        });
+        let mut name = String::new();
+        for c in folded.skip_while(|c| !first(*c) || *c == '-') {
+            let doubled = (c == '-' || Some(c) == single) && name.ends_with(c);
+            if !doubled && name.len() < room {
+                name.push(c);
+            }
         }
-    });
-    let mut name = String::new();
-    for c in folded.skip_while(|c| !first(*c)) {
-        let doubled = (c == '-' || Some(c) == single) && name.ends_with(c);
-        if !doubled && name.len() < room {
-            name.push(c);
+        // A dangling hyphen looks like a mistake even where it is legal.
+        while name.ends_with(|c: char| !last(c) || c == '-') {
+            name.pop();
         }
+        name
     }
-    // Before a suffix the cut need not be a legal end, but a dangling hyphen looks like a mistake.
-    while name.chars().next_back().is_some_and(|c| !last(c) || c == '-') {
-        name.pop();
-    }
-    if name.is_empty() {
-        name.push_str(FALLBACK);
-    }
-    name.push_str(suffix);
-    if name.len() < rule.min {
-        name.push_str(FALLBACK);
-    }
-    name
 }
 
 /// One character as ASCII: accents are dropped, German and Nordic letters spelt out, the rest becomes a separator.
-fn fold(c: char) -> impl Iterator<Item = char> {
+fn ascii(c: char) -> impl Iterator<Item = char> {
     let spelt: &str = match c {
         'ä' | 'æ' => "ae",
         'Ä' | 'Æ' => "Ae",

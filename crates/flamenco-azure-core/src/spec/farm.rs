@@ -12,7 +12,7 @@ use crate::ids::{Location, ResourceId, SubscriptionId};
 use crate::name::{self, NameError};
 use crate::tags::Tags;
 
-/// A farm's name: the value of its ownership tag, 1 to 32 lower-case letters, digits and inner hyphens.
+/// A farm's name: the value of its ownership tag, 1 to 63 lower-case letters, digits and inner hyphens.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
 #[serde(transparent)]
 pub struct FarmName(String);
@@ -23,9 +23,14 @@ impl FarmName {
         name::check(name::Kind::Farm, name).map(|()| Self(name.to_owned()))
     }
 
-    /// A legal farm name from any text: itself if legal, else folded.
-    pub fn folded(text: &str) -> Self {
-        Self(name::suggest(name::Kind::Farm, text))
+    /// A legal farm name from any text: itself if legal, else folded; `None` when nothing of it can be used.
+    pub fn folded(text: &str) -> Option<Self> {
+        name::fold(name::Kind::Farm, text).map(Self)
+    }
+
+    /// The name of a farm that nothing names.
+    pub(super) fn fallback() -> Self {
+        Self(name::FALLBACK.to_owned())
     }
 
     /// The name.
@@ -53,7 +58,7 @@ pub struct Farm {
     pub resource_group: String,
     /// The Batch account.
     pub batch_account: String,
-    /// The storage account; made only for [`Storage::Own`].
+    /// The storage account; made only for [`Storage::Own`], perhaps empty otherwise.
     pub storage_account: String,
     /// The Manager VM.
     pub manager: Manager,

@@ -1,15 +1,49 @@
-//! The farm file: as written ([`FarmSpec`]), checked and completed ([`Farm`]).
+//! The farm file: as written ([`FarmSpec`]), checked and completed ([`validate`]) to a [`Farm`].
 //!
 //! Text in, values out: nothing here reads files, the environment or the clock.
+//!
+//! ```
+//! use flamenco_azure_core::spec::{FarmSpec, Overrides, validate};
+//!
+//! let text = "
+//! subscriptionID: 5b3a7c1e-0000-4000-8000-0123456789ab
+//! location: westeurope
+//! resourceGroup: studio
+//! virtualMachine: studio-farm
+//! storageAccountName: studiofarm
+//! batchAccountName: studiofarm
+//! ";
+//! let spec = FarmSpec::parse("azure_config.yaml", text)?;
+//! let farm = validate(&spec, &Overrides::none(jiff::civil::date(2026, 11, 21)))?;
+//! assert_eq!(farm.fqdn(), "studio-farm.westeurope.cloudapp.azure.com");
+//! # Ok::<(), flamenco_azure_core::spec::SpecError>(())
+//! ```
 
+pub mod defaults;
+pub mod edit;
 mod error;
 mod farm;
+mod file;
 mod image;
+pub mod network;
+mod parse;
+pub mod retired;
+mod secret;
+mod shape;
 mod ssh_key;
+mod tree;
+mod validate;
 
 pub use error::{Finding, Origin, Problem, SpecError};
 pub use farm::{
     Access, Blender, CidrList, CloudName, Farm, FarmName, Manager, Network, Pool, PoolKind, Storage, Tls,
 };
+pub use file::{
+    AccessSpec, BatchSpec, BlenderSpec, ExistingNetworkSpec, ExistingStorageSpec, FarmSpec, ManagerSpec, NetworkSpec,
+    PoolSpec, Source, StorageSpec,
+};
 pub use image::{AGENT_2204, AGENT_2404, KNOWN as KNOWN_IMAGES, PoolImage};
+pub use secret::Secret;
+pub use shape::schema;
 pub use ssh_key::{SshKeyError, SshPublicKey};
+pub use validate::{Overrides, Warning, validate, warnings};

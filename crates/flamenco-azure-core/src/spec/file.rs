@@ -1,0 +1,247 @@
+//! The farm file as written: every key optional, nothing judged but types.
+
+use std::collections::BTreeMap;
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::error::Origin;
+use super::farm::{CloudName, Tls};
+use super::secret::Secret;
+
+/// Where each value of a [`FarmSpec`] was written. All are equal: where a farm is described does not change it.
+#[derive(Debug, Clone, Default)]
+pub struct Source {
+    pub(super) origins: BTreeMap<String, Origin>,
+}
+
+impl Source {
+    /// Where the value of `key` stands; the nearest block around it when the key itself is absent.
+    pub fn of(&self, key: &str) -> Origin {
+        let mut key = key;
+        loop {
+            if let Some(origin) = self.origins.get(key) {
+                return origin.clone();
+            }
+            match key.rfind(['.', '[']) {
+                Some(cut) => key = &key[..cut],
+                None => return Origin::Absent,
+            }
+        }
+    }
+}
+
+impl PartialEq for Source {
+    fn eq(&self, _: &Self) -> bool {
+        true
+    }
+}
+
+/// The farm file (`azure_config.yaml`), as written.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[schemars(title = "flamenco-azure farm file")]
+pub struct FarmSpec {
+    /// The farm's name and the base of suggested names.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub default_name: Option<String>,
+    /// The subscription's GUID. Required.
+    #[serde(rename = "subscriptionID", skip_serializing_if = "Option::is_none")]
+    pub subscription_id: Option<String>,
+    /// Where everything runs, such as `westeurope`. Required.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub location: Option<String>,
+    /// The resource group, made if it is not there. Required.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub resource_group: Option<String>,
+    /// The Batch account. Required.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub batch_account_name: Option<String>,
+    /// The storage account. Required, unless `storage.existing` is given.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub storage_account_name: Option<String>,
+    /// The Manager VM's name, also its DNS label. Required.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub virtual_machine: Option<String>,
+    /// Of the old tool; unused, since Flamenco 3 has no registration secret. Kept as it is.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub worker_registration_secret: Option<Secret>,
+    /// The Manager VM.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub manager: Option<ManagerSpec>,
+    /// The Blender that nodes render with.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub blender: Option<BlenderSpec>,
+    /// The virtual network.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub network: Option<NetworkSpec>,
+    /// Where files and frames live.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub storage: Option<StorageSpec>,
+    /// Your own tags, for cost per project.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub tags: Option<BTreeMap<String, String>>,
+    /// Which Azure: `public` (default), `usgov` or `china`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub cloud: Option<CloudName>,
+    /// The worker pools.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub pools: Option<Vec<PoolSpec>>,
+    /// The one pool of the old tool; use `pools` instead.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub batch: Option<BatchSpec>,
+    /// Where each value was written.
+    #[serde(skip)]
+    #[schemars(skip)]
+    pub source: Source,
+}
+
+/// `manager`: the Manager VM.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct ManagerSpec {
+    /// VM size.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub vm_size: Option<String>,
+    /// Flamenco version, such as `3.8.5`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub flamenco_version: Option<String>,
+    /// SHA-256 of Flamenco's Linux archive; pins it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub flamenco_sha256: Option<String>,
+    /// The public SSH key that may sign in, one line.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub ssh_public_key: Option<String>,
+    /// Your own DNS name for the Manager.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub hostname: Option<String>,
+    /// How the web interface gets its certificate.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub tls: Option<Tls>,
+    /// Who may reach the Manager from outside.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub access: Option<AccessSpec>,
+}
+
+/// `manager.access`: who is admitted. Absent means nobody yet; both lists empty means no public address at all.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct AccessSpec {
+    /// IPv4 ranges that may sign in by SSH, such as `203.0.113.0/24`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub ssh: Option<Vec<String>>,
+    /// IPv4 ranges that may use the web interface.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub web: Option<Vec<String>>,
+}
+
+/// `blender`: the Blender that nodes render with.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct BlenderSpec {
+    /// Version with its patch number, such as `4.5.14`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub version: Option<String>,
+    /// SHA-256 of Blender's Linux archive; pins it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub sha256: Option<String>,
+}
+
+/// `network`: an address space of the farm's own, or an existing network.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct NetworkSpec {
+    /// IPv4 range of the virtual network, such as `10.42.0.0/16`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub address_space: Option<String>,
+    /// A network that is there already; it is left untouched.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub existing: Option<ExistingNetworkSpec>,
+}
+
+/// `network.existing`: all four keys are needed.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct ExistingNetworkSpec {
+    /// The group the network is in.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub resource_group: Option<String>,
+    /// The network's name.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub vnet: Option<String>,
+    /// The Manager's subnet.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub manager_subnet: Option<String>,
+    /// The nodes' subnet.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub workers_subnet: Option<String>,
+}
+
+/// `storage`: a share of the farm's own, or an existing NFS export.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct StorageSpec {
+    /// Provisioned size in GiB, at least 100.
+    #[serde(rename = "shareGiB", skip_serializing_if = "Option::is_none")]
+    pub share_gib: Option<u32>,
+    /// Mount with TLS and require secure transfer.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub encrypt_in_transit: Option<bool>,
+    /// An NFS server that is there already.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub existing: Option<ExistingStorageSpec>,
+}
+
+/// `storage.existing`.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct ExistingStorageSpec {
+    /// The export, as `host:/path`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub nfs_export: Option<String>,
+}
+
+/// An entry of `pools`.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct PoolSpec {
+    /// The pool's name. Required.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub name: Option<String>,
+    /// What makes its machines: `batch` (default).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub kind: Option<String>,
+    /// VM size of the nodes.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub vm_size: Option<String>,
+    /// An image alias such as `ubuntu-24.04`, a Marketplace URN or the id of a Compute Gallery image.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub image: Option<String>,
+    /// Dedicated nodes to start with.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub dedicated: Option<u32>,
+    /// Spot nodes to start with.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub spot: Option<u32>,
+    /// The most nodes the pool may ever have.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub max_nodes: Option<u32>,
+}
+
+/// `batch`: the one pool of the old tool.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct BatchSpec {
+    /// The pool's name.
+    #[serde(rename = "poolID", skip_serializing_if = "Option::is_none")]
+    pub pool_id: Option<String>,
+    /// VM size of the nodes.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub vm_size: Option<String>,
+    /// Dedicated nodes.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub target_dedicated_nodes: Option<u32>,
+    /// Spot nodes (the old tool's low-priority nodes).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub target_low_priority_nodes: Option<u32>,
+}

@@ -1,0 +1,219 @@
+//! What the farm file may contain, read off its JSON schema: one source for types, messages and editors.
+
+use serde_json::{Map, Value};
+
+use super::error::{Finding, Origin, Problem};
+use super::file::FarmSpec;
+use super::tree::{Kind, Node};
+
+/// The JSON schema of the farm file (draft 2020-12), without references.
+pub fn schema() -> Value {
+    let settings = schemars::generate::SchemaSettings::draft2020_12().with(|s| s.inline_subschemas = true);
+    settings.into_generator().into_root_schema_for::<FarmSpec>().to_value()
+}
+
+/// What may stand under a key.
+#[derive(Debug, Clone)]
+pub(super) enum Shape {
+    Block(Vec<(String, Shape)>),
+    FreeBlock,
+    List(Box<Shape>),
+    Text,
+    Whole,
+    Flag,
+    Choice(Vec<String>),
+}
+
+impl Shape {
+    /// The shape of the whole farm file.
+    pub(super) fn of_farm_file() -> Self {
+        Self::read(&schema())
+    }
+
+    fn read(schema: &Value) -> Self {
+        let empty = Map::new();
+        let schema = schema.as_object().unwrap_or(&empty);
+        // An optional block or choice is a union with null.
+        for union in ["anyOf", "oneOf"] {
+            let Some(branches) = schema.get(union).and_then(Value::as_array) else { continue };
+            let words: Vec<String> = branches.iter().flat_map(words).collect();
+            if !words.is_empty() {
+                return Self::Choice(words);
+            }
+            if let Some(branch) = branches.iter().find(|b| b.get("type") != Some(&Value::from("null"))) {
+                return Self::read(branch);
+            }
+        }
+        let words = words(&Value::Object(schema.clone()));
+        if !words.is_empty() {
+            return Self::Choice(words);
+        }
+        let is = |name: &str| match schema.get("type") {
+            Some(Value::String(one)) => one == name,
+            Some(Value::Array(many)) => many.iter().any(|one| one == name),
+            _ => false,
+        };
+        if let Some(properties) = schema.get("properties").and_then(Value::as_object) {
+            Self::Block(properties.iter().map(|(key, schema)| (key.clone(), Self::read(schema))).collect())
+        } else if is("object") {
+            Self::FreeBlock
+        } else if is("array") {
+            Self::List(Box::new(schema.get("items").map_or(Self::Text, Self::read)))
+        } else if is("integer") {
+            Self::Whole
+        } else if is("boolean") {
+            Self::Flag
+        } else {
+            Self::Text
+        }
+    }
+
+    fn wanted(&self) -> String {
+        match self {
+            Self::Block(_) | Self::FreeBlock => "a block of keys".to_owned(),
+            Self::List(_) => "a list".to_owned(),
+            Self::Text => "a text".to_owned(),
+            Self::Whole => "a whole number, 0 or more".to_owned(),
+            Self::Flag => "true or false".to_owned(),
+            Self::Choice(words) => format!("one of {}", words.join(", ")),
+        }
+    }
+
+    /// Every key below that has a value of its own, as a path; entries of `pools` as `pools.name`.
+    pub(super) fn paths(&self) -> Vec<String> {
+        let mut found = Vec::new();
+        self.collect("", &mut found);
+        found
+    }
+
+    fn collect(&self, at: &str, found: &mut Vec<String>) {
+        match self {
+            Self::Block(keys) => keys.iter().for_each(|(key, shape)| shape.collect(&join(at, key), found)),
+            Self::List(item) if matches!(**item, Self::Block(_)) => item.collect(at, found),
+            _ => found.push(at.to_owned()),
+        }
+    }
+}
+
+/// The words that a schema with `const` or `enum` allows.
+fn words(schema: &Value) -> Vec<String> {
+    let one = schema.get("const").into_iter();
+    let many = schema.get("enum").and_then(Value::as_array).into_iter().flatten();
+    let nested = schema.get("oneOf").and_then(Value::as_array).into_iter().flatten().flat_map(words);
+    one.chain(many).filter_map(Value::as_str).map(str::to_owned).chain(nested).collect()
+}
+
+pub(super) fn join(at: &str, key: &str) -> String {
+    if at.is_empty() { key.to_owned() } else { format!("{at}.{key}") }
+}
+
+/// Compares a document with the shape: unknown keys and wrong types, and where each value stands.
+pub(super) struct Walk<'a> {
+    pub(super) file: &'a str,
+    pub(super) root: &'a Shape,
+    pub(super) findings: Vec<Finding>,
+    pub(super) origins: Vec<(String, Origin)>,
+}
+
+impl Walk<'_> {
+    fn origin(&self, at: serde_saphyr::Location) -> Origin {
+        let number = |n: u64| u32::try_from(n).unwrap_or(u32::MAX);
+        Origin::File { name: self.file.to_owned(), line: number(at.line()), column: number(at.column()) }
+    }
+
+    pub(super) fn node(&mut self, node: &Node, shape: &Shape, path: &str) {
+        match (shape, &node.value) {
+            (_, Kind::Null) => {}
+            (Shape::Block(keys), Kind::Map(entries)) => {
+                for (key, value) in entries {
+                    let path = join(path, &key.value);
+                    match keys.iter().find(|(name, _)| *name == key.value) {
+                        Some((_, shape)) => {
+                            let scalar = !matches!(value.value, Kind::Map(_) | Kind::List(_) | Kind::Null);
+                            let at = if scalar { value.referenced } else { key.referenced };
+                            self.origins.push((path.clone(), self.origin(at)));
+                            self.node(value, shape, &path);
+                        }
+                        None => {
+                            let finding = Finding {
+                                origin: self.origin(key.referenced),
+                                remedy: self.remedy(&key.value, keys),
+                                problem: Problem::Unknown(path.clone()),
+                                key: path,
+                            };
+                            self.findings.push(finding);
+                        }
+                    }
+                }
+            }
+            (Shape::FreeBlock, Kind::Map(entries)) => {
+                for (key, value) in entries {
+                    let path = join(path, &key.value);
+                    self.origins.push((path.clone(), self.origin(key.referenced)));
+                    match &value.value {
+                        Kind::Null => self.wrong(value, &Shape::Text, &path),
+                        _ => self.node(value, &Shape::Text, &path),
+                    }
+                }
+            }
+            (Shape::List(shape), Kind::List(items)) => {
+                for (index, item) in items.iter().enumerate() {
+                    let path = format!("{path}[{index}]");
+                    self.origins.push((path.clone(), self.origin(item.referenced)));
+                    match &item.value {
+                        Kind::Null => self.wrong(item, shape, &path),
+                        _ => self.node(item, shape, &path),
+                    }
+                }
+            }
+            (Shape::Text, Kind::Text(_) | Kind::Whole(_) | Kind::Number(_) | Kind::Flag(_))
+            | (Shape::Flag, Kind::Flag(_)) => {}
+            (Shape::Whole, Kind::Whole(number)) if u32::try_from(*number).is_ok() => {}
+            (Shape::Choice(words), Kind::Text(word)) if words.contains(word) => {}
+            // YAML 1.1 reads the bare word `off` as false.
+            (Shape::Choice(words), Kind::Flag(false)) if words.iter().any(|word| word == "off") => {}
+            _ => self.wrong(node, shape, path),
+        }
+    }
+
+    fn wrong(&mut self, node: &Node, shape: &Shape, path: &str) {
+        let found = if path == "workerRegistrationSecret" { "what is there".to_owned() } else { node.value.found() };
+        let wanted = shape.wanted();
+        let remedy = match shape {
+            Shape::Block(keys) if path.is_empty() => {
+                format!("start with lines such as `{}: …`", keys.first().map_or("location", |(key, _)| key))
+            }
+            Shape::Block(keys) => format!("indent its keys below it: {}", names(keys)),
+            Shape::List(_) => "write `- value` lines below it, or `[value, value]`".to_owned(),
+            Shape::Text => format!("put one value after `{path}:`, in quotes if it has special characters"),
+            _ => format!("correct the value of `{path}`, or delete the key to get the default"),
+        };
+        let key = if path.is_empty() { "the farm file".to_owned() } else { path.to_owned() };
+        self.findings.push(Finding {
+            origin: self.origin(node.referenced),
+            key: path.to_owned(),
+            problem: Problem::Type { key, wanted, found },
+            remedy,
+        });
+    }
+
+    fn remedy(&self, key: &str, keys: &[(String, Shape)]) -> String {
+        let folded = key.to_ascii_lowercase().replace(['_', '-'], "");
+        let near = keys
+            .iter()
+            .map(|(name, _)| (strsim::damerau_levenshtein(&folded, &name.to_ascii_lowercase()), name))
+            .min_by_key(|(distance, _)| *distance)
+            .filter(|(distance, name)| *distance <= 2.max(name.len() / 3));
+        let is_here = |path: &str| path.rsplit('.').next().is_some_and(|last| last.eq_ignore_ascii_case(key));
+        let elsewhere = self.root.paths().into_iter().find(|path| is_here(path));
+        match (near, elsewhere) {
+            (Some((0..=1, name)), _) | (Some((_, name)), None) => format!("did you mean `{name}`?"),
+            (_, Some(path)) => format!("did you mean `{path}`? It belongs there"),
+            (None, None) => format!("known keys here: {}", names(keys)),
+        }
+    }
+}
+
+fn names(keys: &[(String, Shape)]) -> String {
+    keys.iter().map(|(key, _)| key.as_str()).collect::<Vec<_>>().join(", ")
+}

@@ -1,0 +1,313 @@
+//! [`FarmSpec`] to [`Farm`]: defaults applied, everything checked, all findings at once.
+
+mod manager;
+mod network;
+mod pools;
+mod syntax;
+
+use jiff::civil::Date;
+
+use super::defaults;
+use super::error::{Finding, Origin, Problem, SpecError};
+use super::farm::{Farm, FarmName, Storage};
+use super::file::FarmSpec;
+use super::retired::{self, Size};
+use crate::name::{self, Kind};
+use crate::tags::{self, Tags};
+
+/// What flags say on top of the farm file, and what only the caller knows.
+#[derive(Debug, Clone)]
+pub struct Overrides {
+    /// `--subscription`.
+    pub subscription: Option<String>,
+    /// `--location`.
+    pub location: Option<String>,
+    /// `--group`.
+    pub group: Option<String>,
+    /// `--sa`.
+    pub storage_account: Option<String>,
+    /// `--ba`.
+    pub batch_account: Option<String>,
+    /// `--vm`.
+    pub vm: Option<String>,
+    /// `--ssh-key`: the public key's text.
+    pub ssh_key: Option<String>,
+    /// `--allow-world`: ranges that admit the whole internet are wanted.
+    pub allow_world: bool,
+    /// The day on which retired sizes are judged.
+    pub today: Date,
+}
+
+impl Overrides {
+    /// No flags.
+    pub fn none(today: Date) -> Self {
+        Self {
+            subscription: None,
+            location: None,
+            group: None,
+            storage_account: None,
+            batch_account: None,
+            vm: None,
+            ssh_key: None,
+            allow_world: false,
+            today,
+        }
+    }
+
+    /// The farm file with the flags' values in place of its own; their origin is the flag.
+    pub fn apply(&self, spec: &FarmSpec) -> FarmSpec {
+        let mut spec = spec.clone();
+        let mut set = |slot: &mut Option<String>, value: &Option<String>, key: &str, flag: &'static str| {
+            if value.is_some() {
+                slot.clone_from(value);
+                spec.source.origins.insert(key.to_owned(), Origin::Flag(flag));
+            }
+        };
+        set(&mut spec.subscription_id, &self.subscription, "subscriptionID", "--subscription");
+        set(&mut spec.location, &self.location, "location", "--location");
+        set(&mut spec.resource_group, &self.group, "resourceGroup", "--group");
+        set(&mut spec.storage_account_name, &self.storage_account, "storageAccountName", "--sa");
+        set(&mut spec.batch_account_name, &self.batch_account, "batchAccountName", "--ba");
+        set(&mut spec.virtual_machine, &self.vm, "virtualMachine", "--vm");
+        if self.ssh_key.is_some() {
+            let manager = spec.manager.get_or_insert_default();
+            set(&mut manager.ssh_public_key, &self.ssh_key, "manager.sshPublicKey", "--ssh-key");
+        }
+        spec
+    }
+}
+
+/// Something that works, but deserves a word.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Warning {
+    /// Where.
+    pub origin: Origin,
+    /// The key's path.
+    pub key: String,
+    /// The words.
+    pub message: String,
+}
+
+impl std::fmt::Display for Warning {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}{}", self.origin, self.message)
+    }
+}
+
+/// Checks the farm file and completes it to a [`Farm`]. The error holds everything that is wrong, not the first only.
+pub fn validate(spec: &FarmSpec, overrides: &Overrides) -> Result<Farm, SpecError> {
+    let spec = overrides.apply(spec);
+    let mut check = Check { spec: &spec, overrides, findings: Vec::new() };
+    let farm = check.farm();
+    SpecError::unless_empty(check.findings)?;
+    // Without findings there is a farm: every path that gives none has said why.
+    farm.ok_or_else(|| {
+        SpecError::one(Finding {
+            origin: Origin::Absent,
+            key: String::new(),
+            problem: Problem::Value { key: "the farm file".to_owned(), why: "it is incomplete".to_owned() },
+            remedy: "run `flamenco-azure init`".to_owned(),
+        })
+    })
+}
+
+/// What deserves a word although the farm can be made.
+pub fn warnings(spec: &FarmSpec, overrides: &Overrides) -> Vec<Warning> {
+    let spec = &overrides.apply(spec);
+    let mut all = Vec::new();
+    let mut warn = |key: &str, message: String| {
+        all.push(Warning { origin: spec.source.of(key), key: key.to_owned(), message });
+    };
+    if spec.worker_registration_secret.is_some() {
+        let message = "`workerRegistrationSecret` is not used: Flamenco 3 has no registration secret. It is kept as \
+                       it is; you may delete it";
+        warn("workerRegistrationSecret", message.to_owned());
+    }
+    for (key, size) in sizes(spec) {
+        if let Some(row) = retired::retirement(size).filter(|row| !row.is_over(overrides.today)) {
+            let message = format!(
+                "{size} will be retired on {} ({}), and new subscriptions may not get it; use {}",
+                row.date, row.family, row.instead
+            );
+            warn(&key, message);
+        }
+    }
+    let manager = spec.manager.as_ref();
+    let web = manager.and_then(|m| m.access.as_ref()).and_then(|access| access.web.as_ref());
+    if web.is_some_and(|list| !list.is_empty()) && manager.and_then(|m| m.tls) == Some(super::Tls::Off) {
+        let message = "`manager.access.web` has no effect while `manager.tls` is off: the web interface is then \
+                       reached through `flamenco-azure tunnel` only";
+        warn("manager.access.web", message.to_owned());
+    }
+    all
+}
+
+/// Every VM size that the farm file names, with its key.
+fn sizes(spec: &FarmSpec) -> Vec<(String, &str)> {
+    let manager = spec.manager.as_ref().and_then(|manager| manager.vm_size.as_deref());
+    let batch = spec.batch.as_ref().and_then(|batch| batch.vm_size.as_deref()).filter(|_| spec.pools.is_none());
+    let pools = spec.pools.iter().flatten().enumerate();
+    let mut all: Vec<(String, &str)> = Vec::new();
+    all.extend(manager.map(|size| ("manager.vmSize".to_owned(), size)));
+    all.extend(batch.map(|size| ("batch.vmSize".to_owned(), size)));
+    all.extend(pools.filter_map(|(i, pool)| Some((format!("pools[{i}].vmSize"), pool.vm_size.as_deref()?))));
+    all
+}
+
+/// The value unless absent or empty: the old tool writes `poolID: ""`.
+fn filled(value: Option<&String>) -> Option<&str> {
+    value.map(|text| text.trim()).filter(|text| !text.is_empty())
+}
+
+struct Check<'a> {
+    spec: &'a FarmSpec,
+    overrides: &'a Overrides,
+    findings: Vec<Finding>,
+}
+
+impl Check<'_> {
+    fn find(&mut self, key: &str, problem: Problem, remedy: impl Into<String>) {
+        let origin = self.spec.source.of(key);
+        self.findings.push(Finding { origin, key: key.to_owned(), problem, remedy: remedy.into() });
+    }
+
+    fn value(&mut self, key: &str, why: impl Into<String>, remedy: impl Into<String>) {
+        self.find(key, Problem::Value { key: key.to_owned(), why: why.into() }, remedy);
+    }
+
+    fn farm(&mut self) -> Option<Farm> {
+        let spec = self.spec;
+        self.missing();
+        let subscription = filled(spec.subscription_id.as_ref()).and_then(|text| {
+            let remedy = "`az account list --output table` shows the ids of your subscriptions";
+            text.parse().map_err(|error| self.value("subscriptionID", words(&error), remedy)).ok()
+        });
+        let location = filled(spec.location.as_ref()).and_then(|text| {
+            let remedy = "`az account list-locations --output table` shows the names of locations";
+            text.parse().map_err(|error| self.value("location", words(&error), remedy)).ok()
+        });
+        let resource_group = self.name("resourceGroup", Kind::ResourceGroup, spec.resource_group.as_ref());
+        let vm = self.name("virtualMachine", Kind::VirtualMachine, spec.virtual_machine.as_ref());
+        let storage_account = self.name("storageAccountName", Kind::StorageAccount, spec.storage_account_name.as_ref());
+        let batch_account = self.name("batchAccountName", Kind::BatchAccount, spec.batch_account_name.as_ref());
+        let manager = self.manager(vm.clone().unwrap_or_default());
+        let blender = self.blender();
+        let pools = self.pools();
+        let nodes = pools.iter().fold(0u32, |sum, pool| sum.saturating_add(pool.max_nodes));
+        let network = self.network(nodes);
+        let storage = self.storage();
+        let tags = self.tags();
+        let own_storage = matches!(storage, Some(Storage::Own { .. }));
+        Some(Farm {
+            name: self.farm_name(vm.as_deref()?),
+            subscription: subscription?,
+            location: location?,
+            resource_group: resource_group?,
+            batch_account: batch_account?,
+            storage_account: if own_storage { storage_account? } else { storage_account.unwrap_or_default() },
+            manager: manager?,
+            blender: blender?,
+            network: network?,
+            storage: storage?,
+            tags,
+            cloud: spec.cloud.unwrap_or(defaults::CLOUD),
+            pools,
+        })
+    }
+
+    fn missing(&mut self) {
+        let spec = self.spec;
+        let existing_storage = spec.storage.as_ref().is_some_and(|storage| storage.existing.is_some());
+        let given = |key: &str| match key {
+            "subscriptionID" => filled(spec.subscription_id.as_ref()),
+            "location" => filled(spec.location.as_ref()),
+            "resourceGroup" => filled(spec.resource_group.as_ref()),
+            "virtualMachine" => filled(spec.virtual_machine.as_ref()),
+            "storageAccountName" if existing_storage => Some(""),
+            "storageAccountName" => filled(spec.storage_account_name.as_ref()),
+            _ => filled(spec.batch_account_name.as_ref()),
+        };
+        let missing: Vec<_> = defaults::REQUIRED.iter().filter(|(key, _)| given(key).is_none()).collect();
+        if missing.is_empty() {
+            return;
+        }
+        let keys: Vec<&str> = missing.iter().map(|(key, _)| *key).collect();
+        let flags: Vec<&str> = missing.iter().map(|(_, flag)| *flag).collect();
+        let remedy = format!("run `flamenco-azure init`, or give {}", flags.join(" "));
+        self.find(keys[0], Problem::Missing(keys.clone()), remedy);
+    }
+
+    fn name(&mut self, key: &str, kind: Kind, value: Option<&String>) -> Option<String> {
+        let name = filled(value)?;
+        match name::check(kind, name) {
+            Ok(()) => Some(name.to_owned()),
+            Err(error) => {
+                self.find(key, Problem::Name(error), format!("for example `{key}: {}`", name::suggest(kind, name)));
+                None
+            }
+        }
+    }
+
+    fn farm_name(&self, vm: &str) -> FarmName {
+        let wanted = filled(self.spec.default_name.as_ref());
+        wanted.and_then(FarmName::folded).or_else(|| FarmName::folded(vm)).unwrap_or_else(FarmName::fallback)
+    }
+
+    /// A VM size: of the right form, not retired, not Arm. `None` once a finding says why.
+    fn size(&mut self, key: &str, size: &str) -> Option<String> {
+        let Some(parsed) = Size::parse(size) else {
+            let prefixed = format!("Standard_{size}");
+            let remedy = if Size::parse(&prefixed).is_some() {
+                format!("did you mean `{prefixed}`?")
+            } else {
+                "sizes look like Standard_D4as_v5; `az vm list-skus --location LOCATION` shows them".to_owned()
+            };
+            self.value(key, format!("`{size}` is not a VM size"), remedy);
+            return None;
+        };
+        if parsed.is_arm() {
+            let why = format!("{size} has an Arm processor, and Flamenco has no Linux build for it");
+            self.value(key, why, "use a size without `p` after its number, such as Standard_D4as_v5");
+            return None;
+        }
+        if let Some(row) = retired::retirement(size).filter(|row| row.is_over(self.overrides.today)) {
+            let problem = Problem::RetiredSize { size: size.to_owned(), family: row.family, since: row.date };
+            self.find(key, problem, format!("use {} for `{key}`", row.instead));
+            return None;
+        }
+        Some(size.to_owned())
+    }
+
+    fn tags(&mut self) -> Tags {
+        let tags = self.spec.tags.clone().unwrap_or_default();
+        if tags.len() > MOST_TAGS {
+            let why = format!("{} tags; a resource carries 50 at most, a few of them are the tool's own", tags.len());
+            self.value("tags", why, format!("keep {MOST_TAGS} at most"));
+        }
+        let mut seen: Vec<String> = Vec::new();
+        for (tag, value) in &tags {
+            let key = format!("tags.{tag}");
+            if tags::is_reserved(tag) {
+                let why = "names beginning with `flamenco-farm` are the tool's own: they say who owns a resource";
+                self.value(&key, why, "choose another name for the tag");
+            } else if tag.is_empty() || tag.chars().count() > 128 || tag.contains(['<', '>', '%', '&', '\\', '?', '/']) {
+                let why = "a tag's name has 1 to 128 characters and none of `<>%&\\?/`";
+                self.value(&key, why, "choose another name for the tag");
+            } else if value.chars().count() > 256 {
+                self.value(&key, "a tag's value has 256 characters at most", "shorten the value");
+            } else if seen.contains(&tag.to_lowercase()) {
+                let why = "the same tag stands here in another spelling, and Azure does not tell them apart";
+                self.value(&key, why, "keep one of the two");
+            }
+            seen.push(tag.to_lowercase());
+        }
+        tags
+    }
+}
+
+/// Tags of the user's own: Azure allows 50, the rest is left for the tool.
+const MOST_TAGS: usize = 45;
+
+fn words(error: &crate::ids::IdError) -> String {
+    error.to_string()
+}
