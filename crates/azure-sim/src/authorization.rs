@@ -264,12 +264,12 @@ fn role_assignments(world: &mut World, request: &Request) -> SimResponse {
             Some(assignment) => SimResponse::json(200, &assignment.body()),
             None => SimResponse::empty(204),
         },
-        "PUT" => assign_role(world, request, id),
+        "PUT" => assign_role(world, request, &id),
         _ => request.no_such_method(),
     }
 }
 
-fn assign_role(world: &mut World, request: &Request, id: String) -> SimResponse {
+fn assign_role(world: &mut World, request: &Request, id: &str) -> SimResponse {
     let text = |name: &str| {
         let pointer = format!("/properties/{name}");
         request.body.pointer(&pointer).and_then(Value::as_str).map(str::to_owned)
@@ -303,7 +303,7 @@ fn assign_role(world: &mut World, request: &Request, id: String) -> SimResponse 
     if world.role_assignments.values().find(same).is_some() {
         return SimResponse::arm_error(409, "RoleAssignmentExists", "The role assignment already exists.");
     }
-    if world.role_assignments.contains_key(&key(&id)) {
+    if world.role_assignments.contains_key(&key(id)) {
         return SimResponse::arm_error(
             400,
             "RoleAssignmentUpdateNotPermitted",
@@ -317,10 +317,10 @@ fn assign_role(world: &mut World, request: &Request, id: String) -> SimResponse 
         principal,
         principal_type: principal_type.unwrap_or_else(|| "ServicePrincipal".to_owned()),
         created: world.now(),
-        id: id.clone(),
+        id: id.to_owned(),
     };
     let body = assignment.body();
-    world.role_assignments.insert(key(&id), assignment);
+    world.role_assignments.insert(key(id), assignment);
     SimResponse::json(201, &body)
 }
 
@@ -349,12 +349,12 @@ fn locks(world: &mut World, request: &Request) -> SimResponse {
             Some(_) => SimResponse::empty(200),
             None => SimResponse::empty(204),
         },
-        "PUT" => put_lock(world, request, id),
+        "PUT" => put_lock(world, request, &id),
         _ => request.no_such_method(),
     }
 }
 
-fn put_lock(world: &mut World, request: &Request, id: String) -> SimResponse {
+fn put_lock(world: &mut World, request: &Request, id: &str) -> SimResponse {
     let level = match request.body.pointer("/properties/level").and_then(Value::as_str) {
         Some("CanNotDelete") => LockLevel::CanNotDelete,
         Some("ReadOnly") => LockLevel::ReadOnly,
@@ -369,8 +369,8 @@ fn put_lock(world: &mut World, request: &Request, id: String) -> SimResponse {
     };
     let notes = request.body.pointer("/properties/notes").and_then(Value::as_str);
     let lock =
-        Lock { id: id.clone(), name: request.names[0].clone(), level, notes: notes.map(str::to_owned) };
+        Lock { id: id.to_owned(), name: request.names[0].clone(), level, notes: notes.map(str::to_owned) };
     let body = lock.body();
-    let status = if world.locks.insert(key(&id), lock).is_some() { 200 } else { 201 };
+    let status = if world.locks.insert(key(id), lock).is_some() { 200 } else { 201 };
     SimResponse::json(status, &body)
 }

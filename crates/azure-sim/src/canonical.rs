@@ -6,10 +6,30 @@ use crate::world::World;
 
 /// Members whose value is drawn from the generator or the clock.
 const VOLATILE: &[&str] = &[
-    "etag", "eTag", "resourceGuid", "principalId", "clientId", "vmId", "uniqueId", "ipAddress", "macAddress",
-    "internalDomainNameSuffix", "timeCreated", "creationTime", "createdOn", "updatedOn", "createdAt",
-    "lastModified", "lastModifiedTime", "stateTransitionTime", "allocationStateTransitionTime",
-    "provisioningStateTransitionTime", "lastAllocationTime", "startTime", "endTime", "keyCreationTime",
+    "etag",
+    "eTag",
+    "resourceGuid",
+    "principalId",
+    "clientId",
+    "vmId",
+    "uniqueId",
+    "ipAddress",
+    "macAddress",
+    "internalDomainNameSuffix",
+    "timeCreated",
+    "creationTime",
+    "createdOn",
+    "updatedOn",
+    "createdAt",
+    "lastModified",
+    "lastModifiedTime",
+    "stateTransitionTime",
+    "allocationStateTransitionTime",
+    "provisioningStateTransitionTime",
+    "lastAllocationTime",
+    "startTime",
+    "endTime",
+    "keyCreationTime",
 ];
 
 impl World {

@@ -40,10 +40,7 @@ impl World {
 
     fn untagged(&self) -> Vec<Finding> {
         let resources = self.resources().values().filter(|r| !r.foreign);
-        resources
-            .filter(|r| !self.is_owned(&r.id, 0))
-            .map(|r| Finding::Untagged(r.id.clone()))
-            .collect()
+        resources.filter(|r| !self.is_owned(&r.id, 0)).map(|r| Finding::Untagged(r.id.clone())).collect()
     }
 
     /// Whether the resource, one above it or its owner carries the tag.
@@ -59,10 +56,7 @@ impl World {
 
     fn orphans(&self) -> Vec<Finding> {
         let resources = self.resources().values().filter(|r| !r.foreign);
-        resources
-            .filter(|r| self.is_orphan(r))
-            .map(|r| Finding::Orphan(r.id.clone()))
-            .collect()
+        resources.filter(|r| self.is_orphan(r)).map(|r| Finding::Orphan(r.id.clone())).collect()
     }
 
     fn is_orphan(&self, resource: &Resource) -> bool {
@@ -80,11 +74,7 @@ impl World {
     fn is_referred_to(&self, resource: &Resource) -> bool {
         let wanted = resource.key();
         let owner = resource.managed_by.as_deref().is_some_and(|id| self.resource(id).is_some());
-        owner
-            || self
-                .resources()
-                .iter()
-                .any(|(k, other)| *k != wanted && refers(&other.properties, &wanted))
+        owner || self.resources().iter().any(|(k, other)| *k != wanted && refers(&other.properties, &wanted))
     }
 
     fn over_quota(&self) -> Vec<Finding> {

@@ -422,6 +422,8 @@ impl World {
             effects: spec.effects,
         };
         self.schedule_operation(&operation);
+        // Azure forgets finished operations after about a day; so does a world kept in a file.
+        self.operations.retain(|o| o.ends.is_none_or(|ends| later(ends, 86_400) > now));
         self.operations.push(operation.clone());
         operation
     }

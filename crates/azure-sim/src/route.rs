@@ -320,9 +320,9 @@ fn arm(world: &mut World, request: &Request) -> SimResponse {
         )
         .by_gateway();
     }
-    let (word, limit) = crate::throttle::subscription_limit(&request.method);
+    let (verbs, limit) = crate::throttle::subscription_limit(&request.method);
     let now = world.now();
-    let left = match world.throttle.take(&format!("subscription-{word}"), limit, now) {
+    let left = match world.throttle.take(&format!("subscription-{verbs}"), limit, now) {
         Ok(left) => left,
         Err(seconds) => return crate::throttle::refused(world.subscription_id(), seconds),
     };
@@ -332,9 +332,10 @@ fn arm(world: &mut World, request: &Request) -> SimResponse {
     }
     // Writes count alone, reads against the global limit too (recorded 2024).
     let response =
-        response.with_header(&format!("x-ms-ratelimit-remaining-subscription-{word}"), &left.to_string());
+        response.with_header(&format!("x-ms-ratelimit-remaining-subscription-{verbs}"), &left.to_string());
     let global = limit.capacity * 15 - (limit.capacity - left);
-    response.with_header(&format!("x-ms-ratelimit-remaining-subscription-global-{word}"), &global.to_string())
+    response
+        .with_header(&format!("x-ms-ratelimit-remaining-subscription-global-{verbs}"), &global.to_string())
 }
 
 fn authenticate(world: &mut World, request: &Request) -> Option<SimResponse> {

@@ -46,25 +46,26 @@ pub async fn serve(
 async fn answer(State(shared): State<Shared>, request: Request) -> Response {
     let (parts, body) = request.into_parts();
     let Ok(body) = to_bytes(body, MAX_BODY).await else {
-        return render(SimResponse::arm_error(413, "RequestEntityTooLarge", "The request is too large."), None);
+        return render(
+            SimResponse::arm_error(413, "RequestEntityTooLarge", "The request is too large."),
+            None,
+        );
     };
     let host = parts.headers.get(header::HOST).and_then(|h| h.to_str().ok()).unwrap_or("localhost");
     let path = parts.uri.path_and_query().map_or("/", |p| p.as_str());
     let service = service_host(host, path);
     let Ok(url) = Url::parse(&format!("https://{service}{path}")) else {
-        return render(SimResponse::arm_error(400, "InvalidRequestUri", "The request URI is not valid."), None);
+        return render(
+            SimResponse::arm_error(400, "InvalidRequestUri", "The request URI is not valid."),
+            None,
+        );
     };
     let headers: BTreeMap<String, String> = parts
         .headers
         .iter()
         .filter_map(|(name, value)| Some((name.as_str().to_owned(), value.to_str().ok()?.to_owned())))
         .collect();
-    let wire = SimRequest {
-        method: parts.method.as_str().to_owned(),
-        url,
-        headers,
-        body: body.to_vec(),
-    };
+    let wire = SimRequest { method: parts.method.as_str().to_owned(), url, headers, body: body.to_vec() };
     let response = {
         let mut world = shared.world.lock().unwrap_or_else(PoisonError::into_inner);
         world.advance_to((shared.now)());

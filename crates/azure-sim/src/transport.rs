@@ -101,7 +101,7 @@ fn wire_request(request: &Request) -> azure_core::Result<SimRequest> {
     let body = match request.body() {
         Body::Bytes(bytes) => bytes.to_vec(),
         // Streams are for uploads, which go to the storage data plane.
-        _ => {
+        Body::SeekableStream(_) => {
             return Err(Error::with_message(ErrorKind::Io, "the simulator takes no streamed bodies"));
         }
     };

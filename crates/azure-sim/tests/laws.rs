@@ -1,4 +1,5 @@
 //! Laws of the world itself: determinism, persistence, faults, throttling, checkers, the transport.
+#![allow(clippy::unwrap_used)]
 
 mod support;
 
@@ -30,7 +31,8 @@ fn a_world_read_back_behaves_the_same() {
     network(&mut original);
     // In the middle of an operation, with a fault still waiting.
     let accepted = delete(&mut original, &net("networkInterfaces/nic"));
-    original.inject(Fault::once(Match::on("DELETE", "natGateways"), Action::error(503, "ServerTimeout", "x")));
+    original
+        .inject(Fault::once(Match::on("DELETE", "natGateways"), Action::error(503, "ServerTimeout", "x")));
     let mut copy = World::from_json(&original.to_json().unwrap()).unwrap();
     assert!(copy.log().is_empty());
     let poll = accepted.header("azure-asyncoperation").unwrap().to_owned();
@@ -102,15 +104,24 @@ fn the_bucket_of_writes_empties_and_fills_again() {
 fn checkers_are_silent_on_a_sound_world_and_speak_otherwise() {
     let mut w = world();
     network(&mut w);
-    assert_eq!(w.check(), [Finding::Orphan(net("networkInterfaces/nic"))], "no machine holds the interface yet");
+    assert_eq!(
+        w.check(),
+        [Finding::Orphan(net("networkInterfaces/nic"))],
+        "no machine holds the interface yet"
+    );
     let machine = net("x").replace("Microsoft.Network/x", "Microsoft.Compute/virtualMachines/vm");
     let mut machine = Resource::new(&machine, "Microsoft.Compute/virtualMachines", w.now());
-    machine.properties = json!({"networkProfile": {"networkInterfaces": [{"id": net("networkInterfaces/nic")}]}});
+    machine.properties =
+        json!({"networkProfile": {"networkInterfaces": [{"id": net("networkInterfaces/nic")}]}});
     w.add_foreign(machine);
     assert_eq!(w.check(), []);
     assert_eq!(delete(&mut w, &net("networkInterfaces/nic")).error_code().as_deref(), Some("NicInUse"));
     let stray = net("publicIPAddresses/stray");
-    w.add_foreign(Resource::new(&net("publicIPAddresses/theirs"), "Microsoft.Network/publicIPAddresses", w.now()));
+    w.add_foreign(Resource::new(
+        &net("publicIPAddresses/theirs"),
+        "Microsoft.Network/publicIPAddresses",
+        w.now(),
+    ));
     assert_eq!(w.check(), [], "foreign resources are nobody's fault");
     let mut body = standard(json!({"publicIPAllocationMethod": "Static"}));
     body["tags"] = json!({"AccountKey=": "\"password\""});

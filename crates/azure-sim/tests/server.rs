@@ -1,5 +1,6 @@
 //! The loopback server: plain HTTP in, links that lead back.
 #![cfg(feature = "server")]
+#![allow(clippy::unwrap_used)]
 
 mod support;
 

@@ -1,4 +1,5 @@
 //! The conventions of ARM: long-running styles, paging, refusals, tags, locks, rights.
+#![allow(clippy::unwrap_used)]
 
 mod support;
 
@@ -44,6 +45,12 @@ fn network_delete_has_both_links_and_ends_204() {
     let (status, result) = (link(&accepted, "azure-asyncoperation"), link(&accepted, "location"));
     assert!(result.contains("/operationResults/"));
     assert_eq!(get(&mut w, &result).status, 202);
+    let again = delete(&mut w, &net("networkInterfaces/nic"));
+    assert_eq!(
+        (again.status, link(&again, "location")),
+        (202, result.clone()),
+        "the running deletion, once more"
+    );
     w.advance_by(11);
     assert_eq!(get(&mut w, &status).json_body()["status"], "Succeeded");
     assert_eq!(get(&mut w, &result).status, 204);
@@ -88,7 +95,14 @@ fn used_things_are_not_deleted() {
         assert_eq!((refused.status, refused.error_code().as_deref()), (400, Some(code)), "{path}");
     }
     // The order that works, each step only after the one before has ended.
-    for path in ["networkInterfaces/nic", "publicIPAddresses/in", "virtualNetworks/vnet", "networkSecurityGroups/nsg", "natGateways/nat", "publicIPAddresses/out"] {
+    for path in [
+        "networkInterfaces/nic",
+        "publicIPAddresses/in",
+        "virtualNetworks/vnet",
+        "networkSecurityGroups/nsg",
+        "natGateways/nat",
+        "publicIPAddresses/out",
+    ] {
         assert_eq!(delete(&mut w, &net(path)).status, 202, "{path}");
         w.advance_by(60);
     }
@@ -122,7 +136,9 @@ fn bad_network_bodies_are_refused_with_azures_codes() {
     network(&mut w);
     let subnet = |prefix: &str| json!({"properties": {"addressPrefix": prefix}});
     let absent = json!({"properties": {"addressPrefix": "10.0.9.0/24", "networkSecurityGroup": {"id": net("networkSecurityGroups/none")}}});
-    let label = standard(json!({"publicIPAllocationMethod": "Static", "dnsSettings": {"domainNameLabel": "manager"}}));
+    let label = standard(
+        json!({"publicIPAllocationMethod": "Static", "dnsSettings": {"domainNameLabel": "manager"}}),
+    );
     for (path, body, code) in [
         ("virtualNetworks/vnet/subnets/x", subnet("10.0.0.128/25"), "NetcfgSubnetRangesOverlap"),
         ("virtualNetworks/vnet/subnets/x", subnet("10.9.0.0/24"), "NetcfgSubnetRangeOutsideVnet"),
@@ -150,7 +166,11 @@ fn lists_page_until_there_is_no_next_link() {
     for n in 0..7 {
         make(&mut w, &net(&format!("networkSecurityGroups/n{n}")), &tagged(json!({})));
     }
-    make(&mut w, &net("virtualNetworks/v"), &tagged(json!({"addressSpace": {"addressPrefixes": ["10.0.0.0/16"]}})));
+    make(
+        &mut w,
+        &net("virtualNetworks/v"),
+        &tagged(json!({"addressSpace": {"addressPrefixes": ["10.0.0.0/16"]}})),
+    );
     let filter = "$filter=resourceType eq 'Microsoft.Network/networkSecurityGroups'";
     let mut next = format!("{}/resources?$top=3&{filter}", group_path());
     let mut pages = Vec::new();
@@ -163,9 +183,11 @@ fn lists_page_until_there_is_no_next_link() {
         }
     }
     assert_eq!(pages, [3, 3, 1]);
-    let by_tag = format!("/subscriptions/{SUB}/resources?$filter=tagName eq 'flamenco-farm' and tagValue eq 'f'");
+    let by_tag =
+        format!("/subscriptions/{SUB}/resources?$filter=tagName eq 'flamenco-farm' and tagValue eq 'f'");
     assert_eq!(get(&mut w, &by_tag).json_body()["value"].as_array().unwrap().len(), 8);
-    let other = format!("/subscriptions/{SUB}/resources?$filter=tagName eq 'flamenco-farm' and tagValue eq 'g'");
+    let other =
+        format!("/subscriptions/{SUB}/resources?$filter=tagName eq 'flamenco-farm' and tagValue eq 'g'");
     assert_eq!(get(&mut w, &other).json_body()["value"], json!([]));
 }
 
@@ -191,7 +213,10 @@ fn providers_register_in_half_a_minute() {
     let mut w = World::new(config);
     group(&mut w);
     let refused = put(&mut w, &net("networkSecurityGroups/n"), &tagged(json!({})));
-    assert_eq!((refused.status, refused.error_code().as_deref()), (409, Some("MissingSubscriptionRegistration")));
+    assert_eq!(
+        (refused.status, refused.error_code().as_deref()),
+        (409, Some("MissingSubscriptionRegistration"))
+    );
     let provider = format!("/subscriptions/{SUB}/providers/Microsoft.Network");
     let answer = send(&mut w, "POST", &format!("{provider}/register"), None);
     assert_eq!(answer.json_body()["registrationState"], "Registering");
@@ -212,7 +237,12 @@ fn locks_and_rights_are_obeyed() {
     assert_eq!(permissions.json_body()["value"][0]["actions"], json!(["*/read"]));
     let refused = put(&mut w, &net("networkSecurityGroups/n"), &tagged(json!({})));
     assert_eq!(refused.status, 403);
-    assert!(refused.json_body()["error"]["message"].as_str().unwrap().contains("Microsoft.Network/networkSecurityGroups/write"));
+    assert!(
+        refused.json_body()["error"]["message"]
+            .as_str()
+            .unwrap()
+            .contains("Microsoft.Network/networkSecurityGroups/write")
+    );
     w.principal_mut().set_group_role("farm", Some(Role::Contributor));
     assert_eq!(put(&mut w, &net("networkSecurityGroups/n"), &tagged(json!({}))).status, 201);
 }
@@ -221,13 +251,19 @@ fn locks_and_rights_are_obeyed() {
 fn a_young_identity_gets_its_role_only_later() {
     let mut w = world();
     group(&mut w);
-    let identity = format!("{}/providers/Microsoft.ManagedIdentity/userAssignedIdentities/manager", group_path());
+    let identity =
+        format!("{}/providers/Microsoft.ManagedIdentity/userAssignedIdentities/manager", group_path());
     let made = put(&mut w, &identity, &tagged(json!({})));
     assert_eq!(made.status, 201);
     let principal = made.json_body()["properties"]["principalId"].clone();
     let role = format!("/subscriptions/{SUB}/providers/Microsoft.Authorization/roleDefinitions/reader");
     let body = json!({"properties": {"roleDefinitionId": role, "principalId": principal}});
-    let path = |n: u8| format!("{}/providers/Microsoft.Authorization/roleAssignments/00000000-0000-4000-8000-00000000000{n}", group_path());
+    let path = |n: u8| {
+        format!(
+            "{}/providers/Microsoft.Authorization/roleAssignments/00000000-0000-4000-8000-00000000000{n}",
+            group_path()
+        )
+    };
     let early = put(&mut w, &path(1), &body);
     assert_eq!((early.status, early.error_code().as_deref()), (400, Some("PrincipalNotFound")));
     w.advance_by(30);
@@ -255,7 +291,10 @@ fn tags_merge_replace_and_delete_at_any_scope() {
 fn a_failed_operation_leaves_a_failed_resource() {
     let mut w = world();
     group(&mut w);
-    w.inject(Fault::once(Match::on("PUT", "/natGateways/"), Action::operation_fails("InternalServerError", "An error occurred.")));
+    w.inject(Fault::once(
+        Match::on("PUT", "/natGateways/"),
+        Action::operation_fails("InternalServerError", "An error occurred."),
+    ));
     let accepted = put(&mut w, &net("natGateways/nat"), &standard(json!({})));
     assert_eq!(accepted.status, 201);
     w.advance_by(60);

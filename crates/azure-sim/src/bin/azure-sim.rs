@@ -27,7 +27,10 @@ fn options(mut words: impl Iterator<Item = String>) -> Result<Options, String> {
         let value = words.next().ok_or(format!("{word} needs a value"))?;
         let number = |v: &str| v.parse::<u64>().map_err(|_| format!("{word}: '{v}' is no number"));
         match word.as_str() {
-            "--port" => options.port = u16::try_from(number(&value)?).map_err(|_| format!("--port: {value} is too large"))?,
+            "--port" => {
+                options.port =
+                    u16::try_from(number(&value)?).map_err(|_| format!("--port: {value} is too large"))?;
+            }
             "--world" => options.world = Some(value.into()),
             "--seed" => options.seed = number(&value)?,
             "--subscription" => options.subscription = value,
@@ -71,9 +74,15 @@ fn save(world: &World, file: &Path) {
 async fn run(options: Options) -> Result<(), String> {
     let mut world = load(&options)?;
     world.limit_log(1000);
-    let listener = tokio::net::TcpListener::bind(("127.0.0.1", options.port)).await.map_err(|e| format!("port {}: {e}", options.port))?;
+    let listener = tokio::net::TcpListener::bind(("127.0.0.1", options.port))
+        .await
+        .map_err(|e| format!("port {}: {e}", options.port))?;
     let address = listener.local_addr().map_err(|e| e.to_string())?;
-    let _ = writeln!(std::io::stdout(), "azure-sim listens on http://{address}, subscription {}", world.subscription_id());
+    let _ = writeln!(
+        std::io::stdout(),
+        "azure-sim listens on http://{address}, subscription {}",
+        world.subscription_id()
+    );
     let now: NowFn = Arc::new(real_now);
     let after = options.world.map(|file| -> AfterCall { Arc::new(move |world: &World| save(world, &file)) });
     serve(listener, Arc::new(Mutex::new(world)), now, after).await.map_err(|e| e.to_string())
@@ -81,7 +90,8 @@ async fn run(options: Options) -> Result<(), String> {
 
 fn main() -> ExitCode {
     let result = options(std::env::args().skip(1)).and_then(|options| {
-        let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().map_err(|e| e.to_string())?;
+        let runtime =
+            tokio::runtime::Builder::new_multi_thread().enable_all().build().map_err(|e| e.to_string())?;
         runtime.block_on(run(options))
     });
     match result {

@@ -16,7 +16,7 @@ mod vnet;
 use serde_json::{Value, json};
 
 use crate::durations::{Verb, seconds};
-use crate::operation::{Spec, Style};
+use crate::operation::{Effect, Spec, Style};
 use crate::resource::{ProvisioningState, Resource, key, parent_of};
 use crate::resources::tags::read_tags;
 use crate::route::Request;
@@ -110,6 +110,12 @@ fn delete(world: &mut World, request: &Request, resource: &Resource) -> SimRespo
     if let Some(refusal) = request.precondition(Some(&resource.etag)) {
         return refusal;
     }
+    let removal = Effect::Remove(resource.id.clone());
+    if resource.state == ProvisioningState::Deleting
+        && let Some(running) = world.operations.iter().rev().find(|o| o.effects.contains(&removal))
+    {
+        return SimResponse::empty(202).with_headers(&running.action_headers());
+    }
     if let Some(refusal) = refs::refuse_delete(world, resource) {
         return refusal;
     }
@@ -117,7 +123,8 @@ fn delete(world: &mut World, request: &Request, resource: &Resource) -> SimRespo
         return refusal;
     }
     let location = location_of(world, resource);
-    let spec = Spec::new(Style::Network, &location, seconds(&resource.kind, Verb::Delete)).removes(&resource.id);
+    let spec =
+        Spec::new(Style::Network, &location, seconds(&resource.kind, Verb::Delete)).removes(&resource.id);
     let operation = world.begin(spec, &request.api_version);
     if let Some(stored) = world.resource_mut(&resource.id) {
         stored.state = ProvisioningState::Deleting;
@@ -140,7 +147,9 @@ fn refuse_busy(world: &World, id: &str, resource: &Resource) -> Option<SimRespon
     if !world.is_busy(root) {
         return None;
     }
-    let message = format!("Another operation on this or dependent resource is in progress. Resource: {root}. The call can be retried in 5 seconds.");
+    let message = format!(
+        "Another operation on this or dependent resource is in progress. Resource: {root}. The call can be retried in 5 seconds."
+    );
     let error = json!({"error": {
         "code": "RetryableError",
         "message": "A retryable error occurred.",

@@ -11,7 +11,13 @@ use crate::world::World;
 pub(super) fn check(world: &World, request: &Request) -> SimResponse {
     let label = request.query("domainnamelabel").unwrap_or_default();
     if !pip::is_legal(label) {
-        return SimResponse::network_error(400, "InvalidDomainNameLabel", &format!("The domain name label {label} is invalid. It must conform to the following regular expression: ^[a-z][a-z0-9-]{{1,61}}[a-z0-9]$."));
+        return SimResponse::network_error(
+            400,
+            "InvalidDomainNameLabel",
+            &format!(
+                "The domain name label {label} is invalid. It must conform to the following regular expression: ^[a-z][a-z0-9-]{{1,61}}[a-z0-9]$."
+            ),
+        );
     }
     let available = !pip::is_taken(world, label, &request.region(), "");
     SimResponse::json(200, &json!({"available": available}))

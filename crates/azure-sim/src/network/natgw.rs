@@ -10,7 +10,11 @@ use crate::world::World;
 pub(super) fn read(world: &mut World, body: &Value, gateway: &mut Resource) -> Result<(), SimResponse> {
     let sku = body.pointer("/sku/name").and_then(Value::as_str).unwrap_or_default();
     if !sku.starts_with("Standard") {
-        return Err(SimResponse::network_error(400, "NatGatewaySkuNotSupported", &format!("Sku '{sku}' of NAT gateway {} is not supported; only Standard is.", gateway.id)));
+        return Err(SimResponse::network_error(
+            400,
+            "NatGatewaySkuNotSupported",
+            &format!("Sku '{sku}' of NAT gateway {} is not supported; only Standard is.", gateway.id),
+        ));
     }
     gateway.extra.insert("sku".into(), json!({"name": sku, "tier": "Regional"}));
     if let Some(zones) = body.get("zones") {
@@ -38,7 +42,9 @@ pub(super) fn refuse_held(world: &World, address: &str, user: &str) -> Result<()
         Some(holder) if key(&holder) != key(user) => Err(SimResponse::network_error(
             400,
             "PublicIPAddressInUse",
-            &format!("Resource {user} is referencing public IP address {address} that is already allocated to resource {holder}."),
+            &format!(
+                "Resource {user} is referencing public IP address {address} that is already allocated to resource {holder}."
+            ),
         )),
         _ => Ok(()),
     }

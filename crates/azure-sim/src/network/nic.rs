@@ -15,7 +15,11 @@ pub(super) fn read(world: &mut World, body: &Value, nic: &mut Resource) -> Resul
     let sent = body.get("properties").cloned().unwrap_or(Value::Null);
     let configurations = sent.get("ipConfigurations").and_then(Value::as_array).cloned().unwrap_or_default();
     if configurations.is_empty() {
-        return Err(SimResponse::network_error(400, "NetworkInterfaceMustHaveAtLeastOneIpConfiguration", &format!("Network interface {} must have at least one IP configuration.", nic.id)));
+        return Err(SimResponse::network_error(
+            400,
+            "NetworkInterfaceMustHaveAtLeastOneIpConfiguration",
+            &format!("Network interface {} must have at least one IP configuration.", nic.id),
+        ));
     }
     let mut stored = Vec::new();
     for (index, configuration) in configurations.iter().enumerate() {
@@ -33,7 +37,11 @@ pub(super) fn read(world: &mut World, body: &Value, nic: &mut Resource) -> Resul
                 return Err(refusal);
             }
             if world.resource(id).is_none_or(|r| !r.is(NSG)) {
-                return Err(SimResponse::network_error(400, "InvalidRequestFormat", &format!("Resource {id} is no {NSG}.")));
+                return Err(SimResponse::network_error(
+                    400,
+                    "InvalidRequestFormat",
+                    &format!("Resource {id} is no {NSG}."),
+                ));
             }
             nic.set("networkSecurityGroup", json!({"id": id}));
         }
@@ -49,12 +57,21 @@ pub(super) fn read(world: &mut World, body: &Value, nic: &mut Resource) -> Resul
     Ok(())
 }
 
-fn read_configuration(world: &World, sent: &Value, nic: &Resource, first: bool) -> Result<Value, SimResponse> {
+fn read_configuration(
+    world: &World,
+    sent: &Value,
+    nic: &Resource,
+    first: bool,
+) -> Result<Value, SimResponse> {
     let name = sent.get("name").and_then(Value::as_str).unwrap_or("ipconfig1");
     let own = format!("{}/ipConfigurations/{name}", nic.id);
     let properties = sent.get("properties").cloned().unwrap_or(Value::Null);
     let Some(subnet) = reference(properties.get("subnet")) else {
-        return Err(SimResponse::network_error(400, "SubnetIdRequired", &format!("IP configuration {own} refers to no subnet.")));
+        return Err(SimResponse::network_error(
+            400,
+            "SubnetIdRequired",
+            &format!("IP configuration {own} refers to no subnet."),
+        ));
     };
     if let Some(refusal) = refs::missing(world, &nic.id, subnet) {
         return Err(refusal);
@@ -108,11 +125,19 @@ fn used(world: &World, subnet: &str, except: &str) -> BTreeSet<Ipv4Addr> {
 
 /// A private address in a subnet: the wanted one if it is free, else the first free one.
 /// Azure keeps the first four and the last address of every subnet.
-pub(crate) fn take_address(world: &World, subnet_id: &str, nic: &str, wanted: Option<&str>) -> Result<String, SimResponse> {
+pub(crate) fn take_address(
+    world: &World,
+    subnet_id: &str,
+    nic: &str,
+    wanted: Option<&str>,
+) -> Result<String, SimResponse> {
     let bad = |code: &str, message: String| Err(SimResponse::network_error(400, code, &message));
     let stored = world.resource(subnet_id).filter(|r| r.is(SUBNET));
     let Some((net, stored)) = stored.and_then(|s| subnet::prefix(s).map(|p| (p, s))) else {
-        return bad("InvalidResourceReference", format!("Resource {subnet_id} referenced by resource {nic} was not found."));
+        return bad(
+            "InvalidResourceReference",
+            format!("Resource {subnet_id} referenced by resource {nic} was not found."),
+        );
     };
     let IpNet::V4(net4) = net else {
         return bad("InvalidRequestFormat", format!("Subnet {subnet_id} has no IPv4 prefix."));
@@ -122,22 +147,43 @@ pub(crate) fn take_address(world: &World, subnet_id: &str, nic: &str, wanted: Op
     if let Some(wanted) = wanted {
         let inside = wanted.parse::<IpAddr>().is_ok_and(|ip| net.contains(&ip));
         if !inside {
-            return bad("PrivateIPAddressNotInSubnet", format!("Private static IP address {wanted} does not belong to the range of subnet prefix {net}."));
+            return bad(
+                "PrivateIPAddressNotInSubnet",
+                format!(
+                    "Private static IP address {wanted} does not belong to the range of subnet prefix {net}."
+                ),
+            );
         }
         let Ok(address) = wanted.parse::<Ipv4Addr>() else {
             return bad("PrivateIPAddressNotInSubnet", format!("{wanted} is no IPv4 address."));
         };
         if !hosts().any(|h| h == address) {
-            return bad("PrivateIPAddressInReservedRange", format!("Private static IP address {wanted} falls within reserved IP range of subnet prefix {net}."));
+            return bad(
+                "PrivateIPAddressInReservedRange",
+                format!(
+                    "Private static IP address {wanted} falls within reserved IP range of subnet prefix {net}."
+                ),
+            );
         }
         if taken.contains(&address) {
-            return bad("PrivateIPAddressIsAllocated", format!("IP configuration on {nic} is using the private IP address {wanted} which is already allocated to another resource."));
+            return bad(
+                "PrivateIPAddressIsAllocated",
+                format!(
+                    "IP configuration on {nic} is using the private IP address {wanted} which is already allocated to another resource."
+                ),
+            );
         }
         return Ok(wanted.to_owned());
     }
     match hosts().find(|h| !taken.contains(h)) {
         Some(address) => Ok(address.to_string()),
-        None => bad("SubnetIsFull", format!("Subnet {} with address prefix {net} does not have enough capacity for 1 IP addresses.", stored.name)),
+        None => bad(
+            "SubnetIsFull",
+            format!(
+                "Subnet {} with address prefix {net} does not have enough capacity for 1 IP addresses.",
+                stored.name
+            ),
+        ),
     }
 }
 

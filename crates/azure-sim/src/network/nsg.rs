@@ -14,11 +14,43 @@ use crate::world::World;
 type DefaultRule = (&'static str, &'static str, &'static str, &'static str, &'static str, u32, &'static str);
 
 const DEFAULTS: &[DefaultRule] = &[
-    ("AllowVnetInBound", "Allow inbound traffic from all VMs in VNET", "VirtualNetwork", "VirtualNetwork", "Allow", 65000, "Inbound"),
-    ("AllowAzureLoadBalancerInBound", "Allow inbound traffic from azure load balancer", "AzureLoadBalancer", "*", "Allow", 65001, "Inbound"),
+    (
+        "AllowVnetInBound",
+        "Allow inbound traffic from all VMs in VNET",
+        "VirtualNetwork",
+        "VirtualNetwork",
+        "Allow",
+        65000,
+        "Inbound",
+    ),
+    (
+        "AllowAzureLoadBalancerInBound",
+        "Allow inbound traffic from azure load balancer",
+        "AzureLoadBalancer",
+        "*",
+        "Allow",
+        65001,
+        "Inbound",
+    ),
     ("DenyAllInBound", "Deny all inbound traffic", "*", "*", "Deny", 65500, "Inbound"),
-    ("AllowVnetOutBound", "Allow outbound traffic from all VMs to all VMs in VNET", "VirtualNetwork", "VirtualNetwork", "Allow", 65000, "Outbound"),
-    ("AllowInternetOutBound", "Allow outbound traffic from all VMs to Internet", "*", "Internet", "Allow", 65001, "Outbound"),
+    (
+        "AllowVnetOutBound",
+        "Allow outbound traffic from all VMs to all VMs in VNET",
+        "VirtualNetwork",
+        "VirtualNetwork",
+        "Allow",
+        65000,
+        "Outbound",
+    ),
+    (
+        "AllowInternetOutBound",
+        "Allow outbound traffic from all VMs to Internet",
+        "*",
+        "Internet",
+        "Allow",
+        65001,
+        "Outbound",
+    ),
     ("DenyAllOutBound", "Deny all outbound traffic", "*", "*", "Deny", 65500, "Outbound"),
 ];
 
@@ -42,24 +74,43 @@ fn check_rule(rule: &Value, others: &[Value]) -> Result<(), SimResponse> {
     let name = rule.get("name").and_then(Value::as_str).unwrap_or_default();
     for required in ["protocol", "access", "direction", "priority"] {
         if member(rule, required).is_none_or(Value::is_null) {
-            return bad("MissingRequiredField", format!("Security rule {name} lacks the required member {required}."));
+            return bad(
+                "MissingRequiredField",
+                format!("Security rule {name} lacks the required member {required}."),
+            );
         }
     }
-    let ports = member(rule, "destinationPortRange").is_some() || member(rule, "destinationPortRanges").is_some();
-    let sources = member(rule, "sourceAddressPrefix").is_some() || member(rule, "sourceAddressPrefixes").is_some();
+    let ports =
+        member(rule, "destinationPortRange").is_some() || member(rule, "destinationPortRanges").is_some();
+    let sources =
+        member(rule, "sourceAddressPrefix").is_some() || member(rule, "sourceAddressPrefixes").is_some();
     if !ports || !sources {
-        return bad("SecurityRuleParameterNotSpecified", format!("Security rule {name} names no destination port or no source address."));
+        return bad(
+            "SecurityRuleParameterNotSpecified",
+            format!("Security rule {name} names no destination port or no source address."),
+        );
     }
     let priority = member(rule, "priority").and_then(Value::as_u64).unwrap_or(0);
     if !(100..=4096).contains(&priority) {
-        return bad("SecurityRuleInvalidPriority", format!("Security rule has invalid Priority. Value provided: {priority} Allowed range 100-4096. To learn more, see aka.ms/nsgrules."));
+        return bad(
+            "SecurityRuleInvalidPriority",
+            format!(
+                "Security rule has invalid Priority. Value provided: {priority} Allowed range 100-4096. To learn more, see aka.ms/nsgrules."
+            ),
+        );
     }
     let clash = others.iter().find(|other| {
-        member(other, "priority") == member(rule, "priority") && member(other, "direction") == member(rule, "direction")
+        member(other, "priority") == member(rule, "priority")
+            && member(other, "direction") == member(rule, "direction")
     });
     if let Some(other) = clash {
         let other = other.get("name").and_then(Value::as_str).unwrap_or_default();
-        return bad("SecurityRuleConflict", format!("Security rule {name} conflicts with rule {other}. Rules cannot have the same Priority and Direction. To learn more, see aka.ms/nsgrules."));
+        return bad(
+            "SecurityRuleConflict",
+            format!(
+                "Security rule {name} conflicts with rule {other}. Rules cannot have the same Priority and Direction. To learn more, see aka.ms/nsgrules."
+            ),
+        );
     }
     Ok(())
 }
@@ -73,7 +124,9 @@ fn rendered(nsg: &Resource, rule: &Value, word: &str) -> Value {
             properties[member] = value.clone();
         }
     }
-    for plural in ["sourcePortRanges", "destinationPortRanges", "sourceAddressPrefixes", "destinationAddressPrefixes"] {
+    for plural in
+        ["sourcePortRanges", "destinationPortRanges", "sourceAddressPrefixes", "destinationAddressPrefixes"]
+    {
         if properties.get(plural).is_none() {
             properties[plural] = json!([]);
         }
@@ -120,19 +173,24 @@ pub(super) fn complete(world: &World, nsg: &Resource, properties: &mut Value) {
 /// `…/networkSecurityGroups/{nsg}/securityRules[/{rule}]`
 pub(super) fn rules(world: &mut World, request: &Request) -> SimResponse {
     let id = request.id(world);
-    let group = if request.is_collection() { id.clone() } else { parent_of(&id).unwrap_or_default().to_owned() };
+    let group =
+        if request.is_collection() { id.clone() } else { parent_of(&id).unwrap_or_default().to_owned() };
     let Some(nsg) = world.resource(&group).cloned() else { return request.parent_not_found(&group) };
-    let stored: Vec<Value> = nsg.property("/securityRules").and_then(Value::as_array).cloned().unwrap_or_default();
+    let stored: Vec<Value> =
+        nsg.property("/securityRules").and_then(Value::as_array).cloned().unwrap_or_default();
     if request.is_collection() {
         let value: Vec<Value> = stored.iter().map(|r| rendered(&nsg, r, "securityRules")).collect();
         return crate::resources::page(request, value);
     }
     let name = request.names.last().cloned().unwrap_or_default();
-    let is_it = |r: &Value| r.get("name").and_then(Value::as_str).is_some_and(|n| n.eq_ignore_ascii_case(&name));
+    let is_it =
+        |r: &Value| r.get("name").and_then(Value::as_str).is_some_and(|n| n.eq_ignore_ascii_case(&name));
     let found = stored.iter().find(|r| is_it(r)).cloned();
     let others: Vec<Value> = stored.into_iter().filter(|r| !is_it(r)).collect();
     match (request.method.as_str(), found) {
-        ("GET", Some(rule)) => SimResponse::json(200, &rendered(&nsg, &rule, "securityRules")).with_header("etag", &nsg.etag),
+        ("GET", Some(rule)) => {
+            SimResponse::json(200, &rendered(&nsg, &rule, "securityRules")).with_header("etag", &nsg.etag)
+        }
         ("GET", None) => super::absent(request),
         ("DELETE", None) => SimResponse::empty(204),
         ("PUT" | "DELETE", found) => {
@@ -147,13 +205,20 @@ pub(super) fn rules(world: &mut World, request: &Request) -> SimResponse {
                 }
                 rules.push(rule.clone());
             }
-            change_rules(world, request, &nsg, &rules, found.is_none().then_some(201).unwrap_or(200), &rule)
+            change_rules(world, request, &nsg, &rules, if found.is_none() { 201 } else { 200 }, &rule)
         }
         _ => request.no_such_method(),
     }
 }
 
-fn change_rules(world: &mut World, request: &Request, nsg: &Resource, rules: &[Value], status: u16, rule: &Value) -> SimResponse {
+fn change_rules(
+    world: &mut World,
+    request: &Request,
+    nsg: &Resource,
+    rules: &[Value],
+    status: u16,
+    rule: &Value,
+) -> SimResponse {
     let mut changed = nsg.clone();
     changed.set("securityRules", json!(rules));
     changed.state = ProvisioningState::Updating;

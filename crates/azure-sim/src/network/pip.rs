@@ -18,7 +18,9 @@ pub(super) fn is_taken(world: &World, label: &str, location: &str, except: &str)
     let name = fqdn(label, location).to_ascii_lowercase();
     let elsewhere = format!("dns/{location}/{label}").to_ascii_lowercase();
     let here = world.resources().values().any(|r| {
-        r.is(PIP) && r.id != except && r.text("/dnsSettings/fqdn").is_some_and(|f| f.eq_ignore_ascii_case(&name))
+        r.is(PIP)
+            && r.id != except
+            && r.text("/dnsSettings/fqdn").is_some_and(|f| f.eq_ignore_ascii_case(&name))
     });
     here || world.taken_names.contains(&elsewhere)
 }
@@ -40,7 +42,10 @@ pub(super) fn read(world: &mut World, body: &Value, pip: &mut Resource) -> Resul
     }
     let sent = body.get("properties").cloned().unwrap_or(Value::Null);
     if sent.get("publicIPAllocationMethod").and_then(Value::as_str).unwrap_or("Dynamic") != "Static" {
-        return bad("StandardSkuPublicIPAddressMustBeStatic", format!("Standard sku publicIp {} must have AllocationMethod set to Static.", pip.id));
+        return bad(
+            "StandardSkuPublicIPAddressMustBeStatic",
+            format!("Standard sku publicIp {} must have AllocationMethod set to Static.", pip.id),
+        );
     }
     let tier = body.pointer("/sku/tier").and_then(Value::as_str).unwrap_or("Regional");
     pip.extra.insert("sku".into(), json!({"name": sku, "tier": tier}));
@@ -55,7 +60,12 @@ pub(super) fn read(world: &mut World, body: &Value, pip: &mut Resource) -> Resul
     let location = pip.location.clone().unwrap_or_default();
     match sent.pointer("/dnsSettings/domainNameLabel").and_then(Value::as_str) {
         Some(label) if !is_legal(label) => {
-            return bad("InvalidDomainNameLabel", format!("The domain name label {label} is invalid. It must conform to the following regular expression: ^[a-z][a-z0-9-]{{1,61}}[a-z0-9]$."));
+            return bad(
+                "InvalidDomainNameLabel",
+                format!(
+                    "The domain name label {label} is invalid. It must conform to the following regular expression: ^[a-z][a-z0-9-]{{1,61}}[a-z0-9]$."
+                ),
+            );
         }
         Some(label) if is_taken(world, label, &location, &pip.id) => {
             let name = fqdn(label, &location);
@@ -81,7 +91,12 @@ pub(super) fn allocate(world: &mut World, id: &str) {
     }
     let address = loop {
         let rng = world.rng();
-        let address = format!("20.{}.{}.{}", rng.random_range(0..=255), rng.random_range(0..=255), rng.random_range(1..=254));
+        let address = format!(
+            "20.{}.{}.{}",
+            rng.random_range(0..=255),
+            rng.random_range(0..=255),
+            rng.random_range(1..=254)
+        );
         let used = world.resources().values().any(|r| r.text("/ipAddress") == Some(address.as_str()));
         if !used {
             break address;

@@ -2,7 +2,9 @@
 
 use serde_json::{Value, json};
 
-use super::{NATGW, NIC, NSG, PIP, SUBNET, VNET, location_of, natgw, nic, nsg, pip, refuse_busy, subnet, vnet};
+use super::{
+    NATGW, NIC, NSG, PIP, SUBNET, VNET, location_of, natgw, nic, nsg, pip, refuse_busy, subnet, vnet,
+};
 use crate::durations::{Verb, seconds};
 use crate::operation::{Spec, Style};
 use crate::resource::{ProvisioningState, Resource, parent_of};
@@ -111,16 +113,27 @@ fn begin_resource(
     let location = match (request.location(), &resource.location) {
         (Some(sent), None) if crate::catalogue::locations().any(|l| l.name == sent) => sent,
         (Some(sent), None) => {
-            let message = format!("The provided location '{sent}' is not available for resource type '{kind}'.");
-            return Err(SimResponse::arm_error(400, "LocationNotAvailableForResourceType", &message).by_gateway());
+            let message =
+                format!("The provided location '{sent}' is not available for resource type '{kind}'.");
+            return Err(
+                SimResponse::arm_error(400, "LocationNotAvailableForResourceType", &message).by_gateway()
+            );
         }
         (Some(sent), Some(stored)) if sent != *stored => {
-            let message = format!("The resource '{}' already exists in location '{stored}' in resource group '{}'. A resource with the same name cannot be created in location '{sent}'. Please select a new resource name.", resource.name, resource.group);
+            let message = format!(
+                "The resource '{}' already exists in location '{stored}' in resource group '{}'. A resource with the same name cannot be created in location '{sent}'. Please select a new resource name.",
+                resource.name, resource.group
+            );
             return Err(SimResponse::arm_error(409, "InvalidResourceLocation", &message).by_gateway());
         }
         (_, Some(stored)) => stored.clone(),
         (None, None) => {
-            return Err(SimResponse::arm_error(400, "LocationRequired", "The location property is required for this definition.").by_gateway());
+            return Err(SimResponse::arm_error(
+                400,
+                "LocationRequired",
+                "The location property is required for this definition.",
+            )
+            .by_gateway());
         }
     };
     resource.location = Some(location);

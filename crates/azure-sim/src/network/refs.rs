@@ -10,7 +10,9 @@ use crate::world::World;
 /// Refuses a reference to something that does not exist (400) or is not ready yet (429, recorded traffic).
 pub(crate) fn missing(world: &World, referrer: &str, target: &str) -> Option<SimResponse> {
     let Some(found) = world.resource(target) else {
-        let message = format!("Resource {target} referenced by resource {referrer} was not found. Please make sure that the referenced resource exists, and that both resources are in the same region.");
+        let message = format!(
+            "Resource {target} referenced by resource {referrer} was not found. Please make sure that the referenced resource exists, and that both resources are in the same region."
+        );
         return Some(SimResponse::network_error(400, "InvalidResourceReference", &message));
     };
     if !found.state.is_busy() {
@@ -18,7 +20,9 @@ pub(crate) fn missing(world: &World, referrer: &str, target: &str) -> Option<Sim
     }
     let state = found.state.as_str();
     let name = crate::resource::last_segment(referrer);
-    let message = format!("Cannot proceed with operation because resource {target} used by resource {name} is not in Succeeded state. Resource is in {state} state and the last operation that updated/is updating the resource is InternalOperation.");
+    let message = format!(
+        "Cannot proceed with operation because resource {target} used by resource {name} is not in Succeeded state. Resource is in {state} state and the last operation that updated/is updating the resource is InternalOperation."
+    );
     let error = json!({"error": {
         "code": "RetryableError",
         "message": "A retryable error occurred.",
@@ -61,7 +65,9 @@ fn configurations_with(nic: &Resource, member: &str, wanted: &str) -> Vec<String
     configurations
         .into_iter()
         .flatten()
-        .filter(|c| reference(c.pointer(&format!("/properties/{member}"))).is_some_and(|id| key(id) == wanted))
+        .filter(|c| {
+            reference(c.pointer(&format!("/properties/{member}"))).is_some_and(|id| key(id) == wanted)
+        })
         .filter_map(|c| c.get("name").and_then(Value::as_str))
         .map(|name| format!("{}/ipConfigurations/{name}", nic.id))
         .collect()
@@ -122,11 +128,21 @@ pub(super) fn refuse_delete(world: &World, resource: &Resource) -> Option<SimRes
                 return None;
             }
             let users = users.join(", ");
-            ("InUseNetworkSecurityGroupCannotBeDeleted", format!("Network security group {id} cannot be deleted because it is in use by the following resources: {users}. In order to delete the Network security group, remove the association with the resource(s). To learn how to do this, see aka.ms/deletensg."))
+            (
+                "InUseNetworkSecurityGroupCannotBeDeleted",
+                format!(
+                    "Network security group {id} cannot be deleted because it is in use by the following resources: {users}. In order to delete the Network security group, remove the association with the resource(s). To learn how to do this, see aka.ms/deletensg."
+                ),
+            )
         }
         PIP => {
             let holder = holder_of_address(world, id)?;
-            ("PublicIPAddressCannotBeDeleted", format!("Public IP address {id} can not be deleted since it is still allocated to resource {holder}. In order to delete the public IP, disassociate/detach the Public IP address from the resource.  To learn how to do this, see aka.ms/deletepublicip."))
+            (
+                "PublicIPAddressCannotBeDeleted",
+                format!(
+                    "Public IP address {id} can not be deleted since it is still allocated to resource {holder}. In order to delete the public IP, disassociate/detach the Public IP address from the resource.  To learn how to do this, see aka.ms/deletepublicip."
+                ),
+            )
         }
         NATGW => {
             let users = referrers(world, SUBNET, "natGateway", id);
@@ -134,11 +150,21 @@ pub(super) fn refuse_delete(world: &World, resource: &Resource) -> Option<SimRes
                 return None;
             }
             let users = users.join(", ");
-            ("InUseNatGatewayCannotBeDeleted", format!("NAT gateway {id} cannot be deleted because it is in use by the following resources: {users}. In order to delete the NAT gateway, remove the association with the resource(s)."))
+            (
+                "InUseNatGatewayCannotBeDeleted",
+                format!(
+                    "NAT gateway {id} cannot be deleted because it is in use by the following resources: {users}. In order to delete the NAT gateway, remove the association with the resource(s)."
+                ),
+            )
         }
         NIC => {
             let machine = machine_of(world, id)?;
-            ("NicInUse", format!("Network Interface {id} is used by existing resource {machine}. In order to delete the network interface, it must be dissociated from the resource. To learn more, see aka.ms/deletenic."))
+            (
+                "NicInUse",
+                format!(
+                    "Network Interface {id} is used by existing resource {machine}. In order to delete the network interface, it must be dissociated from the resource. To learn more, see aka.ms/deletenic."
+                ),
+            )
         }
         _ => return None,
     };
@@ -151,5 +177,10 @@ fn subnet_in_use(world: &World, subnet: &Resource) -> Option<(&'static str, Stri
         return None;
     }
     let (name, users) = (&subnet.name, users.join(", "));
-    Some(("InUseSubnetCannotBeDeleted", format!("Subnet {name} is in use by {users} and cannot be deleted. In order to delete the subnet, delete all the resources within the subnet. See aka.ms/deletesubnet.")))
+    Some((
+        "InUseSubnetCannotBeDeleted",
+        format!(
+            "Subnet {name} is in use by {users} and cannot be deleted. In order to delete the subnet, delete all the resources within the subnet. See aka.ms/deletesubnet."
+        ),
+    ))
 }

@@ -16,9 +16,14 @@ pub(super) fn prefix(subnet: &Resource) -> Option<IpNet> {
 
 pub(super) fn read(world: &mut World, body: &Value, subnet: &mut Resource) -> Result<(), SimResponse> {
     let sent = body.get("properties").cloned().unwrap_or(Value::Null);
-    let text = sent.get("addressPrefix").or_else(|| sent.pointer("/addressPrefixes/0")).and_then(Value::as_str);
+    let text =
+        sent.get("addressPrefix").or_else(|| sent.pointer("/addressPrefixes/0")).and_then(Value::as_str);
     let Some(text) = text else {
-        return Err(SimResponse::network_error(400, "InvalidRequestFormat", &format!("Address prefix of subnet {} is missing.", subnet.name)));
+        return Err(SimResponse::network_error(
+            400,
+            "InvalidRequestFormat",
+            &format!("Address prefix of subnet {} is missing.", subnet.name),
+        ));
     };
     let net = vnet::parse(text, &subnet.id)?;
     check_range(world, subnet, net)?;
@@ -44,7 +49,8 @@ pub(super) fn read(world: &mut World, body: &Value, subnet: &mut Resource) -> Re
     let or = |member: &str, otherwise: Value| sent.get(member).cloned().unwrap_or(otherwise);
     subnet.set("delegations", or("delegations", json!([])));
     subnet.set("privateEndpointNetworkPolicies", or("privateEndpointNetworkPolicies", json!("Disabled")));
-    subnet.set("privateLinkServiceNetworkPolicies", or("privateLinkServiceNetworkPolicies", json!("Enabled")));
+    subnet
+        .set("privateLinkServiceNetworkPolicies", or("privateLinkServiceNetworkPolicies", json!("Enabled")));
     Ok(())
 }
 
@@ -55,15 +61,34 @@ fn check_range(world: &World, subnet: &Resource, net: IpNet) -> Result<(), SimRe
         return Err(vnet::outside(&subnet.name, &parent.name));
     }
     if matches!(net, IpNet::V4(v4) if v4.prefix_len() > 29) {
-        return Err(SimResponse::network_error(400, "NetcfgInvalidSubnet", &format!("Subnet '{}' is not valid in virtual network '{}'.", subnet.name, parent.name)));
+        return Err(SimResponse::network_error(
+            400,
+            "NetcfgInvalidSubnet",
+            &format!("Subnet '{}' is not valid in virtual network '{}'.", subnet.name, parent.name),
+        ));
     }
     let overlaps = |other: &Resource| prefix(other).is_some_and(|n| n.contains(&net) || net.contains(&n));
     if world.children(&parent.id, SUBNET).any(|s| s.key() != subnet.key() && overlaps(s)) {
-        return Err(SimResponse::network_error(400, "NetcfgSubnetRangesOverlap", &format!("Subnet '{}' is not valid because its IP address range overlaps with that of an existing subnet in virtual network '{}'.", subnet.name, parent.name)));
+        return Err(SimResponse::network_error(
+            400,
+            "NetcfgSubnetRangesOverlap",
+            &format!(
+                "Subnet '{}' is not valid because its IP address range overlaps with that of an existing subnet in virtual network '{}'.",
+                subnet.name, parent.name
+            ),
+        ));
     }
     let before = world.resource(&subnet.id).and_then(prefix);
     if before.is_some_and(|b| b != net) && !refs::users_of_subnet(world, &subnet.id).is_empty() {
-        return Err(SimResponse::network_error(400, "InUsePrefixCannotBeDeleted", &format!("IpPrefix {} on Subnet {} has active allocations and cannot be deleted.", before.map_or(net, |b| b), subnet.name)));
+        return Err(SimResponse::network_error(
+            400,
+            "InUsePrefixCannotBeDeleted",
+            &format!(
+                "IpPrefix {} on Subnet {} has active allocations and cannot be deleted.",
+                before.map_or(net, |b| b),
+                subnet.name
+            ),
+        ));
     }
     Ok(())
 }
@@ -73,7 +98,11 @@ fn check_reference(world: &World, subnet: &Resource, id: &str, kind: &str) -> Re
     match refs::missing(world, &subnet.id, id) {
         Some(refusal) => Err(refusal),
         None if same_kind => Ok(()),
-        None => Err(SimResponse::network_error(400, "InvalidRequestFormat", &format!("Resource {id} is no {kind}."))),
+        None => Err(SimResponse::network_error(
+            400,
+            "InvalidRequestFormat",
+            &format!("Resource {id} is no {kind}."),
+        )),
     }
 }
 

@@ -18,11 +18,15 @@ pub(super) fn prefixes(vnet: &Resource) -> Vec<IpNet> {
 pub(super) fn parse(prefix: &str, owner: &str) -> Result<IpNet, SimResponse> {
     let bad = |message: &str| SimResponse::network_error(400, "InvalidCIDRNotation", message);
     let Ok(net) = prefix.parse::<IpNet>() else {
-        return Err(bad(&format!("The address prefix {prefix} in resource {owner} has an invalid CIDR notation.")));
+        return Err(bad(&format!(
+            "The address prefix {prefix} in resource {owner} has an invalid CIDR notation."
+        )));
     };
     if net.trunc() != net {
         let should = net.trunc();
-        return Err(bad(&format!("The address prefix {prefix} in resource {owner} has an invalid CIDR notation. For the given prefix length, the address prefix should be {should}.")));
+        return Err(bad(&format!(
+            "The address prefix {prefix} in resource {owner} has an invalid CIDR notation. For the given prefix length, the address prefix should be {should}."
+        )));
     }
     Ok(net)
 }
@@ -30,13 +34,21 @@ pub(super) fn parse(prefix: &str, owner: &str) -> Result<IpNet, SimResponse> {
 pub(super) fn read(world: &mut World, body: &Value, vnet: &mut Resource) -> Result<(), SimResponse> {
     let sent = body.pointer("/properties/addressSpace/addressPrefixes").and_then(Value::as_array);
     let Some(sent) = sent.filter(|list| !list.is_empty()) else {
-        return Err(SimResponse::network_error(400, "InvalidRequestFormat", &format!("Address space of virtual network {} is missing.", vnet.name)));
+        return Err(SimResponse::network_error(
+            400,
+            "InvalidRequestFormat",
+            &format!("Address space of virtual network {} is missing.", vnet.name),
+        ));
     };
     let mut nets: Vec<IpNet> = Vec::new();
     for prefix in sent.iter().filter_map(Value::as_str) {
         let net = parse(prefix, &vnet.id)?;
         if nets.iter().any(|n| n.contains(&net) || net.contains(n)) {
-            return Err(SimResponse::network_error(400, "NetcfgInvalidVirtualNetworkSite", &format!("Address prefixes of virtual network {} overlap.", vnet.name)));
+            return Err(SimResponse::network_error(
+                400,
+                "NetcfgInvalidVirtualNetworkSite",
+                &format!("Address prefixes of virtual network {} overlap.", vnet.name),
+            ));
         }
         nets.push(net);
     }
@@ -60,7 +72,13 @@ pub(super) fn read(world: &mut World, body: &Value, vnet: &mut Resource) -> Resu
 }
 
 pub(super) fn outside(subnet: &str, vnet: &str) -> SimResponse {
-    SimResponse::network_error(400, "NetcfgSubnetRangeOutsideVnet", &format!("Subnet '{subnet}' is not valid because its IP address range is outside the IP address range of virtual network '{vnet}'."))
+    SimResponse::network_error(
+        400,
+        "NetcfgSubnetRangeOutsideVnet",
+        &format!(
+            "Subnet '{subnet}' is not valid because its IP address range is outside the IP address range of virtual network '{vnet}'."
+        ),
+    )
 }
 
 /// Applies the inline subnets of a PUT, all or none: those sent are put, those left out go, unless the member
@@ -73,13 +91,22 @@ pub(super) fn put_subnets(world: &mut World, body: &Value, vnet: &str) -> Result
     let result = replace_subnets(world, sent, vnet, &before);
     if result.is_err() {
         let now: Vec<String> = world.children(vnet, SUBNET).map(|s| s.id.clone()).collect();
-        now.iter().for_each(|id| world.remove(id));
-        before.into_iter().for_each(|subnet| world.put(subnet));
+        for id in &now {
+            world.remove(id);
+        }
+        for subnet in before {
+            world.put(subnet);
+        }
     }
     result
 }
 
-fn replace_subnets(world: &mut World, sent: &[Value], vnet: &str, before: &[Resource]) -> Result<Vec<String>, SimResponse> {
+fn replace_subnets(
+    world: &mut World,
+    sent: &[Value],
+    vnet: &str,
+    before: &[Resource],
+) -> Result<Vec<String>, SimResponse> {
     let name_of = |s: &Value| s.get("name").and_then(Value::as_str).unwrap_or_default().to_owned();
     let ids: Vec<String> = sent.iter().map(|s| format!("{vnet}/subnets/{}", name_of(s))).collect();
     for old in before {
@@ -105,10 +132,8 @@ fn replace_subnets(world: &mut World, sent: &[Value], vnet: &str, before: &[Reso
 }
 
 pub(super) fn complete(world: &World, vnet: &Resource, properties: &mut Value) {
-    let subnets: Vec<Value> = world
-        .children(&vnet.id, SUBNET)
-        .map(|subnet| super::body(world, subnet))
-        .collect();
+    let subnets: Vec<Value> =
+        world.children(&vnet.id, SUBNET).map(|subnet| super::body(world, subnet)).collect();
     properties["subnets"] = json!(subnets);
     properties["virtualNetworkPeerings"] = json!([]);
 }

@@ -69,7 +69,7 @@ pub(super) fn handle(world: &mut World, request: &Request) -> SimResponse {
         (_, None) => not_found(&name),
         ("GET", Some(group)) => SimResponse::json(200, &body(world, &group)),
         ("PATCH", Some(group)) => patch(world, request, group),
-        ("DELETE", Some(group)) => delete(world, request, group),
+        ("DELETE", Some(group)) => delete(world, request, &group),
         _ => request.no_such_method(),
     }
 }
@@ -141,7 +141,7 @@ fn patch(world: &mut World, request: &Request, mut group: Group) -> SimResponse 
     SimResponse::json(200, &body)
 }
 
-fn delete(world: &mut World, request: &Request, group: Group) -> SimResponse {
+fn delete(world: &mut World, request: &Request, group: &Group) -> SimResponse {
     let id = world.group_id(&group.name);
     let scope = key(&id);
     if let Some(refusal) = crate::authorization::refuse_locked_at(world, &scope, true, true) {

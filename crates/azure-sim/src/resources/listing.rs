@@ -101,18 +101,18 @@ pub(crate) fn page(request: &Request, all: Vec<Value>) -> SimResponse {
     let value: Vec<Value> = all.into_iter().skip(skip).take(top).collect();
     let mut body = json!({"value": value});
     if skip + top < total {
-        let mut link = format!("{ARM}{}?api-version={}", request.path, request.api_version);
+        let mut query = vec![format!("api-version={}", request.api_version)];
         for name in ["$filter", "$expand"] {
             if let Some(text) = request.query(name) {
                 let text: String = url::form_urlencoded::byte_serialize(text.as_bytes()).collect();
-                link.push_str(&format!("&%24{}={text}", &name[1..]));
+                query.push(format!("%24{}={text}", &name[1..]));
             }
         }
         if request.query("$top").is_some() {
-            link.push_str(&format!("&%24top={top}"));
+            query.push(format!("%24top={top}"));
         }
-        link.push_str(&format!("&%24skiptoken={}", skip + top));
-        body["nextLink"] = json!(link);
+        query.push(format!("%24skiptoken={}", skip + top));
+        body["nextLink"] = json!(format!("{ARM}{}?{}", request.path, query.join("&")));
     }
     SimResponse::json(200, &body)
 }

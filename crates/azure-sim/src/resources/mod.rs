@@ -30,9 +30,10 @@ pub(crate) fn handle(world: &mut World, request: &Request) -> SimResponse {
         ["subscriptions", _, "resourcegroups"] => groups::list(world, request),
         ["subscriptions", _, "resourcegroups", _] => groups::handle(world, request),
         ["subscriptions", _, "resourcegroups", group, "resources"] => {
-            match world.groups().contains_key(*group) {
-                true => listing::list(world, request),
-                false => groups::not_found(request.group.as_deref().unwrap_or_default()),
+            if world.groups().contains_key(*group) {
+                listing::list(world, request)
+            } else {
+                groups::not_found(request.group.as_deref().unwrap_or_default())
             }
         }
         _ => SimResponse::arm_error(

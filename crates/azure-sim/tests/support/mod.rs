@@ -1,5 +1,6 @@
 //! Short words for requests.
 #![allow(dead_code, unreachable_pub, missing_docs)]
+#![allow(clippy::unwrap_used, clippy::needless_pass_by_value)]
 
 use azure_sim::{SimRequest, SimResponse, World, WorldConfig};
 use serde_json::{Value, json};
@@ -76,7 +77,8 @@ pub fn network(world: &mut World) {
     group(world);
     make(world, &net("networkSecurityGroups/nsg"), &tagged(json!({})));
     make(world, &net("publicIPAddresses/out"), &standard(json!({"publicIPAllocationMethod": "Static"})));
-    let address = json!({"publicIPAllocationMethod": "Static", "dnsSettings": {"domainNameLabel": "manager"}});
+    let address =
+        json!({"publicIPAllocationMethod": "Static", "dnsSettings": {"domainNameLabel": "manager"}});
     make(world, &net("publicIPAddresses/in"), &standard(address));
     let gateway = json!({"publicIpAddresses": [{"id": net("publicIPAddresses/out")}]});
     make(world, &net("natGateways/nat"), &standard(gateway));
