@@ -107,7 +107,9 @@ struct Rank {
 
 fn read(item: &Value, location: &str, now: Timestamp) -> Option<(Good, Rank, f64)> {
     let text = |key: &str| item.get(key).and_then(Value::as_str).unwrap_or_default();
-    if text("type") != "Consumption" || item.get("tierMinimumUnits").and_then(Value::as_f64).unwrap_or(0.0) > 0.0 {
+    if text("type") != "Consumption"
+        || item.get("tierMinimumUnits").and_then(Value::as_f64).unwrap_or(0.0) > 0.0
+    {
         return None;
     }
     let since: Timestamp = text("effectiveStartDate").parse().unwrap_or(Timestamp::UNIX_EPOCH);
@@ -123,11 +125,14 @@ fn read(item: &Value, location: &str, now: Timestamp) -> Option<(Good, Rank, f64
 }
 
 fn good<'a>(text: &impl Fn(&str) -> &'a str) -> Option<Good> {
-    let (product, sku, meter, unit) = (text("productName"), text("skuName"), text("meterName"), text("unitOfMeasure"));
+    let (product, sku, meter, unit) =
+        (text("productName"), text("skuName"), text("meterName"), text("unitOfMeasure"));
     let hourly = unit == "1 Hour";
     match text("serviceName") {
         "Virtual Machines" if hourly => {
-            let other = product.ends_with(" Windows") || product.contains("CloudServices") || product.contains("Cloud Services");
+            let other = product.ends_with(" Windows")
+                || product.contains("CloudServices")
+                || product.contains("Cloud Services");
             if other || product.contains("Dedicated Host") || text("armSkuName").is_empty() {
                 return None;
             }
@@ -139,11 +144,21 @@ fn good<'a>(text: &impl Fn(&str) -> &'a str) -> Option<Good> {
                 (false, false) => Some(Good::Dedicated(size)),
             }
         }
-        "Virtual Network" if hourly && product == "IP Addresses" && meter == "Standard IPv4 Static Public IP" => {
+        "Virtual Network"
+            if hourly && product == "IP Addresses" && meter == "Standard IPv4 Static Public IP" =>
+        {
             Some(Good::PublicIp)
         }
-        "NAT Gateway" | "Virtual Network" if hourly && product == "NAT Gateway" && meter == "Standard Gateway" => Some(Good::Nat),
-        "Storage" if product == "Premium Files" && sku == "Premium LRS" && meter == "Premium LRS Provisioned" => Some(Good::Files),
+        "NAT Gateway" | "Virtual Network"
+            if hourly && product == "NAT Gateway" && meter == "Standard Gateway" =>
+        {
+            Some(Good::Nat)
+        }
+        "Storage"
+            if product == "Premium Files" && sku == "Premium LRS" && meter == "Premium LRS Provisioned" =>
+        {
+            Some(Good::Files)
+        }
         "Storage" if product.ends_with("Managed Disks") && unit == "1/Month" => {
             let tier = sku.strip_suffix(" LRS")?;
             (meter == format!("{sku} Disk")).then(|| Good::Disk(tier.to_ascii_uppercase()))
@@ -156,7 +171,8 @@ fn good<'a>(text: &impl Fn(&str) -> &'a str) -> Option<Good> {
 /// compares with case. Needs no sign-in.
 pub async fn fetch(client: &ArmClient, location: &Location, sizes: &[String]) -> Result<PriceBook, ArmError> {
     let any = |field: &str, values: &mut dyn Iterator<Item = &str>| {
-        let tests: Vec<String> = values.map(|value| format!("{field} eq '{}'", value.replace('\'', "''"))).collect();
+        let tests: Vec<String> =
+            values.map(|value| format!("{field} eq '{}'", value.replace('\'', "''"))).collect();
         format!("({})", tests.join(" or "))
     };
     let here = format!("armRegionName eq '{location}'");
@@ -219,7 +235,8 @@ mod tests {
         ];
         let mut items: Vec<Value> = distractions.iter().map(item).collect();
         items.push(item(&json!({})));
-        items.push(item(&json!({"skuName": "D8as v6 Spot", "meterName": "D8as v6 Spot", "retailPrice": 0.1})));
+        items
+            .push(item(&json!({"skuName": "D8as v6 Spot", "meterName": "D8as v6 Spot", "retailPrice": 0.1})));
         for _ in 0..items.len() {
             items.rotate_left(1); // whatever the order
             let book = book(&items);

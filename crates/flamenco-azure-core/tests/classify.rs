@@ -1,5 +1,7 @@
 //! Every error code of the platform notes, and every envelope that Azure wraps them in.
 
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::print_stdout, reason = "a test")]
+
 use std::time::Duration;
 
 use flamenco_azure_core::arm::{ArmError, CapacityScope, Fault, Headers, Kind, Method, Response, classify};
@@ -28,7 +30,14 @@ fn spot_quota() -> Kind {
 }
 
 fn batch_quota(which: &str) -> Kind {
-    Kind::QuotaExceeded { which: which.to_owned(), location: None, limit: None, usage: None, required: None, new_limit: None }
+    Kind::QuotaExceeded {
+        which: which.to_owned(),
+        location: None,
+        limit: None,
+        usage: None,
+        required: None,
+        new_limit: None,
+    }
 }
 
 fn forbidden(action: &str, scope: &str) -> Kind {
@@ -47,15 +56,30 @@ fn every_known_code_has_its_kind() {
         (400, "BadRequest", SKU, capacity(CapacityScope::Sku)),
         (400, "VMSizeNotSupported", "", capacity(CapacityScope::Sku)),
         (400, "BadRequest", "The size is not supported for subscription 1", capacity(CapacityScope::Sku)),
-        (409, "AllocationFailed", "Allocation failed. We do not have sufficient capacity", capacity(CapacityScope::Region)),
+        (
+            409,
+            "AllocationFailed",
+            "Allocation failed. We do not have sufficient capacity",
+            capacity(CapacityScope::Region),
+        ),
         (200, "ZonalAllocationFailed", "", capacity(CapacityScope::Zone)),
         (200, "OverconstrainedAllocationRequest", "", capacity(CapacityScope::Sku)),
         (200, "OverconstrainedZonalAllocationRequest", "", capacity(CapacityScope::Zone)),
-        (409, "Conflict", "We do not have sufficient capacity for the requested VM size in this zone.", capacity(CapacityScope::Zone)),
+        (
+            409,
+            "Conflict",
+            "We do not have sufficient capacity for the requested VM size in this zone.",
+            capacity(CapacityScope::Zone),
+        ),
         (409, "OperationNotAllowed", QUOTA, spot_quota()),
         (403, "OperationNotAllowed", QUOTA, spot_quota()),
         (400, "QuotaExceeded", QUOTA, spot_quota()),
-        (409, "SubscriptionQuotaExceeded", "The regional Batch account quota has been reached.", batch_quota("Batch accounts")),
+        (
+            409,
+            "SubscriptionQuotaExceeded",
+            "The regional Batch account quota has been reached.",
+            batch_quota("Batch accounts"),
+        ),
         (409, "AccountQuotaReached", "", batch_quota("Batch accounts")),
         (0, "AccountCoreQuotaReached", "", batch_quota("dedicatedCoreQuota")),
         (0, "AccountLowPriorityCoreQuotaReached", "", batch_quota("lowPriorityCoreQuota")),
@@ -64,22 +88,52 @@ fn every_known_code_has_its_kind() {
         (0, "OverconstrainedAllocationRequestError", "", capacity(CapacityScope::Sku)),
         (0, "ResizeStopped", "", Kind::Preempted),
         (400, "InsufficientSubnetSize", "", Kind::SubnetFull),
-        (400, "SubnetIsFull", "Subnet workers with address prefix 10.0.0.0/29 does not have enough capacity for 8 IP addresses.", Kind::SubnetFull),
-        (400, "BadRequest", "Subnet w with address prefix p doesn't have enough capacity for 8 IP addresses.", Kind::SubnetFull),
+        (
+            400,
+            "SubnetIsFull",
+            "Subnet workers with address prefix 10.0.0.0/29 does not have enough capacity for 8 IP addresses.",
+            Kind::SubnetFull,
+        ),
+        (
+            400,
+            "BadRequest",
+            "Subnet w with address prefix p doesn't have enough capacity for 8 IP addresses.",
+            Kind::SubnetFull,
+        ),
         (0, "SubnetInsufficientIPs", "", Kind::SubnetFull),
         (0, "InsufficientSubnetIPs", "", Kind::SubnetFull),
-        (403, "RequestDisallowedByPolicy", "Resource 'x' was disallowed by policy. Policy identifiers: '[{\"policyAssignment\":{\"name\":\"no-public-ip\",\"id\":\"/a\"},\"policyDefinition\":{\"name\":\"Deny public addresses\",\"id\":\"/d\"}}]'.", Kind::PolicyDenied { policy: Some("Deny public addresses".to_owned()) }),
-        (403, "RequestDisallowedByPolicy", "Resource 'x' was disallowed by policy. Reasons: 'no'.", Kind::PolicyDenied { policy: None }),
+        (
+            403,
+            "RequestDisallowedByPolicy",
+            "Resource 'x' was disallowed by policy. Policy identifiers: '[{\"policyAssignment\":{\"name\":\"no-public-ip\",\"id\":\"/a\"},\"policyDefinition\":{\"name\":\"Deny public addresses\",\"id\":\"/d\"}}]'.",
+            Kind::PolicyDenied { policy: Some("Deny public addresses".to_owned()) },
+        ),
+        (
+            403,
+            "RequestDisallowedByPolicy",
+            "Resource 'x' was disallowed by policy. Reasons: 'no'.",
+            Kind::PolicyDenied { policy: None },
+        ),
         (400, "NicReservedForAnotherVm", "", Kind::Busy),
         (200, "OperationPreempted", "", Kind::Preempted),
         (409, "ResourceGroupBeingDeleted", "", Kind::Busy),
         (409, "ScopeLocked", "", Kind::ScopeLocked),
-        (409, "MissingSubscriptionRegistration", "The subscription is not registered to use namespace 'Microsoft.Batch'. See https://aka.ms/rps-not-found", unregistered(Some("Microsoft.Batch"))),
+        (
+            409,
+            "MissingSubscriptionRegistration",
+            "The subscription is not registered to use namespace 'Microsoft.Batch'. See https://aka.ms/rps-not-found",
+            unregistered(Some("Microsoft.Batch")),
+        ),
         (400, "NoRegisteredProviderFound", "", unregistered(None)),
         (409, "StorageAccountAlreadyTaken", "The storage account named n is already taken.", Kind::NameTaken),
         (409, "StorageAccountAlreadyExists", "", Kind::AlreadyExists),
         (400, "AccountNameInvalid", "", Kind::InvalidRequest),
-        (400, "DnsRecordInUse", "DNS record dns.westus.cloudapp.azure.com is already used by another public IP.", Kind::NameTaken),
+        (
+            400,
+            "DnsRecordInUse",
+            "DNS record dns.westus.cloudapp.azure.com is already used by another public IP.",
+            Kind::NameTaken,
+        ),
         (409, "DnsRecordInUse", "", Kind::NameTaken),
         (409, "AccountAlreadyExists", "", Kind::NameTaken),
         (400, "ResourceNameInvalid", "", Kind::InvalidRequest),
@@ -87,8 +141,18 @@ fn every_known_code_has_its_kind() {
         (400, "InvalidResourceName", "", Kind::InvalidRequest),
         (400, "PrincipalNotFound", "Principal 1 does not exist in the directory", Kind::PrincipalNotFound),
         (409, "RoleAssignmentExists", "", Kind::AlreadyExists),
-        (403, "AuthorizationFailed", DENIED, forbidden("Microsoft.Compute/virtualMachines/write", "/subscriptions/1/resourceGroups/g")),
-        (403, "LinkedAuthorizationFailed", LINKED, forbidden("Microsoft.Network/virtualNetworks/subnets/join/action", "/subscriptions/1/subnet")),
+        (
+            403,
+            "AuthorizationFailed",
+            DENIED,
+            forbidden("Microsoft.Compute/virtualMachines/write", "/subscriptions/1/resourceGroups/g"),
+        ),
+        (
+            403,
+            "LinkedAuthorizationFailed",
+            LINKED,
+            forbidden("Microsoft.Network/virtualNetworks/subnets/join/action", "/subscriptions/1/subnet"),
+        ),
         (409, "AnotherOperationInProgress", "", Kind::Busy),
         (429, "RetryableError", "A retryable error occurred.", Kind::Busy),
         (409, "RetryableErrorDueToAnotherOperation", "", Kind::Busy),
@@ -97,11 +161,21 @@ fn every_known_code_has_its_kind() {
         (200, "VMExtensionProvisioningError", "", Kind::GuestFailed),
         (200, "OSProvisioningTimedOut", "", Kind::GuestFailed),
         (200, "VMStartTimedOut", "", Kind::GuestFailed),
-        (429, "OperationNotAllowed", "The server rejected the request because too many requests have been received for this subscription.", throttled(None)),
+        (
+            429,
+            "OperationNotAllowed",
+            "The server rejected the request because too many requests have been received for this subscription.",
+            throttled(None),
+        ),
         (429, "TooManyRequests", "", throttled(None)),
         (429, "SubscriptionRequestsThrottled", "Please try again after '6' seconds.", throttled(Some(6))),
         (429, "", "", throttled(None)),
-        (409, "OperationNotAllowed", "Operation 'simulateEviction' is allowed only for Spot Virtual Machines", Kind::Conflict),
+        (
+            409,
+            "OperationNotAllowed",
+            "Operation 'simulateEviction' is allowed only for Spot Virtual Machines",
+            Kind::Conflict,
+        ),
         (404, "ResourceNotFound", "", Kind::NotFound),
         (404, "ResourceGroupNotFound", "", Kind::NotFound),
         (404, "", "", Kind::NotFound),
@@ -126,7 +200,11 @@ fn every_known_code_has_its_kind() {
     for (status, code, message, expected) in table {
         assert_eq!(classify(status, code, message, &[]), expected, "{status} {code} {message}");
         // Azure changes the case of codes now and then.
-        assert_eq!(classify(status, &code.to_uppercase(), message, &[]), expected, "{status} {code} {message}");
+        assert_eq!(
+            classify(status, &code.to_uppercase(), message, &[]),
+            expected,
+            "{status} {code} {message}"
+        );
     }
 }
 
@@ -136,7 +214,12 @@ fn url() -> Url {
 
 fn error(status: u16, body: &str) -> ArmError {
     let headers: Headers = [("x-ms-request-id", "req-1")].into_iter().collect();
-    ArmError::from_response(Method::Put, &url(), &Response::new(status, headers, body.as_bytes()), Timestamp::UNIX_EPOCH)
+    ArmError::from_response(
+        Method::Put,
+        &url(),
+        &Response::new(status, headers, body.as_bytes()),
+        Timestamp::UNIX_EPOCH,
+    )
 }
 
 #[test]
@@ -149,7 +232,10 @@ fn the_same_error_is_read_out_of_every_envelope() {
         (json!({"error": plain}), code),
         (json!({"Error": {"Code": code, "Message": message}}), code),
         (plain.clone(), code),
-        (json!({"odata.metadata": "m", "code": code, "message": {"lang": "en-US", "value": format!("{message}\nRequestId:1\nTime:2")}, "values": [{"key": "Reason", "value": "r"}]}), code),
+        (
+            json!({"odata.metadata": "m", "code": code, "message": {"lang": "en-US", "value": format!("{message}\nRequestId:1\nTime:2")}, "values": [{"key": "Reason", "value": "r"}]}),
+            code,
+        ),
         (Value::String(json!({"error": plain}).to_string()), code),
         (nested, "InvalidTemplateDeployment"),
         (in_string, "DeploymentFailed"),
@@ -159,7 +245,12 @@ fn the_same_error_is_read_out_of_every_envelope() {
         assert_eq!(*error.kind(), capacity(CapacityScope::Sku), "{body}");
         assert_eq!(error.code(), outer);
         let text = error.to_string();
-        assert!(text.contains("Standard_D2s_v4") && text.contains("req-1") && text.contains("virtualMachines/manager"), "{text}");
+        assert!(
+            text.contains("Standard_D2s_v4")
+                && text.contains("req-1")
+                && text.contains("virtualMachines/manager"),
+            "{text}"
+        );
         assert!(!text.contains("RequestId:"), "{text}");
     }
 }
@@ -174,7 +265,11 @@ fn pages_and_silence_are_told_in_words_and_never_as_absence() {
         (403, "<html>proxy</html>", Kind::Forbidden { action: None, scope: None }),
         (400, "{\"unknown\": true}", Kind::InvalidRequest),
         (500, "{\"error\": {\"code\": \"Int", Kind::Transient),
-        (403, "<?xml version=\"1.0\"?><Error><Code>AuthorizationPermissionMismatch</Code><Message>no</Message></Error>", Kind::Forbidden { action: None, scope: None }),
+        (
+            403,
+            "<?xml version=\"1.0\"?><Error><Code>AuthorizationPermissionMismatch</Code><Message>no</Message></Error>",
+            Kind::Forbidden { action: None, scope: None },
+        ),
     ];
     for (status, body, kind) in table {
         let error = error(status, body);
@@ -196,11 +291,28 @@ fn a_policys_display_name_is_shown() {
 
 #[test]
 fn hints_name_the_quota_the_role_and_the_provider() {
-    let envelope = |code: &str, message: &str| json!({"error": {"code": code, "message": message}}).to_string();
+    let envelope =
+        |code: &str, message: &str| json!({"error": {"code": code, "message": message}}).to_string();
     let table = [
-        (409, envelope("OperationNotAllowed", QUOTA), vec!["LowPriorityCores", "westeurope", "24", "az quota update --resource-name lowPriorityCores"]),
-        (403, envelope("AuthorizationFailed", DENIED), vec!["Contributor", "Microsoft.Compute/virtualMachines/write", "--scope /subscriptions/1/resourceGroups/g"]),
-        (409, envelope("MissingSubscriptionRegistration", "not registered to use namespace 'Microsoft.Batch'"), vec!["az provider register --namespace Microsoft.Batch --subscription 1"]),
+        (
+            409,
+            envelope("OperationNotAllowed", QUOTA),
+            vec!["LowPriorityCores", "westeurope", "24", "az quota update --resource-name lowPriorityCores"],
+        ),
+        (
+            403,
+            envelope("AuthorizationFailed", DENIED),
+            vec![
+                "Contributor",
+                "Microsoft.Compute/virtualMachines/write",
+                "--scope /subscriptions/1/resourceGroups/g",
+            ],
+        ),
+        (
+            409,
+            envelope("MissingSubscriptionRegistration", "not registered to use namespace 'Microsoft.Batch'"),
+            vec!["az provider register --namespace Microsoft.Batch --subscription 1"],
+        ),
         (401, envelope("ExpiredAuthenticationToken", ""), vec!["az login"]),
         (409, envelope("SkuNotAvailable", SKU), vec!["vmSize"]),
         (409, envelope("ScopeLocked", ""), vec!["az lock"]),

@@ -1,5 +1,13 @@
 //! Long-running operations as tables: what was answered, and how it ends.
 
+#![allow(
+    clippy::needless_pass_by_value,
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::print_stdout,
+    reason = "a test"
+)]
+
 use std::time::Duration;
 
 use flamenco_azure_core::arm::{Headers, Kind, Method, Next, Operation, Request, Response};
@@ -7,8 +15,10 @@ use jiff::Timestamp;
 use serde_json::{Value, json};
 use url::Url;
 
-const BASE: &str = "https://management.azure.com/subscriptions/1/resourceGroups/g/providers/Microsoft.X/things/t";
-const STATUS: &str = "https://management.azure.com/subscriptions/1/providers/Microsoft.X/locations/we/operations/7?t=SECRET";
+const BASE: &str =
+    "https://management.azure.com/subscriptions/1/resourceGroups/g/providers/Microsoft.X/things/t";
+const STATUS: &str =
+    "https://management.azure.com/subscriptions/1/providers/Microsoft.X/locations/we/operations/7?t=SECRET";
 const RESULT: &str = "https://management.azure.com/subscriptions/1/providers/Microsoft.X/locations/we/operations/7?monitor=true&t=SECRET";
 
 fn now() -> Timestamp {
@@ -83,7 +93,11 @@ fn synchronous_answers_are_done_at_once() {
         (Method::Delete, answer(204, LOC, Value::Null), End::Done(None)),
         // A Location on 201 is where the new thing lives.
         (Method::Put, answer(201, LOC, state("Succeeded")), done(state("Succeeded"))),
-        (Method::Put, answer(200, &[], state("Failed")), End::Failed(Kind::Other, "OperationFailed".to_owned())),
+        (
+            Method::Put,
+            answer(200, &[], state("Failed")),
+            End::Failed(Kind::Other, "OperationFailed".to_owned()),
+        ),
     ];
     for (method, first, expected) in table {
         assert_eq!(play(method, &first, &[]), expected, "{method} {first:?}");
@@ -94,20 +108,31 @@ fn synchronous_answers_are_done_at_once() {
 fn a_status_document_is_followed_to_the_result() {
     let running = || answer(200, &[], json!({"status": "InProgress"}));
     let invented = || answer(200, &[], json!({"status": "Reticulating"}));
-    let succeeded = || answer(200, &[], json!({"status": "Succeeded", "properties": {"output": {"value": 1}}}));
+    let succeeded =
+        || answer(200, &[], json!({"status": "Succeeded", "properties": {"output": {"value": 1}}}));
     let full = || answer(200, &[], state("Succeeded"));
     let resource = format!("{BASE}?api-version=1");
-    for (method, status) in [(Method::Put, 201), (Method::Put, 200), (Method::Patch, 200), (Method::Put, 202)] {
-        let polls = [(STATUS, running()), (STATUS, invented()), (STATUS, succeeded()), (resource.as_str(), full())];
+    for (method, status) in [(Method::Put, 201), (Method::Put, 200), (Method::Patch, 200), (Method::Put, 202)]
+    {
+        let polls =
+            [(STATUS, running()), (STATUS, invented()), (STATUS, succeeded()), (resource.as_str(), full())];
         let end = play(method, &answer(status, BOTH, state("Creating")), &polls);
         assert_eq!(end, End::Done(Some(state("Succeeded"))), "{method} {status}");
     }
     // A POST's result is behind its Location, or in the document itself.
-    let end = play(Method::Post, &answer(202, BOTH, Value::Null), &[(STATUS, running()), (STATUS, succeeded()), (RESULT, answer(200, &[], json!({"value": 2})))]);
+    let end = play(
+        Method::Post,
+        &answer(202, BOTH, Value::Null),
+        &[(STATUS, running()), (STATUS, succeeded()), (RESULT, answer(200, &[], json!({"value": 2})))],
+    );
     assert_eq!(end, End::Done(Some(json!({"value": 2}))));
     let end = play(Method::Post, &answer(202, AAO, Value::Null), &[(STATUS, succeeded())]);
     assert_eq!(end, End::Done(Some(json!({"value": 1}))));
-    let end = play(Method::Post, &answer(202, BOTH, Value::Null), &[(STATUS, succeeded()), (RESULT, answer(200, &[], Value::Null))]);
+    let end = play(
+        Method::Post,
+        &answer(202, BOTH, Value::Null),
+        &[(STATUS, succeeded()), (RESULT, answer(200, &[], Value::Null))],
+    );
     assert_eq!(end, End::Done(None));
     // A DELETE has none.
     let end = play(Method::Delete, &answer(202, BOTH, Value::Null), &[(STATUS, succeeded())]);
@@ -116,20 +141,41 @@ fn a_status_document_is_followed_to_the_result() {
 
 #[test]
 fn a_failed_operation_carries_azures_reason() {
-    let failed = |status: &str| answer(200, &[], json!({"status": status, "error": {"code": "AllocationFailed", "message": "no room"}}));
-    for (method, status) in [(Method::Put, "Failed"), (Method::Patch, "failed"), (Method::Delete, "Canceled"), (Method::Post, "Failed")] {
-        let mut operation = Operation::start(&request(method), &resource(), &answer(202, AAO, Value::Null), now()).unwrap();
+    let failed = |status: &str| {
+        answer(
+            200,
+            &[],
+            json!({"status": status, "error": {"code": "AllocationFailed", "message": "no room"}}),
+        )
+    };
+    for (method, status) in [
+        (Method::Put, "Failed"),
+        (Method::Patch, "failed"),
+        (Method::Delete, "Canceled"),
+        (Method::Post, "Failed"),
+    ] {
+        let mut operation =
+            Operation::start(&request(method), &resource(), &answer(202, AAO, Value::Null), now()).unwrap();
         operation.observe(&failed(status), now());
         let Next::Failed(error) = operation.next(now()) else { panic!("{method}") };
         assert_eq!((error.code(), error.message()), ("AllocationFailed", "no room"));
         assert!(matches!(error.kind(), Kind::CapacityUnavailable { .. }));
     }
     // At a Location the status says so (Batch account quota: recorded traffic).
-    let refused = answer(409, &[], json!({"error": {"code": "SubscriptionQuotaExceeded", "message": "full"}}));
-    let end = play(Method::Put, &answer(202, LOC, Value::Null), &[(RESULT, answer(202, &[], Value::Null)), (RESULT, refused)]);
+    let refused =
+        answer(409, &[], json!({"error": {"code": "SubscriptionQuotaExceeded", "message": "full"}}));
+    let end = play(
+        Method::Put,
+        &answer(202, LOC, Value::Null),
+        &[(RESULT, answer(202, &[], Value::Null)), (RESULT, refused)],
+    );
     assert!(matches!(end, End::Failed(Kind::QuotaExceeded { .. }, _)), "{end:?}");
     // Without a reason there is still one in words.
-    let end = play(Method::Put, &answer(201, AAO, Value::Null), &[(STATUS, answer(200, &[], json!({"status": "Canceled"})))]);
+    let end = play(
+        Method::Put,
+        &answer(201, AAO, Value::Null),
+        &[(STATUS, answer(200, &[], json!({"status": "Canceled"})))],
+    );
     assert_eq!(end, End::Failed(Kind::Other, "OperationCanceled".to_owned()));
 }
 
@@ -142,13 +188,24 @@ fn a_location_is_followed_while_it_answers_202() {
         (RESULT, answer(202, &[("Location", moved)], Value::Null)),
         (moved, answer(200, &[], state("Succeeded"))),
     ];
-    assert_eq!(play(Method::Put, &answer(202, LOC, Value::Null), &polls), End::Done(Some(state("Succeeded"))));
+    assert_eq!(
+        play(Method::Put, &answer(202, LOC, Value::Null), &polls),
+        End::Done(Some(state("Succeeded")))
+    );
     // The link may show the resource while that is still at work.
-    let polls = [(RESULT, answer(200, &[], state("Creating"))), (RESULT, answer(200, &[], state("Succeeded")))];
-    assert_eq!(play(Method::Put, &answer(202, LOC, Value::Null), &polls), End::Done(Some(state("Succeeded"))));
+    let polls =
+        [(RESULT, answer(200, &[], state("Creating"))), (RESULT, answer(200, &[], state("Succeeded")))];
+    assert_eq!(
+        play(Method::Put, &answer(202, LOC, Value::Null), &polls),
+        End::Done(Some(state("Succeeded")))
+    );
     // An empty end sends a PUT to its resource.
-    let polls = [(RESULT, answer(200, &[], Value::Null)), (resource.as_str(), answer(200, &[], json!({"id": "t"})))];
-    assert_eq!(play(Method::Put, &answer(202, LOC, Value::Null), &polls), End::Done(Some(json!({"id": "t"}))));
+    let polls =
+        [(RESULT, answer(200, &[], Value::Null)), (resource.as_str(), answer(200, &[], json!({"id": "t"})))];
+    assert_eq!(
+        play(Method::Put, &answer(202, LOC, Value::Null), &polls),
+        End::Done(Some(json!({"id": "t"})))
+    );
     for end in [200, 204, 404] {
         let polls = [(RESULT, answer(202, &[], Value::Null)), (RESULT, answer(end, &[], Value::Null))];
         assert_eq!(play(Method::Delete, &answer(202, LOC, Value::Null), &polls), End::Done(None), "{end}");
@@ -161,9 +218,13 @@ fn without_links_the_resource_itself_is_polled() {
     let url = resource.as_str();
     let polls = [(url, answer(200, &[], state("Updating"))), (url, answer(200, &[], state("Succeeded")))];
     for status in [200, 201, 202] {
-        assert_eq!(play(Method::Put, &answer(status, &[], state("Creating")), &polls), End::Done(Some(state("Succeeded"))));
+        assert_eq!(
+            play(Method::Put, &answer(status, &[], state("Creating")), &polls),
+            End::Done(Some(state("Succeeded")))
+        );
     }
-    let end = play(Method::Put, &answer(201, &[], state("Creating")), &[(url, answer(200, &[], state("Failed")))]);
+    let end =
+        play(Method::Put, &answer(201, &[], state("Creating")), &[(url, answer(200, &[], state("Failed")))]);
     assert!(matches!(end, End::Failed(..)), "{end:?}");
     // The Batch data plane deletes so.
     let gone = answer(404, &[], json!({"code": "PoolNotFound", "message": {"value": "gone"}}));
@@ -201,9 +262,14 @@ fn polls_come_when_azure_asks_and_every_five_seconds_otherwise() {
         other => panic!("{other:?}"),
     };
     let headers = [("Azure-AsyncOperation", STATUS), ("Retry-After", "17")];
-    let mut operation = Operation::start(&request(Method::Put), &resource(), &answer(202, &headers, Value::Null), now()).unwrap();
+    let mut operation =
+        Operation::start(&request(Method::Put), &resource(), &answer(202, &headers, Value::Null), now())
+            .unwrap();
     assert_eq!(due(&operation), 17);
-    operation.observe(&answer(200, &[("Retry-After", "Sat, 21 Nov 2026 08:00:40 GMT")], json!({"status": "Running"})), now());
+    operation.observe(
+        &answer(200, &[("Retry-After", "Sat, 21 Nov 2026 08:00:40 GMT")], json!({"status": "Running"})),
+        now(),
+    );
     assert_eq!((due(&operation), operation.state(), operation.polls()), (40, "Running", 1));
     operation.observe(&answer(200, &[], json!({"status": "Running"})), now());
     assert_eq!(due(&operation), 5);
@@ -211,15 +277,25 @@ fn polls_come_when_azure_asks_and_every_five_seconds_otherwise() {
 
 #[test]
 fn relative_links_are_resolved_and_broken_ones_refused() {
-    let start = |link: &str| Operation::start(&request(Method::Put), &resource(), &answer(202, &[("Location", link)], Value::Null), now());
-    let Next::Poll { url, .. } = start("/subscriptions/1/operations/9?x=1").unwrap().next(now()) else { panic!() };
+    let start = |link: &str| {
+        Operation::start(
+            &request(Method::Put),
+            &resource(),
+            &answer(202, &[("Location", link)], Value::Null),
+            now(),
+        )
+    };
+    let Next::Poll { url, .. } = start("/subscriptions/1/operations/9?x=1").unwrap().next(now()) else {
+        panic!()
+    };
     assert_eq!(url.as_str(), "https://management.azure.com/subscriptions/1/operations/9?x=1");
     assert_eq!(*start("https://[broken").unwrap_err().kind(), Kind::Unreadable);
 }
 
 #[test]
 fn every_operation_has_a_deadline() {
-    let operation = Operation::start(&request(Method::Put), &resource(), &answer(202, AAO, Value::Null), now()).unwrap();
+    let operation =
+        Operation::start(&request(Method::Put), &resource(), &answer(202, AAO, Value::Null), now()).unwrap();
     let mut operation = operation.with_deadline(Duration::from_mins(1));
     assert!(matches!(operation.next(now() + Duration::from_secs(59)), Next::Poll { .. }));
     assert!(matches!(operation.next(now() + Duration::from_mins(1)), Next::DeadlinePassed));
@@ -232,6 +308,8 @@ fn a_refused_request_starts_nothing_and_a_printed_handle_shows_no_signature() {
     let refused = answer(409, &[], json!({"error": {"code": "ScopeLocked", "message": "locked"}}));
     let error = Operation::start(&request(Method::Put), &resource(), &refused, now()).unwrap_err();
     assert_eq!(*error.kind(), Kind::ScopeLocked);
-    let operation = Operation::start(&request(Method::Post), &resource(), &answer(202, BOTH, Value::Null), now()).unwrap();
+    let operation =
+        Operation::start(&request(Method::Post), &resource(), &answer(202, BOTH, Value::Null), now())
+            .unwrap();
     assert!(!format!("{operation:?}").contains("SECRET"));
 }

@@ -4,11 +4,15 @@
 //! The recordings are other people's data and stay where they are: `AZURE_TRUTH_DIR`, default `../shared/azure` from
 //! the project's root. Without them this says so and passes, unless `FLAMENCO_AZURE_REQUIRE_ALL=1`.
 
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::print_stdout, reason = "a test")]
+
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use flamenco_azure_core::arm::page::page;
-use flamenco_azure_core::arm::{ArmError, Cloud, Headers, Kind, Method, Next, Operation, Plane, Request, Response};
+use flamenco_azure_core::arm::{
+    ArmError, Cloud, Headers, Kind, Method, Next, Operation, Plane, Request, Response,
+};
 use jiff::Timestamp;
 use serde_json::Value;
 use url::Url;
@@ -28,10 +32,8 @@ struct Interaction {
 
 /// The folder of recordings, or `None` after saying so.
 fn recordings() -> Option<PathBuf> {
-    let truth = std::env::var_os("AZURE_TRUTH_DIR").map_or_else(
-        || Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../shared/azure"),
-        PathBuf::from,
-    );
+    let truth = std::env::var_os("AZURE_TRUTH_DIR")
+        .map_or_else(|| Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../shared/azure"), PathBuf::from);
     let folder = truth.join("recordings");
     if folder.is_dir() {
         return Some(folder);
@@ -43,7 +45,8 @@ fn recordings() -> Option<PathBuf> {
 }
 
 fn files(folder: &Path) -> Vec<(String, Value)> {
-    let mut paths: Vec<PathBuf> = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).collect();
+    let mut paths: Vec<PathBuf> =
+        std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).collect();
     paths.sort();
     let read = |path: PathBuf| {
         let name = path.file_stem().unwrap().to_string_lossy().into_owned();
@@ -59,7 +62,8 @@ fn interactions(file: &Value) -> Vec<Interaction> {
         let url = Url::parse(raw["request"]["uri"].as_str()?).ok()?;
         let headers = raw["response"]["headers"].as_object()?;
         let text = |value: &Value| value.as_str().map_or_else(|| value.to_string(), str::to_owned);
-        let headers: Headers = headers.iter().map(|(name, value)| (name, text(value.get(0).unwrap_or(value)))).collect();
+        let headers: Headers =
+            headers.iter().map(|(name, value)| (name, text(value.get(0).unwrap_or(value)))).collect();
         let body = &raw["response"]["body"];
         let bytes = match body {
             Value::Null => Vec::new(),
@@ -68,7 +72,12 @@ fn interactions(file: &Value) -> Vec<Interaction> {
         };
         let status = raw["response"]["status"].as_u64()?.try_into().ok()?;
         let request_body = Some(raw["request"]["body"].clone()).filter(|body| !body.is_null());
-        Some(Interaction { method, url, body: request_body, response: Response::new(status, headers, &bytes) })
+        Some(Interaction {
+            method,
+            url,
+            body: request_body,
+            response: Response::new(status, headers, &bytes),
+        })
     })
     .collect()
 }
@@ -118,11 +127,14 @@ fn label(method: Method, url: &Url) -> String {
 /// Links carry opaque signatures that the recorder cut out: two links are the same when all but those agree.
 fn same(a: &Url, b: &Url) -> bool {
     let bare = |url: &Url| {
-        let query: BTreeMap<String, String> =
-            url.query_pairs().into_owned().filter(|(key, _)| !["t", "c", "s", "h"].contains(&key.as_str())).collect();
+        let query: BTreeMap<String, String> = url
+            .query_pairs()
+            .into_owned()
+            .filter(|(key, _)| !["t", "c", "s", "h"].contains(&key.as_str()))
+            .collect();
         let mut path: Vec<String> = url.path().to_lowercase().split('/').map(str::to_owned).collect();
         if let Some(at) = path.iter().position(|segment| segment == "deployments") {
-            path[at + 1] = "mock-deployment".to_owned(); // what the recorder made of every deployment's name
+            "mock-deployment".clone_into(&mut path[at + 1]); // what the recorder made of every deployment's name
         }
         (url.host_str().map(str::to_owned), path, query)
     };
@@ -141,7 +153,8 @@ struct Open {
 fn verdict(poll: &Interaction, deletes: bool) -> Option<bool> {
     let status = poll.response.status;
     let body = poll.response.body.as_ref();
-    let said = body.and_then(|body| body["status"].as_str().or(body["properties"]["provisioningState"].as_str()));
+    let said =
+        body.and_then(|body| body["status"].as_str().or(body["properties"]["provisioningState"].as_str()));
     match (status, said.map(str::to_lowercase).as_deref()) {
         (404, _) if deletes => Some(true),
         (408 | 429 | 500.., _) => None,
@@ -208,13 +221,18 @@ fn recorded_operations_end_as_recorded() {
                 continue;
             }
             let label = label(interaction.method, &interaction.url);
-            let operation = Operation::start(&request(&interaction), &interaction.url, &interaction.response, start);
+            let operation =
+                Operation::start(&request(&interaction), &interaction.url, &interaction.response, start);
             let operation = operation.unwrap_or_else(|error| panic!("{name}: {label}: {error}"));
             // Interrupted and taken up again from its file form at every step: the same operation.
             let stored = serde_json::to_string(&operation).unwrap();
             let operation: Operation = serde_json::from_str(&stored).unwrap();
             if operation.is_done() {
-                assert!(matches!(operation.next(start), Next::Done(_)), "{name}: {label}: {:?}", operation.next(start));
+                assert!(
+                    matches!(operation.next(start), Next::Done(_)),
+                    "{name}: {label}: {:?}",
+                    operation.next(start)
+                );
                 tallies.entry(label).or_default().at_once += 1;
             } else {
                 open.push(Open { label, operation, truth: None, polls: 0 });
@@ -227,13 +245,19 @@ fn recorded_operations_end_as_recorded() {
     println!("{:<75} {:>8} {:>9} {:>6} {:>10}", "operation", "at once", "succeeded", "failed", "no polls");
     let mut sum = Tally::default();
     for (label, tally) in &tallies {
-        println!("{label:<75} {:>8} {:>9} {:>6} {:>10}", tally.at_once, tally.succeeded, tally.failed, tally.unfinished);
+        println!(
+            "{label:<75} {:>8} {:>9} {:>6} {:>10}",
+            tally.at_once, tally.succeeded, tally.failed, tally.unfinished
+        );
         sum.at_once += tally.at_once;
         sum.succeeded += tally.succeeded;
         sum.failed += tally.failed;
         sum.unfinished += tally.unfinished;
     }
-    println!("{pairs} pairs; operations: {} at once, {} succeeded, {} failed, {} never polled", sum.at_once, sum.succeeded, sum.failed, sum.unfinished);
+    println!(
+        "{pairs} pairs; operations: {} at once, {} succeeded, {} failed, {} never polled",
+        sum.at_once, sum.succeeded, sum.failed, sum.unfinished
+    );
     assert!(pairs >= 1_500, "only {pairs} recorded pairs: is the folder complete?");
     assert!(sum.succeeded >= 100 && sum.failed >= 1 && sum.at_once >= 100);
     assert!(sum.unfinished * 5 < sum.succeeded, "too many operations were never polled");
@@ -247,12 +271,17 @@ fn recorded_errors_have_a_kind() {
     let mut judge = |name: &str, method: Method, url: &Url, response: &Response| {
         let error = ArmError::from_response(method, url, response, now);
         let text = error.to_string();
-        assert!(!text.contains(&response.status.to_string()) || !error.code().is_empty(), "{name}: bare status in: {text}");
+        assert!(
+            !text.contains(&response.status.to_string()) || !error.code().is_empty(),
+            "{name}: bare status in: {text}"
+        );
         assert!(!error.message().is_empty() && !text.contains("RequestId:"), "{name}: {text}");
         let listed = UNCLASSIFIED.iter().any(|(code, _)| *code == error.code());
         assert_eq!(*error.kind() == Kind::Other, listed, "{name}: {text}");
         let kind = format!("{:?}", error.kind());
-        *kinds.entry(format!("{:<24} {}", kind.split([' ', '{']).next().unwrap(), error.code())).or_default() += 1;
+        *kinds
+            .entry(format!("{:<24} {}", kind.split([' ', '{']).next().unwrap(), error.code()))
+            .or_default() += 1;
     };
     for (name, file) in files(&folder) {
         for interaction in interactions(&file) {
@@ -295,7 +324,10 @@ fn recorded_lists_are_pages_and_recorded_links_are_azures_own() {
                 assert!(cloud.owns(&plane, &link), "{name}: {link}");
                 links += 1;
             }
-            let Some(body) = interaction.response.body.as_ref().filter(|_| interaction.method == Method::Get) else { continue };
+            let Some(body) = interaction.response.body.as_ref().filter(|_| interaction.method == Method::Get)
+            else {
+                continue;
+            };
             if !body.get("value").is_some_and(Value::is_array) {
                 continue;
             }

@@ -145,7 +145,10 @@ fn by_code(status: u16, code: &str, message: &str, details: &[Detail]) -> Option
     Some(match code.as_str() {
         "" => return None,
         "principalnotfound" => Kind::PrincipalNotFound,
-        "subscriptionnotfound" | "invalidsubscriptionid" | "subscriptiondisabled" | "disabledsubscription"
+        "subscriptionnotfound"
+        | "invalidsubscriptionid"
+        | "subscriptiondisabled"
+        | "disabledsubscription"
         | "readonlydisabledsubscription" => Kind::SubscriptionUnavailable,
         "missingsubscriptionregistration" | "noregisteredproviderfound" | "subscriptionnotregistered" => {
             Kind::NotRegistered { namespace: namespace(message, details) }
@@ -154,35 +157,66 @@ fn by_code(status: u16, code: &str, message: &str, details: &[Detail]) -> Option
         "requestdisallowedbypolicy" | "requestdisallowedbyazure" | "policyviolation" => {
             Kind::PolicyDenied { policy: policy(&code, message, details) }
         }
-        "authorizationfailed" | "linkedauthorizationfailed" | "authorizationpermissionmismatch"
+        "authorizationfailed"
+        | "linkedauthorizationfailed"
+        | "authorizationpermissionmismatch"
         | "insufficientaccountpermissions" => forbidden(message),
-        "expiredauthenticationtoken" | "invalidauthenticationtoken" | "invalidauthenticationtokentenant"
-        | "authenticationfailed" | "authenticationfailedmissingtoken" | "invalidauthenticationinfo"
+        "expiredauthenticationtoken"
+        | "invalidauthenticationtoken"
+        | "invalidauthenticationtokentenant"
+        | "authenticationfailed"
+        | "authenticationfailedmissingtoken"
+        | "invalidauthenticationinfo"
         | "noauthenticationinformation" => Kind::Unauthenticated,
 
-        "skunotavailable" | "vmsizenotsupported" | "overconstrainedallocationrequest"
+        "skunotavailable"
+        | "vmsizenotsupported"
+        | "overconstrainedallocationrequest"
         | "overconstrainedallocationrequesterror" => Kind::CapacityUnavailable { scope: CapacityScope::Sku },
         "zonalallocationfailed" | "overconstrainedzonalallocationrequest" => {
             Kind::CapacityUnavailable { scope: CapacityScope::Zone }
         }
-        "allocationfailed" | "allocationtimedout" => Kind::CapacityUnavailable { scope: CapacityScope::Region },
-        "subnetisfull" | "insufficientsubnetsize" | "subnetinsufficientips" | "insufficientsubnetips" => Kind::SubnetFull,
+        "allocationfailed" | "allocationtimedout" => {
+            Kind::CapacityUnavailable { scope: CapacityScope::Region }
+        }
+        "subnetisfull" | "insufficientsubnetsize" | "subnetinsufficientips" | "insufficientsubnetips" => {
+            Kind::SubnetFull
+        }
 
-        "storageaccountalreadytaken" | "dnsrecordinuse" | "accountalreadyexists" | "vaultalreadyexists" => Kind::NameTaken,
+        "storageaccountalreadytaken" | "dnsrecordinuse" | "accountalreadyexists" | "vaultalreadyexists" => {
+            Kind::NameTaken
+        }
         "applicationpackagesnotempty" | "cannotdeleteresource" | "sharehassnapshots" => Kind::InUse,
         "preconditionfailed" | "conditionnotmet" | "updateconditionnotsatisfied" => Kind::PreconditionFailed,
 
-        "operationpreempted" | "operationpreemptedbyexternaloperation" | "canceledandsupersededduetoanotheroperation"
+        "operationpreempted"
+        | "operationpreemptedbyexternaloperation"
+        | "canceledandsupersededduetoanotheroperation"
         | "resizestopped" => Kind::Preempted,
-        "referencedresourcenotprovisioned" | "nicreservedforanothervm" | "storageaccountisnotprovisioned"
-        | "conflictingconcurrentwritenotallowed" | "concurrentupdateerror" => Kind::Busy,
+        "referencedresourcenotprovisioned"
+        | "nicreservedforanothervm"
+        | "storageaccountisnotprovisioned"
+        | "conflictingconcurrentwritenotallowed"
+        | "concurrentupdateerror" => Kind::Busy,
         "toomanyrequests" => Kind::Throttled { after: wait(message) },
-        "internalservererror" | "internalerror" | "internaloperationerror" | "internalexecutionerror" | "servertimeout"
-        | "gatewaytimeout" | "serviceunavailable" | "serverbusy" | "networkinginternaloperationerror" | "requesttimeout"
-        | "operationtimedout" | "resourcereadfailed" => Kind::Transient,
+        "internalservererror"
+        | "internalerror"
+        | "internaloperationerror"
+        | "internalexecutionerror"
+        | "servertimeout"
+        | "gatewaytimeout"
+        | "serviceunavailable"
+        | "serverbusy"
+        | "networkinginternaloperationerror"
+        | "requesttimeout"
+        | "operationtimedout"
+        | "resourcereadfailed" => Kind::Transient,
 
         _ if code.starts_with("retryableerror") => Kind::Busy,
-        _ if code.starts_with("vmextension") || code.starts_with("osprovisioning") || code == "vmstarttimedout" => {
+        _ if code.starts_with("vmextension")
+            || code.starts_with("osprovisioning")
+            || code == "vmstarttimedout" =>
+        {
             Kind::GuestFailed
         }
         _ if ends(&["quotaexceeded", "quotareached", "countlimitreached"]) => quota(&code, message),
@@ -221,12 +255,13 @@ fn general(status: u16, code: &str) -> Option<Kind> {
     let code = code.to_ascii_lowercase();
     let invalid = code.starts_with("invalid") || code.ends_with("invalid") || code.starts_with("unsupported");
     match code.as_str() {
-        "forbidden" => Some(Kind::Forbidden { action: None, scope: None }),
         "unauthorized" if status == 401 => Some(Kind::Unauthenticated),
-        "unauthorized" => Some(Kind::Forbidden { action: None, scope: None }),
+        "forbidden" | "unauthorized" => Some(Kind::Forbidden { action: None, scope: None }),
         "badrequest" => Some(Kind::InvalidRequest),
         "conflict" | "operationnotallowed" | "propertychangenotallowed" => Some(Kind::Conflict),
-        _ if invalid && !matches!(status, 401 | 403 | 404 | 409 | 412) && status < 500 => Some(Kind::InvalidRequest),
+        _ if invalid && !matches!(status, 401 | 403 | 404 | 409 | 412) && status < 500 => {
+            Some(Kind::InvalidRequest)
+        }
         _ => None,
     }
 }
@@ -256,7 +291,8 @@ fn namespace(message: &str, details: &[Detail]) -> Option<String> {
 }
 
 fn policy(code: &str, message: &str, details: &[Detail]) -> Option<String> {
-    let named = details.iter().find(|inner| inner.code == "PolicyViolation").map(|inner| inner.message.clone());
+    let named =
+        details.iter().find(|inner| inner.code == "PolicyViolation").map(|inner| inner.message.clone());
     let listed = || {
         let list = message.split_once("Policy identifiers: '")?.1;
         let list: serde_json::Value = serde_json::from_str(&list[..=list.rfind(']')?]).ok()?;
@@ -279,7 +315,9 @@ fn quota(code: &str, message: &str) -> Kind {
     let which = match (named, code) {
         (Some((which, _)), _) => which.trim(),
         (None, "accountcorequotareached") => "dedicatedCoreQuota",
-        (None, "accountlowprioritycorequotareached" | "accountspotcorequotareached") => "lowPriorityCoreQuota",
+        (None, "accountlowprioritycorequotareached" | "accountspotcorequotareached") => {
+            "lowPriorityCoreQuota"
+        }
         (None, "accountvmseriescorequotareached") => "dedicatedCoreQuotaPerVMFamily",
         (None, "subscriptionquotaexceeded" | "accountquotareached") => "Batch accounts",
         (None, "poolquotareached") => "poolQuota",

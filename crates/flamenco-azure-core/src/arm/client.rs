@@ -13,6 +13,7 @@
 //! # }
 //! ```
 
+use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -35,7 +36,7 @@ use super::wire::Wire;
 use crate::clock::Clock;
 
 /// What a client is made of.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct ArmOptions {
     /// The cloud: endpoints, audiences, allowed hosts.
     pub cloud: Cloud,
@@ -55,11 +56,28 @@ pub struct ArmOptions {
 #[derive(Debug, Clone)]
 pub struct ArmClient(Arc<Inner>);
 
-#[derive(Debug)]
 struct Inner {
     options: ArmOptions,
     wire: Wire,
     jitter: Mutex<ChaCha8Rng>,
+}
+
+// Credentials and transports print what they like: they are left out.
+impl fmt::Debug for ArmOptions {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut shown = f.debug_struct("ArmOptions");
+        shown
+            .field("cloud", &self.cloud.name)
+            .field("seed", &self.seed)
+            .field("retry", &self.retry)
+            .finish_non_exhaustive()
+    }
+}
+
+impl fmt::Debug for Inner {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.options.fmt(f)
+    }
 }
 
 /// A handle that is taken up after its deadline still gets this long to be looked at.
@@ -141,7 +159,12 @@ impl ArmClient {
             items.extend(page.items);
             let Some(next) = page.next else { return Ok(items) };
             url = url.join(&next).map_err(|_| {
-                ArmError::ours(request.method, first.as_str(), Kind::Unreadable, "azure's link to the next page is no link")
+                ArmError::ours(
+                    request.method,
+                    first.as_str(),
+                    Kind::Unreadable,
+                    "azure's link to the next page is no link",
+                )
             })?;
             self.refuse_foreign(request, &url)?;
         }
@@ -190,7 +213,8 @@ impl ArmClient {
                 Next::Done(value) => return Ok(value),
                 Next::Failed(error) => return Err(*error),
                 Next::DeadlinePassed => {
-                    let message = format!("azure has not finished in time (last state: {})", operation.state());
+                    let message =
+                        format!("azure has not finished in time (last state: {})", operation.state());
                     let url = operation.url().as_str();
                     return Err(ArmError::ours(operation.method(), url, Kind::DeadlinePassed, message));
                 }
@@ -225,7 +249,12 @@ impl ArmClient {
     /// The request's URL, which is one of the cloud's own.
     fn url(&self, request: &Request) -> Result<Url, ArmError> {
         let url = request.url(self.cloud()).ok_or_else(|| {
-            ArmError::ours(request.method, &request.path, Kind::InvalidRequest, "this path does not make a URL")
+            ArmError::ours(
+                request.method,
+                &request.path,
+                Kind::InvalidRequest,
+                "this path does not make a URL",
+            )
         })?;
         self.refuse_foreign(request, &url)?;
         Ok(url)
@@ -236,7 +265,8 @@ impl ArmClient {
             return Ok(());
         }
         let host = url.host_str().unwrap_or("nowhere");
-        let message = format!("the link leads to {host}, which is no address of {}: not followed", self.cloud().name);
+        let message =
+            format!("the link leads to {host}, which is no address of {}: not followed", self.cloud().name);
         Err(ArmError::ours(request.method, url.as_str(), Kind::ForeignLink, message))
     }
 }

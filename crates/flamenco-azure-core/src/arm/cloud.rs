@@ -80,7 +80,11 @@ impl Cloud {
     /// Whether `url` belongs to `plane`: https, default port, no user name, and exactly one of the plane's own hosts.
     /// Asked of every URL before it is sent, so that a link in an answer cannot carry a token elsewhere.
     pub fn owns(&self, plane: &Plane, url: &Url) -> bool {
-        if url.scheme() != "https" || url.port().is_some() || !url.username().is_empty() || url.password().is_some() {
+        if url.scheme() != "https"
+            || url.port().is_some()
+            || !url.username().is_empty()
+            || url.password().is_some()
+        {
             return false;
         }
         let Some(url::Host::Domain(host)) = url.host() else { return false };
@@ -88,16 +92,17 @@ impl Cloud {
             Plane::Arm => {
                 let own = self.arm_endpoint.trim_start_matches("https://");
                 // Regional endpoints (`westeurope.management.azure.com`) appear in operation links.
-                host == own || host.strip_suffix(own).is_some_and(|label| label.ends_with('.') && label.len() > 1)
+                host == own
+                    || host.strip_suffix(own).is_some_and(|label| label.ends_with('.') && label.len() > 1)
             }
             Plane::Batch(account) => {
                 let account = account.trim_start_matches("https://").trim_end_matches('/');
                 host.eq_ignore_ascii_case(account)
                     && host.strip_suffix(self.batch_suffix).is_some_and(|label| !label.is_empty())
             }
-            Plane::Public(base) => {
-                Url::parse(base).ok().is_some_and(|base| base.host_str() == Some(host) && base.scheme() == "https")
-            }
+            Plane::Public(base) => Url::parse(base)
+                .ok()
+                .is_some_and(|base| base.host_str() == Some(host) && base.scheme() == "https"),
         }
     }
 }
@@ -144,7 +149,9 @@ mod tests {
 
     #[test]
     fn clouds_are_found_by_either_name() {
-        for (name, cli) in [("public", "AzureCloud"), ("usgov", "AzureUSGovernment"), ("china", "AzureChinaCloud")] {
+        for (name, cli) in
+            [("public", "AzureCloud"), ("usgov", "AzureUSGovernment"), ("china", "AzureChinaCloud")]
+        {
             assert_eq!(Cloud::by_name(name).unwrap().name, cli);
             assert_eq!(Cloud::by_name(cli).unwrap().name, cli);
         }

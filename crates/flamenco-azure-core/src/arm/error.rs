@@ -45,9 +45,12 @@ impl Fault {
         let status = in_words(response.status);
         let fault = |message: String| Self { message, ..Self::default() };
         match (&response.text, &response.body) {
-            (Some(text), _) => Self::from_xml(text)
-                .unwrap_or_else(|| fault(format!("azure answered with an error page instead of an explanation ({status})"))),
-            (None, Some(_)) => fault(format!("azure answered in a form this program does not know ({status})")),
+            (Some(text), _) => Self::from_xml(text).unwrap_or_else(|| {
+                fault(format!("azure answered with an error page instead of an explanation ({status})"))
+            }),
+            (None, Some(_)) => {
+                fault(format!("azure answered in a form this program does not know ({status})"))
+            }
             (None, None) => fault(format!("azure gave no explanation ({status})")),
         }
     }
@@ -59,7 +62,12 @@ impl Fault {
 
     fn read(body: &Value, depth: usize) -> Option<Self> {
         let detail = Detail::read(body, depth)?;
-        Some(Self { code: detail.code, message: detail.message, target: detail.target, details: detail.details })
+        Some(Self {
+            code: detail.code,
+            message: detail.message,
+            target: detail.target,
+            details: detail.details,
+        })
     }
 
     /// Storage's data plane answers in XML: `<Error><Code>..</Code><Message>..</Message></Error>`.
@@ -86,7 +94,9 @@ impl Detail {
             Value::Array(items) => return items.iter().find_map(|item| Self::read(item, depth + 1)),
             _ => return None,
         };
-        let field = |name: &str| object.iter().find(|(key, _)| key.eq_ignore_ascii_case(name)).map(|(_, value)| value);
+        let field = |name: &str| {
+            object.iter().find(|(key, _)| key.eq_ignore_ascii_case(name)).map(|(_, value)| value)
+        };
         for envelope in ["error", "odata.error"] {
             if let Some(inner) = field(envelope).and_then(|inner| Self::read(inner, depth + 1)) {
                 return Some(inner);
@@ -114,7 +124,11 @@ impl Detail {
         if let Some(Value::Array(values)) = field("values") {
             details.extend(values.iter().filter_map(|pair| {
                 let text = |name: &str| pair.get(name).and_then(Value::as_str).map(str::to_owned);
-                Some(Self { code: text("key")?, message: text("value").unwrap_or_default(), ..Self::default() })
+                Some(Self {
+                    code: text("key")?,
+                    message: text("value").unwrap_or_default(),
+                    ..Self::default()
+                })
             }));
         }
         if let Some(Value::Array(infos)) = field("additionalInfo") {
@@ -191,9 +205,20 @@ impl ArmError {
         let request_id = response.request_id().map(str::to_owned);
         // Azure's front end answers a path that no service owns with a 404 page, and proxies answer with pages of
         // their own: neither says that the resource does not exist.
-        if response.text.is_some() && fault.code.is_empty() && matches!(response.status, 400 | 404 | 405 | 410) {
+        if response.text.is_some()
+            && fault.code.is_empty()
+            && matches!(response.status, 400 | 404 | 405 | 410)
+        {
             let url = redact::url(url);
-            return Self::build(method, url, Kind::Unreadable, fault, Some(response.status), request_id, None);
+            return Self::build(
+                method,
+                url,
+                Kind::Unreadable,
+                fault,
+                Some(response.status),
+                request_id,
+                None,
+            );
         }
         Self::from_fault(method, url, fault, response.status, request_id, response.retry_after(now))
     }
@@ -225,7 +250,13 @@ impl ArmError {
     }
 
     /// A request that did not get an answer.
-    pub(crate) fn transport(method: Method, url: &Url, kind: Kind, message: &str, cause: &(dyn StdError + 'static)) -> Self {
+    pub(crate) fn transport(
+        method: Method,
+        url: &Url,
+        kind: Kind,
+        message: &str,
+        cause: &(dyn StdError + 'static),
+    ) -> Self {
         let fault = Fault { message: message.to_owned(), ..Fault::default() };
         Self::build(method, redact::url(url), kind, fault, None, None, Some(Cause::of(cause)))
     }
@@ -343,7 +374,9 @@ impl fmt::Display for ArmError {
         write!(f, "{verb} {}: {}", self.path(), self.message())?;
         // The generic outer code of a wrapped error says nothing: the innermost one does.
         let innermost = deepest(self.details());
-        if let Some(inner) = innermost.filter(|inner| !inner.message.is_empty() && !self.message().contains(&inner.message)) {
+        if let Some(inner) =
+            innermost.filter(|inner| !inner.message.is_empty() && !self.message().contains(&inner.message))
+        {
             write!(f, " — {}", redact::text(inner.message.trim()))?;
         }
         match (self.code(), self.request_id()) {
@@ -375,7 +408,10 @@ struct Cause {
 
 impl Cause {
     fn of(error: &(dyn StdError + 'static)) -> Self {
-        Self { text: redact::text(&error.to_string()), source: error.source().map(|source| Box::new(Self::of(source))) }
+        Self {
+            text: redact::text(&error.to_string()),
+            source: error.source().map(|source| Box::new(Self::of(source))),
+        }
     }
 }
 

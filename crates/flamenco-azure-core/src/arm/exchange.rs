@@ -39,7 +39,11 @@ impl ArmClient {
             trace(request, url, tries, &outcome);
             let (asked, leftover) = match outcome {
                 // The auth policy has dropped its token: the next try fetches a fresh one.
-                Ok(response) if response.status == 401 && !resent_after_401 && !matches!(request.plane, Plane::Public(_)) => {
+                Ok(response)
+                    if response.status == 401
+                        && !resent_after_401
+                        && !matches!(request.plane, Plane::Public(_)) =>
+                {
                     resent_after_401 = true;
                     tries -= 1;
                     continue;
@@ -66,7 +70,8 @@ impl ArmClient {
                     (error.retry_after(), Leftover::Answer(response))
                 }
                 Err(lost) => {
-                    may_be_applied |= !request.method.is_read() && matches!(lost, Lost::Unknown(_) | Lost::TimedOut);
+                    may_be_applied |=
+                        !request.method.is_read() && matches!(lost, Lost::Unknown(_) | Lost::TimedOut);
                     let error = lost_error(request, url, &lost, may_be_applied);
                     if matches!(lost, Lost::NoToken(_)) {
                         return Err(error);
@@ -101,7 +106,9 @@ impl ArmClient {
             segments.find(|segment| segment.eq_ignore_ascii_case(key))?;
             segments.next()
         };
-        let (Some(subscription), Some(namespace)) = (segment("subscriptions"), named.or_else(|| segment("providers"))) else {
+        let (Some(subscription), Some(namespace)) =
+            (segment("subscriptions"), named.or_else(|| segment("providers")))
+        else {
             return Err(error.clone());
         };
         let provider = format!("/subscriptions/{subscription}/providers/{namespace}");
@@ -132,14 +139,19 @@ impl ArmClient {
 /// Neither JSON nor honest text: a page of some intermediary, or the first half of an answer.
 fn garbled(response: &Response) -> bool {
     response.text.is_some()
-        && response.headers.get("content-type").is_none_or(|kind| kind.contains("json") || kind.contains("html"))
+        && response
+            .headers
+            .get("content-type")
+            .is_none_or(|kind| kind.contains("json") || kind.contains("html"))
 }
 
 fn lost_error(request: &Request, url: &Url, lost: &Lost, may_be_applied: bool) -> ArmError {
     let kind = if may_be_applied { Kind::OutcomeUnknown } else { Kind::Transient };
     let method = request.method;
     match lost {
-        Lost::NoToken(error) => ArmError::transport(method, url, Kind::Unauthenticated, "no token could be had", error),
+        Lost::NoToken(error) => {
+            ArmError::transport(method, url, Kind::Unauthenticated, "no token could be had", error)
+        }
         Lost::NotSent(error) => ArmError::transport(method, url, kind, "azure could not be reached", error),
         Lost::Unknown(error) => ArmError::transport(method, url, kind, "the answer was lost", error),
         Lost::TimedOut => ArmError::ours(method, url.as_str(), kind, "azure did not answer in time"),

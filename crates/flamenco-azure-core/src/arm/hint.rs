@@ -73,21 +73,26 @@ pub fn hint(kind: &Kind, path: &str) -> Option<Hint> {
     }))
 }
 
-fn quota(which: &str, location: Option<&str>, limit: Option<u64>, new_limit: Option<u64>, scope: &str) -> String {
+fn quota(
+    which: &str,
+    location: Option<&str>,
+    limit: Option<u64>,
+    new_limit: Option<u64>,
+    scope: &str,
+) -> String {
     let place = location.map(|location| format!(" in {location}")).unwrap_or_default();
     let from = limit.map(|limit| format!(" (now {limit})")).unwrap_or_default();
     let wanted = new_limit.map(|new| format!(" of at least {new}")).unwrap_or_default();
-    let mut text = format!("ask for a limit{wanted} on the quota `{which}`{place}{from}");
-    match (quota_name(which), location, new_limit) {
-        (Some(name), Some(location), Some(new)) => {
-            text.push_str(&format!(
-                ":\n  az quota update --resource-name {name} --scope {scope}/providers/Microsoft.Compute/locations/{location} --limit-object value={new}\nor in the portal: Quotas > Compute"
-            ));
+    let way = match (quota_name(which), location, new_limit) {
+        (Some(name), Some(location), Some(new)) => format!(
+            ":\n  az quota update --resource-name {name} --scope {scope}/providers/Microsoft.Compute/locations/{location} --limit-object value={new}\nor in the portal: Quotas > Compute"
+        ),
+        _ => {
+            " in the portal: Quotas, or a support request of type `Service and subscription limits (quotas)`"
+                .to_owned()
         }
-        _ => text.push_str(" in the portal: Quotas, or a support request of type `Service and subscription limits (quotas)`"),
-    }
-    text.push_str("; or use fewer or smaller nodes");
-    text
+    };
+    format!("ask for a limit{wanted} on the quota `{which}`{place}{from}{way}; or use fewer or smaller nodes")
 }
 
 /// The name that compute's usages and `az quota` use for the quota in an error message.

@@ -105,16 +105,27 @@ pub enum Next {
 impl Operation {
     /// The operation that the answer to `request` (sent to `url`) starts. Synchronous answers are operations that are
     /// done at once. Errors: the answer is a failure, or its link is no URL.
-    pub fn start(request: &Request, url: &Url, response: &Response, now: Timestamp) -> Result<Self, ArmError> {
+    pub fn start(
+        request: &Request,
+        url: &Url,
+        response: &Response,
+        now: Timestamp,
+    ) -> Result<Self, ArmError> {
         if !response.is_success() {
             return Err(ArmError::from_response(request.method, url, response, now));
         }
-        let link = |name: &str| match response.headers.get(name).map(str::trim).filter(|link| !link.is_empty()) {
-            None => Ok(None),
-            Some(link) => url.join(link).map(Some).map_err(|_| {
-                ArmError::ours(request.method, url.as_str(), Kind::Unreadable, format!("azure's {name} header is no link"))
-            }),
-        };
+        let link =
+            |name: &str| match response.headers.get(name).map(str::trim).filter(|link| !link.is_empty()) {
+                None => Ok(None),
+                Some(link) => url.join(link).map(Some).map_err(|_| {
+                    ArmError::ours(
+                        request.method,
+                        url.as_str(),
+                        Kind::Unreadable,
+                        format!("azure's {name} header is no link"),
+                    )
+                }),
+            };
         let asynchronous = link("azure-asyncoperation")?;
         let location = link("location")?;
         let state = provisioning_state(response.body.as_ref());
@@ -246,7 +257,10 @@ impl Operation {
         }
         self.follow_moved_link(response);
         let body = response.body.as_ref();
-        let status = body.and_then(|body| body.get("status")).and_then(Value::as_str).or_else(|| provisioning_state(body));
+        let status = body
+            .and_then(|body| body.get("status"))
+            .and_then(Value::as_str)
+            .or_else(|| provisioning_state(body));
         match (status.map(Verdict::of), status) {
             (Some(Verdict::Succeeded), Some(status)) => {
                 let status = status.to_owned();
@@ -261,12 +275,16 @@ impl Operation {
                     _ => self.succeed(&status, None),
                 }
             }
-            (Some(Verdict::Failed), Some(status)) => self.fail(&status.to_owned(), response),
+            (Some(Verdict::Failed), Some(status)) => self.fail(status, response),
             (Some(Verdict::Running), Some(status)) => status.clone_into(&mut self.status),
             // Without a status: 202 goes on, an error document has failed, anything else has ended well.
             _ if response.status == 202 => {}
-            _ if body.is_some_and(|body| body.get("error").is_some_and(|error| !error.is_null())) => self.fail("Failed", response),
-            _ if matches!(self.method, Method::Put | Method::Patch) => self.fetch("Succeeded", self.url.clone()),
+            _ if body.is_some_and(|body| body.get("error").is_some_and(|error| !error.is_null())) => {
+                self.fail("Failed", response);
+            }
+            _ if matches!(self.method, Method::Put | Method::Patch) => {
+                self.fetch("Succeeded", self.url.clone());
+            }
             _ => self.succeed("Succeeded", None),
         }
     }
@@ -299,10 +317,16 @@ impl Operation {
         let state = provisioning_state(response.body.as_ref());
         match (self.method, state.map(Verdict::of)) {
             // Still there. On the first answer: 202 has begun a deletion, 200 and 204 are its end.
-            (Method::Delete, _) if self.polls > 0 || response.status == 202 => "Deleting".clone_into(&mut self.status),
+            (Method::Delete, _) if self.polls > 0 || response.status == 202 => {
+                "Deleting".clone_into(&mut self.status);
+            }
             (Method::Delete, _) => self.succeed("Succeeded", None),
-            (Method::Put | Method::Patch, Some(Verdict::Running)) => state.unwrap_or_default().clone_into(&mut self.status),
-            (Method::Put | Method::Patch, Some(Verdict::Failed)) => self.fail(state.unwrap_or("Failed"), response),
+            (Method::Put | Method::Patch, Some(Verdict::Running)) => {
+                state.unwrap_or_default().clone_into(&mut self.status);
+            }
+            (Method::Put | Method::Patch, Some(Verdict::Failed)) => {
+                self.fail(state.unwrap_or("Failed"), response);
+            }
             (Method::Put | Method::Patch, None) if response.status == 202 => {}
             _ => self.succeed(state.unwrap_or("Succeeded"), response.body.clone()),
         }
@@ -438,9 +462,19 @@ fn failure(response: &Response, status: &str) -> Fault {
     }
     let body = response.body.as_ref();
     let inside = |name: &str| body?.get("properties")?.get(name);
-    let found = [body.and_then(|body| body.get("error")), inside("error"), inside("statusMessage"), inside("provisioningError")];
+    let found = [
+        body.and_then(|body| body.get("error")),
+        inside("error"),
+        inside("statusMessage"),
+        inside("provisioningError"),
+    ];
     found.into_iter().flatten().find_map(Fault::from_body).unwrap_or_else(|| Fault {
-        code: if status.to_ascii_lowercase().starts_with("cancel") { "OperationCanceled" } else { "OperationFailed" }.to_owned(),
+        code: if status.to_ascii_lowercase().starts_with("cancel") {
+            "OperationCanceled"
+        } else {
+            "OperationFailed"
+        }
+        .to_owned(),
         message: format!("the operation ended as {status} and azure gave no reason"),
         ..Fault::default()
     })

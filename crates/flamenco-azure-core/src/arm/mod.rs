@@ -7,6 +7,7 @@
 pub mod classify;
 pub mod client;
 pub mod cloud;
+mod discreet;
 pub mod error;
 mod exchange;
 pub mod hint;
@@ -21,6 +22,7 @@ mod wire;
 pub use classify::{CapacityScope, Detail, Kind, classify};
 pub use client::{ArmClient, ArmOptions};
 pub use cloud::Cloud;
+pub(crate) use discreet::in_words as causes_in_words;
 pub use error::{ArmError, Fault};
 pub use lro::{Next, Operation};
 pub use request::{Method, Plane, Request};

@@ -44,7 +44,10 @@ mod tests {
             (json!({"value": [1], "nextLink": ""}), Some((1, None))),
             (json!({"value": [], "nextLink": "https://x/2"}), Some((0, Some("https://x/2")))),
             (json!({"value": [1, 2], "odata.nextLink": "https://x/2"}), Some((2, Some("https://x/2")))),
-            (json!({"Items": [1], "NextPageLink": "https://x/2", "Count": 1}), Some((1, Some("https://x/2")))),
+            (
+                json!({"Items": [1], "NextPageLink": "https://x/2", "Count": 1}),
+                Some((1, Some("https://x/2"))),
+            ),
             (json!({"Items": [1], "NextPageLink": null}), Some((1, None))),
             (json!({"value": null}), Some((0, None))),
             (json!({"value": "x"}), None),

@@ -47,7 +47,9 @@ pub fn text(text: &str) -> String {
         let end = tail.find(|c: char| c.is_whitespace() || "\"'<>()[]{},".contains(c)).unwrap_or(tail.len());
         let token = &tail[..end];
         match Url::parse(token) {
-            Ok(parsed) if parsed.has_host() => out.push_str(&if parsed.query().is_some() { url(&parsed) } else { token.to_owned() }),
+            Ok(parsed) if parsed.has_host() => {
+                out.push_str(&if parsed.query().is_some() { url(&parsed) } else { token.to_owned() });
+            }
             _ => out.push_str("REDACTED"),
         }
         rest = &tail[end..];
@@ -75,7 +77,12 @@ mod tests {
 
     #[test]
     fn links_and_tokens_inside_text_are_redacted() {
-        let redacted = text("error sending request for url (https://a.example/x?sig=SECRET) with eyJhbGciOi.SECRET.x, see https://aka.ms/help");
-        assert_eq!(redacted, "error sending request for url (https://a.example/x?sig=REDACTED) with REDACTED, see https://aka.ms/help");
+        let redacted = text(
+            "error sending request for url (https://a.example/x?sig=SECRET) with eyJhbGciOi.SECRET.x, see https://aka.ms/help",
+        );
+        assert_eq!(
+            redacted,
+            "error sending request for url (https://a.example/x?sig=REDACTED) with REDACTED, see https://aka.ms/help"
+        );
     }
 }

@@ -25,7 +25,12 @@ impl Headers {
 
 impl<K: AsRef<str>, V: Into<String>> FromIterator<(K, V)> for Headers {
     fn from_iter<I: IntoIterator<Item = (K, V)>>(pairs: I) -> Self {
-        Self(pairs.into_iter().map(|(name, value)| (name.as_ref().to_ascii_lowercase(), value.into())).collect())
+        Self(
+            pairs
+                .into_iter()
+                .map(|(name, value)| (name.as_ref().to_ascii_lowercase(), value.into()))
+                .collect(),
+        )
     }
 }
 
@@ -51,7 +56,9 @@ impl Response {
         }
         match serde_json::from_slice(bytes) {
             Ok(body) => Self { status, headers, body: Some(body), text: None },
-            Err(_) => Self { status, headers, body: None, text: Some(String::from_utf8_lossy(bytes).into_owned()) },
+            Err(_) => {
+                Self { status, headers, body: None, text: Some(String::from_utf8_lossy(bytes).into_owned()) }
+            }
         }
     }
 

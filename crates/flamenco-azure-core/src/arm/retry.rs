@@ -65,7 +65,9 @@ mod tests {
         for jitter in [0.0, 0.5, 0.999] {
             for tries in 1..40 {
                 assert!(policy.delay(tries, None, jitter) <= policy.max_delay);
-                assert!(policy.delay(tries, Some(Duration::from_mins(20)), jitter) >= Duration::from_mins(20));
+                assert!(
+                    policy.delay(tries, Some(Duration::from_mins(20)), jitter) >= Duration::from_mins(20)
+                );
             }
         }
         assert_eq!(policy.delay(1, None, 1.0), Duration::from_secs(1));

@@ -14,6 +14,7 @@ use azure_core::http::{
 use url::Url;
 
 use super::cloud::Cloud;
+use super::discreet::Discreet;
 use super::request::{Method, Plane, Request};
 use super::response::{Headers, Response};
 use crate::clock::Clock;
@@ -40,9 +41,14 @@ pub(super) struct Wire {
 }
 
 impl Wire {
-    pub(super) fn new(cloud: &Cloud, credential: &Arc<dyn TokenCredential>, transport: Option<&Arc<dyn HttpClient>>) -> Self {
+    pub(super) fn new(
+        cloud: &Cloud,
+        credential: &Arc<dyn TokenCredential>,
+        transport: Option<&Arc<dyn HttpClient>>,
+    ) -> Self {
         // One transport for all three, so that connections are shared.
-        let transport = transport.map_or_else(|| azure_core::http::new_http_client(None), Arc::clone);
+        let inner = transport.map_or_else(|| azure_core::http::new_http_client(None), Arc::clone);
+        let transport: Arc<dyn HttpClient> = Arc::new(Discreet(inner));
         let pipeline = |scope: Option<&str>| {
             let options = ClientOptions {
                 retry: RetryOptions::none(), // ours runs on `Clock`
@@ -52,9 +58,20 @@ impl Wire {
             let auth = scope.map(|scope| -> Arc<dyn Policy> {
                 Arc::new(BearerTokenAuthorizationPolicy::new(Arc::clone(credential), [scope]))
             });
-            Pipeline::new(Some("flamenco-azure"), option_env!("CARGO_PKG_VERSION"), options, Vec::new(), auth.into_iter().collect(), None)
+            Pipeline::new(
+                Some("flamenco-azure"),
+                option_env!("CARGO_PKG_VERSION"),
+                options,
+                Vec::new(),
+                auth.into_iter().collect(),
+                None,
+            )
         };
-        Self { arm: pipeline(Some(cloud.arm_scope)), batch: pipeline(Some(cloud.batch_scope)), public: pipeline(None) }
+        Self {
+            arm: pipeline(Some(cloud.arm_scope)),
+            batch: pipeline(Some(cloud.batch_scope)),
+            public: pipeline(None),
+        }
     }
 
     /// Sends `request` to `url` once and reads the whole answer, within `timeout` of `clock`'s time.
@@ -80,7 +97,11 @@ impl Wire {
         };
         match answer {
             Ok(raw) => {
-                let headers = raw.headers().iter().map(|(name, value)| (name.as_str(), value.as_str())).collect::<Headers>();
+                let headers = raw
+                    .headers()
+                    .iter()
+                    .map(|(name, value)| (name.as_str(), value.as_str()))
+                    .collect::<Headers>();
                 Ok(Response::new(raw.status().into(), headers, raw.body()))
             }
             Err(error) => Err(match error.kind() {

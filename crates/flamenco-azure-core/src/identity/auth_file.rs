@@ -33,7 +33,9 @@ impl AuthFile {
                 None => format!("it is not the JSON of an auth file (line {})", error.line()),
             }
         })?;
-        let empty = [("clientId", &file.client_id), ("tenantId", &file.tenant_id)].into_iter().find(|(_, value)| value.is_empty());
+        let empty = [("clientId", &file.client_id), ("tenantId", &file.tenant_id)]
+            .into_iter()
+            .find(|(_, value)| value.is_empty());
         match empty {
             Some((key, _)) => Err(format!("the key {key} is empty")),
             None if file.client_secret.secret().is_empty() => Err("the key clientSecret is empty".to_owned()),
@@ -44,7 +46,10 @@ impl AuthFile {
 
 impl fmt::Debug for AuthFile {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("AuthFile").field("client_id", &self.client_id).field("tenant_id", &self.tenant_id).finish_non_exhaustive()
+        f.debug_struct("AuthFile")
+            .field("client_id", &self.client_id)
+            .field("tenant_id", &self.tenant_id)
+            .finish_non_exhaustive()
     }
 }
 

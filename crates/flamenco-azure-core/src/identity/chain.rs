@@ -11,9 +11,10 @@ use azure_core::credentials::{AccessToken, Secret, TokenCredential, TokenRequest
 use azure_core::error::ErrorKind;
 use azure_core::http::ClientOptions;
 use azure_identity::{
-    AzureCliCredential, AzureCliCredentialOptions, AzureDeveloperCliCredential, ClientAssertionCredentialOptions,
-    ClientSecretCredential, ClientSecretCredentialOptions, ManagedIdentityCredential, ManagedIdentityCredentialOptions,
-    UserAssignedId, WorkloadIdentityCredential, WorkloadIdentityCredentialOptions,
+    AzureCliCredential, AzureCliCredentialOptions, AzureDeveloperCliCredential,
+    ClientAssertionCredentialOptions, ClientSecretCredential, ClientSecretCredentialOptions,
+    ManagedIdentityCredential, ManagedIdentityCredentialOptions, UserAssignedId, WorkloadIdentityCredential,
+    WorkloadIdentityCredentialOptions,
 };
 use jiff::Timestamp;
 use tokio::sync::Mutex;
@@ -21,7 +22,7 @@ use tokio::sync::Mutex;
 use super::auth_file::AuthFile;
 use super::environment::Environment;
 use super::source::Source;
-use crate::arm::{Cloud, redact};
+use crate::arm::{Cloud, causes_in_words};
 use crate::clock::{Clock, SystemClock};
 
 /// How long a token is handed out again. Short: whoever asks again after a 401 gets a fresh one soon, while the
@@ -137,7 +138,11 @@ impl CredentialChain {
         let used = self.story().used;
         if let Some(used) = used.map(|used| &self.links[used]) {
             return self.ask(used, scopes).await.map_err(|reason| {
-                failed(format!("the sign-in by {} no longer works: {reason}; {}", used.source, used.source.remedy()))
+                failed(format!(
+                    "the sign-in by {} no longer works: {reason}; {}",
+                    used.source,
+                    used.source.remedy()
+                ))
             });
         }
         self.story().passed_over.clear();
@@ -149,20 +154,31 @@ impl CredentialChain {
                     return Ok(token);
                 }
                 Err(reason) if link.source.is_deliberate() => {
-                    return Err(failed(format!("the sign-in by {} failed: {reason}; {}", link.source, link.source.remedy())));
+                    return Err(failed(format!(
+                        "the sign-in by {} failed: {reason}; {}",
+                        link.source,
+                        link.source.remedy()
+                    )));
                 }
                 Err(reason) => self.story().passed_over.push(PassedOver { source: link.source, reason }),
             }
         }
-        let tried: Vec<String> =
-            self.passed_over().iter().map(|passed| format!("\n  {passed}; {}", passed.source.remedy())).collect();
+        let tried: Vec<String> = self
+            .passed_over()
+            .iter()
+            .map(|passed| format!("\n  {passed}; {}", passed.source.remedy()))
+            .collect();
         Err(failed(format!("nobody is signed in to azure. Any one of these helps:{}", tried.concat())))
     }
 }
 
 #[async_trait]
 impl TokenCredential for CredentialChain {
-    async fn get_token(&self, scopes: &[&str], _: Option<TokenRequestOptions<'_>>) -> azure_core::Result<AccessToken> {
+    async fn get_token(
+        &self,
+        scopes: &[&str],
+        _: Option<TokenRequestOptions<'_>>,
+    ) -> azure_core::Result<AccessToken> {
         let key = scopes.join(" ");
         let mut tokens = self.tokens.lock().await;
         let now = self.clock.now();
@@ -182,47 +198,56 @@ fn failed(message: String) -> azure_core::Error {
     azure_core::Error::with_message(ErrorKind::Credential, message)
 }
 
-/// The chain of causes, each once, without URLs' secrets.
-fn in_words(error: &dyn std::error::Error) -> String {
-    let mut words = error.to_string();
-    let mut cause = error.source();
-    while let Some(inner) = cause {
-        let text = inner.to_string();
-        if !words.contains(&text) {
-            words = format!("{words}: {text}");
-        }
-        cause = inner.source();
-    }
-    redact::text(words.lines().map(str::trim).collect::<Vec<_>>().join(" ").trim())
+/// The chain of causes on one line.
+fn in_words(error: &azure_core::Error) -> String {
+    causes_in_words(error).lines().map(str::trim).collect::<Vec<_>>().join(" ").trim().to_owned()
 }
 
 fn build(environment: Environment, cloud: &Cloud) -> (Vec<Link>, Vec<PassedOver>) {
     let mut links = Vec::new();
     let mut absent = Vec::new();
-    let Environment { tenant_id, client_id, client_secret, federated_token_file, auth_file, .. } = environment;
-    let mut offer = |source: Source, detail: String, credential: azure_core::Result<Arc<dyn TokenCredential>>| {
-        let credential = credential.unwrap_or_else(|error| Arc::new(Broken(in_words(&error))));
-        links.push(Link { source, detail, credential });
-    };
-    let mut skip = |source: Source, reason: &str| absent.push(PassedOver { source, reason: reason.to_owned() });
+    let Environment { tenant_id, client_id, client_secret, federated_token_file, auth_file, .. } =
+        environment;
+    let mut offer =
+        |source: Source, detail: String, credential: azure_core::Result<Arc<dyn TokenCredential>>| {
+            let credential = credential.unwrap_or_else(|error| Arc::new(Broken(in_words(&error))));
+            links.push(Link { source, detail, credential });
+        };
+    let mut skip =
+        |source: Source, reason: &str| absent.push(PassedOver { source, reason: reason.to_owned() });
 
     match (&tenant_id, &client_id, client_secret) {
         (Some(tenant), Some(client), Some(secret)) => {
-            offer(Source::EnvironmentSecret, format!("application {client}"), by_secret(tenant, client, secret, cloud));
+            offer(
+                Source::EnvironmentSecret,
+                format!("application {client}"),
+                by_secret(tenant, client, secret, cloud),
+            );
         }
         (_, _, None) => skip(Source::EnvironmentSecret, "AZURE_CLIENT_SECRET is not set"),
-        (None, ..) => offer(Source::EnvironmentSecret, String::new(), Err(failed("AZURE_TENANT_ID is not set".to_owned()))),
-        (_, None, _) => offer(Source::EnvironmentSecret, String::new(), Err(failed("AZURE_CLIENT_ID is not set".to_owned()))),
+        (None, ..) => offer(
+            Source::EnvironmentSecret,
+            String::new(),
+            Err(failed("AZURE_TENANT_ID is not set".to_owned())),
+        ),
+        (_, None, _) => offer(
+            Source::EnvironmentSecret,
+            String::new(),
+            Err(failed("AZURE_CLIENT_ID is not set".to_owned())),
+        ),
     }
     match (&tenant_id, &client_id, federated_token_file) {
         (Some(tenant), Some(client), Some(file)) => {
             let options = WorkloadIdentityCredentialOptions {
-                credential_options: ClientAssertionCredentialOptions { client_options: client_options(cloud) },
+                credential_options: ClientAssertionCredentialOptions {
+                    client_options: client_options(cloud),
+                },
                 client_id: Some(client.clone()),
                 tenant_id: Some(tenant.clone()),
                 token_file_path: Some(file),
             };
-            let credential = WorkloadIdentityCredential::new(Some(options)).map(|made| made as Arc<dyn TokenCredential>);
+            let credential =
+                WorkloadIdentityCredential::new(Some(options)).map(|made| made as Arc<dyn TokenCredential>);
             offer(Source::WorkloadIdentity, format!("application {client}"), credential);
         }
         (_, _, None) => skip(Source::WorkloadIdentity, "AZURE_FEDERATED_TOKEN_FILE is not set"),
@@ -243,19 +268,32 @@ fn build(environment: Environment, cloud: &Cloud) -> (Vec<Link>, Vec<PassedOver>
             client_options: client_options(cloud),
         };
         let detail = client_id.map(|client| format!("identity {client}")).unwrap_or_default();
-        let credential = ManagedIdentityCredential::new(Some(options)).map(|made| made as Arc<dyn TokenCredential>);
+        let credential =
+            ManagedIdentityCredential::new(Some(options)).map(|made| made as Arc<dyn TokenCredential>);
         offer(Source::ManagedIdentity, detail, credential);
     } else {
         skip(Source::ManagedIdentity, "this machine is not known to be on azure");
     }
-    let options = AzureCliCredentialOptions { subscription: environment.subscription, ..AzureCliCredentialOptions::default() };
-    offer(Source::AzureCli, String::new(), AzureCliCredential::new(Some(options)).map(|made| made as Arc<dyn TokenCredential>));
+    let options = AzureCliCredentialOptions {
+        subscription: environment.subscription,
+        ..AzureCliCredentialOptions::default()
+    };
+    offer(
+        Source::AzureCli,
+        String::new(),
+        AzureCliCredential::new(Some(options)).map(|made| made as Arc<dyn TokenCredential>),
+    );
     let azd = AzureDeveloperCliCredential::new(None).map(|made| made as Arc<dyn TokenCredential>);
     offer(Source::AzureDeveloperCli, String::new(), azd);
     (links, absent)
 }
 
-fn by_secret(tenant: &str, client: &str, secret: Secret, cloud: &Cloud) -> azure_core::Result<Arc<dyn TokenCredential>> {
+fn by_secret(
+    tenant: &str,
+    client: &str,
+    secret: Secret,
+    cloud: &Cloud,
+) -> azure_core::Result<Arc<dyn TokenCredential>> {
     let options = ClientSecretCredentialOptions { client_options: client_options(cloud) };
     let credential = ClientSecretCredential::new(tenant, client.to_owned(), secret, Some(options))?;
     Ok(credential)
@@ -264,7 +302,10 @@ fn by_secret(tenant: &str, client: &str, secret: Secret, cloud: &Cloud) -> azure
 fn client_options(cloud: &Cloud) -> ClientOptions {
     let mut configuration = CustomConfiguration::default();
     cloud.login.clone_into(&mut configuration.authority_host);
-    ClientOptions { cloud: Some(Arc::new(CloudConfiguration::Custom(configuration))), ..ClientOptions::default() }
+    ClientOptions {
+        cloud: Some(Arc::new(CloudConfiguration::Custom(configuration))),
+        ..ClientOptions::default()
+    }
 }
 
 /// A credential that was configured wrongly: says so whenever it is asked.
@@ -273,7 +314,11 @@ struct Broken(String);
 
 #[async_trait]
 impl TokenCredential for Broken {
-    async fn get_token(&self, _: &[&str], _: Option<TokenRequestOptions<'_>>) -> azure_core::Result<AccessToken> {
+    async fn get_token(
+        &self,
+        _: &[&str],
+        _: Option<TokenRequestOptions<'_>>,
+    ) -> azure_core::Result<AccessToken> {
         Err(failed(self.0.clone()))
     }
 }

@@ -31,7 +31,9 @@ impl Source {
         match self {
             Self::EnvironmentSecret => "set AZURE_TENANT_ID, AZURE_CLIENT_ID and AZURE_CLIENT_SECRET",
             Self::WorkloadIdentity => "set AZURE_TENANT_ID, AZURE_CLIENT_ID and AZURE_FEDERATED_TOKEN_FILE",
-            Self::AuthFile => "set AZURE_AUTH_LOCATION to the file, or put client_credentials.json beside the farm file",
+            Self::AuthFile => {
+                "set AZURE_AUTH_LOCATION to the file, or put client_credentials.json beside the farm file"
+            }
             Self::ManagedIdentity => "run on an Azure machine with an identity",
             Self::AzureCli => "install the Azure CLI and run `az login`",
             Self::AzureDeveloperCli => "install azd and run `azd auth login`",
