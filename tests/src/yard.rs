@@ -62,7 +62,7 @@ impl Yard {
         config.start = "2026-11-21T08:00:00Z".parse().unwrap();
         let mut world = World::new(config);
         prepare(&mut world);
-        let yard = Self { directory: tempfile::tempdir().unwrap(), world: Mutex::new(world.to_json()) };
+        let yard = Self { directory: tempfile::tempdir().unwrap(), world: Mutex::new(world.to_json().unwrap()) };
         yard.write(farm_file);
         yard
     }
@@ -100,7 +100,7 @@ impl Yard {
     pub fn poke(&self, change: impl FnOnce(&mut World)) {
         let mut world = self.world();
         change(&mut world);
-        *self.world.lock().unwrap_or_else(PoisonError::into_inner) = world.to_json();
+        *self.world.lock().unwrap_or_else(PoisonError::into_inner) = world.to_json().unwrap();
     }
 
     /// Runs a command line to its end; panics with the message when it fails.
@@ -144,7 +144,7 @@ impl Yard {
             let world = simulator.world();
             let mut world = world.lock().unwrap_or_else(PoisonError::into_inner);
             world.advance_to(flamenco_azure_core::clock::Clock::now(&clock));
-            *self.world.lock().unwrap_or_else(PoisonError::into_inner) = world.to_json();
+            *self.world.lock().unwrap_or_else(PoisonError::into_inner) = world.to_json().unwrap();
             ended
         });
         (ended, wire.calls())

@@ -4,9 +4,9 @@ use flamenco_azure_core::arm::Request;
 use flamenco_azure_core::ids::ResourceId;
 use flamenco_azure_core::plan::{Checkpoint, Condition, Desired, How, Update};
 use flamenco_azure_core::pool::Count;
-use flamenco_azure_core::spec::{Farm, Pool};
+use flamenco_azure_core::spec::{Farm, Pool, PoolImage};
 use flamenco_azure_core::tags;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::spec::{account, pool as pool_id};
 use crate::wire;
@@ -63,7 +63,7 @@ fn batch_pool(farm: &Farm, pool: &Pool, around: &Surroundings) -> Desired {
         body: json!({"properties": {
             "vmSize": pool.vm_size,
             "deploymentConfiguration": {"virtualMachineConfiguration": {
-                "imageReference": pool.image.reference(),
+                "imageReference": image_reference(&pool.image),
                 "nodeAgentSkuId": pool.image.node_agent(),
             }},
             "networkConfiguration": {
@@ -91,6 +91,15 @@ fn batch_pool(farm: &Farm, pool: &Pool, around: &Surroundings) -> Desired {
         replace_remedy: "give the pool another `name` in the farm file (the old one is removed by `teardown`), or \
                          delete it and deploy again",
         update: Update::Patch(&["/properties/startTask", "/properties/metadata"]),
+    }
+}
+
+fn image_reference(image: &PoolImage) -> Value {
+    match image {
+        PoolImage::Marketplace { publisher, offer, sku, version, .. } => {
+            json!({"publisher": publisher, "offer": offer, "sku": sku, "version": version})
+        }
+        PoolImage::Gallery { id, .. } => json!({"id": id}),
     }
 }
 

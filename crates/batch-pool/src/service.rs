@@ -4,7 +4,6 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use flamenco_azure_core::arm::{ArmClient, ArmError, Kind, Request};
-use flamenco_azure_core::clock::Clock;
 use flamenco_azure_core::ids::ResourceId;
 use flamenco_azure_core::pool::{Count, Node, NodeState, PoolError, PoolState, ResizeError, WorkerPool};
 use serde_json::{Value, json};
@@ -23,7 +22,6 @@ const PATIENCE: Duration = Duration::from_mins(30);
 #[derive(Debug, Clone)]
 pub struct BatchPool {
     client: ArmClient,
-    clock: std::sync::Arc<dyn Clock>,
     id: ResourceId,
     endpoint: String,
 }
@@ -31,13 +29,8 @@ pub struct BatchPool {
 impl BatchPool {
     /// The pool with this id. `endpoint` is its account's data-plane host (`accountEndpoint`), such as
     /// `farm.westeurope.batch.azure.com`.
-    pub fn new(
-        client: ArmClient,
-        clock: std::sync::Arc<dyn Clock>,
-        id: ResourceId,
-        endpoint: impl Into<String>,
-    ) -> Self {
-        Self { client, clock, id, endpoint: endpoint.into() }
+    pub fn new(client: ArmClient, id: ResourceId, endpoint: impl Into<String>) -> Self {
+        Self { client, id, endpoint: endpoint.into() }
     }
 
     /// The pool's resource id.
@@ -59,17 +52,17 @@ impl BatchPool {
 
     /// Waits until the allocation is steady: a pool takes one resize at a time.
     pub async fn until_steady(&self) -> Result<PoolState, PoolError> {
-        let begun = self.clock.now();
+        let begun = self.client.clock().now();
         loop {
             let state = self.observe().await?;
             if state.steady {
                 return Ok(state);
             }
-            if self.clock.now().duration_since(begun).unsigned_abs() >= PATIENCE {
+            if self.client.clock().now().duration_since(begun).unsigned_abs() >= PATIENCE {
                 let what = format!("still resizing after {} minutes", PATIENCE.as_secs() / 60);
                 return Err(PoolError::Unexpected { pool: self.id.name().to_owned(), what });
             }
-            self.clock.sleep(LOOK_AGAIN).await;
+            self.client.clock().sleep(LOOK_AGAIN).await;
         }
     }
 }

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use flamenco_azure_core::arm::Cloud;
 use flamenco_azure_core::identity::Environment as Credentials;
 use flamenco_azure_core::ids::ResourceId;
-use flamenco_azure_core::spec::{Farm, FarmSpec, Overrides, validate};
+use flamenco_azure_core::spec::{Farm, FarmSpec, Overrides, validate, warnings};
 use jiff::Timestamp;
 
 use crate::args::Global;
@@ -127,29 +127,38 @@ pub fn spec(here: &Path, global: &Global) -> Outcome<(PathBuf, FarmSpec)> {
     } else {
         FarmSpec::default()
     };
-    overlay(&mut spec.subscription_id, global.subscription.as_ref());
-    overlay(&mut spec.location, global.location.as_ref());
-    overlay(&mut spec.resource_group, global.group.as_ref());
-    overlay(&mut spec.storage_account_name, global.sa.as_ref());
-    overlay(&mut spec.batch_account_name, global.ba.as_ref());
-    overlay(&mut spec.virtual_machine, global.vm.as_ref());
-    overlay(&mut spec.default_name, global.farm.as_ref());
+    if let Some(name) = &global.farm {
+        spec.default_name = Some(name.clone());
+    }
     Ok((path, spec))
 }
 
-fn overlay(place: &mut Option<String>, flag: Option<&String>) {
-    if let Some(value) = flag {
-        *place = Some(value.clone());
+fn overrides(global: &Global, extra: &Extra) -> Overrides {
+    Overrides {
+        subscription: global.subscription.clone(),
+        location: global.location.clone(),
+        group: global.group.clone(),
+        storage_account: global.sa.clone(),
+        batch_account: global.ba.clone(),
+        vm: global.vm.clone(),
+        allow_world: extra.allow_world,
+        ..Overrides::none(extra.today.to_zoned(jiff::tz::TimeZone::UTC).date())
     }
 }
 
 /// Loads, completes and checks the farm file.
 pub fn load(here: &Path, global: &Global, environment: &Environment, extra: &Extra) -> Outcome<FarmFile> {
     let (path, mut spec) = spec(here, global)?;
-    let key = public_key(&spec, here, environment, extra)?;
-    spec.manager.get_or_insert_default().ssh_public_key = key;
-    let overrides = Overrides { allow_world: extra.allow_world, today: extra.today };
-    let (farm, warnings) = validate(&spec, &overrides).map_err(|error| {
+    let mut overrides = overrides(global, extra);
+    match &extra.ssh_key {
+        Some(key) => overrides.ssh_key = Some(files::read(&here.join(key))?),
+        None => {
+            if let Some(key) = found_key(&spec, environment, extra) {
+                spec.manager.get_or_insert_default().ssh_public_key = Some(key);
+            }
+        }
+    }
+    let farm = validate(&spec, &overrides).map_err(|error| {
         let missing = !path.exists();
         let mut failure: Failure = flamenco_azure_core::Error::from(error).into();
         if missing {
@@ -158,23 +167,21 @@ pub fn load(here: &Path, global: &Global, environment: &Environment, extra: &Ext
         }
         failure
     })?;
-    Ok(FarmFile { path, farm, warnings: warnings.iter().map(ToString::to_string).collect() })
+    let warnings = warnings(&spec, &overrides).iter().map(ToString::to_string).collect();
+    Ok(FarmFile { path, farm, warnings })
 }
 
-/// `--ssh-key`, else the file's, else the agent's first, else ssh-keygen's default files.
-fn public_key(spec: &FarmSpec, here: &Path, environment: &Environment, extra: &Extra) -> Outcome<Option<String>> {
-    if let Some(path) = &extra.ssh_key {
-        return files::read(&here.join(path)).map(Some);
-    }
-    if let Some(key) = spec.manager.as_ref().and_then(|manager| manager.ssh_public_key.clone()) {
-        return Ok(Some(key));
+/// The key where neither flag nor file names one: the agent's first, else ssh-keygen's default files.
+fn found_key(spec: &FarmSpec, environment: &Environment, extra: &Extra) -> Option<String> {
+    if spec.manager.as_ref().is_some_and(|manager| manager.ssh_public_key.is_some()) {
+        return None;
     }
     let from_files = || {
         let directory = environment.home()?.join(".ssh");
         KEY_FILES.iter().find_map(|name| files::read(&directory.join(name)).ok())
     };
     let found = environment.agent_key().or_else(from_files);
-    Ok(found.or_else(|| extra.simulated.then(|| SIMULATED_KEY.to_owned())))
+    found.or_else(|| extra.simulated.then(|| SIMULATED_KEY.to_owned()))
 }
 
 /// The group and farm name that the file names, without checking the rest of it.
@@ -211,7 +218,7 @@ pub fn max_nodes(here: &Path, global: &Global, pool: &str) -> Option<u32> {
 
 /// The subscription that the file names.
 pub fn subscription(here: &Path, global: &Global) -> Option<String> {
-    spec(here, global).ok()?.1.subscription_id
+    global.subscription.clone().or_else(|| spec(here, global).ok()?.1.subscription_id)
 }
 
 /// The cloud that the file names.

@@ -70,6 +70,7 @@ impl Simulator {
         let Some(file) = &self.file else { return Ok(()) };
         let mut world = self.world.lock().unwrap_or_else(PoisonError::into_inner);
         world.advance_to(self.clock.now());
-        files::write_private(file, &world.to_json())
+        let text = world.to_json().map_err(|error| Failure::bug(&error.into()))?;
+        files::write_private(file, &text)
     }
 }

@@ -107,7 +107,7 @@ pub enum PoolError {
 }
 
 /// A pool of machines that each run one Flamenco Worker.
-#[cfg_attr(test, mockall::automock)]
+#[cfg_attr(feature = "mock", mockall::automock)]
 #[async_trait]
 pub trait WorkerPool: Send + Sync {
     /// The pool's name.

@@ -13,5 +13,7 @@ pub mod spec;
 pub mod wire;
 
 pub use error::{Error, Result};
+#[cfg(feature = "mock")]
+pub use service::MockManagerHost;
 pub use service::{Drained, ManagerHost, ManagerVm};
 pub use spec::Names;

@@ -59,7 +59,7 @@ pub struct TlsStatus {
 }
 
 /// What can be asked of the machine that runs the Manager.
-#[cfg_attr(test, mockall::automock)]
+#[cfg_attr(feature = "mock", mockall::automock)]
 #[async_trait]
 pub trait ManagerHost: Send + Sync {
     /// Workers and free space.

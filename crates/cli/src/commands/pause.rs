@@ -4,7 +4,6 @@ use std::time::Duration;
 
 use flamenco_azure_core::plan::plan;
 use flamenco_azure_core::pool::WorkerPool as _;
-use manager_vm::ManagerHost as _;
 
 use super::deploy::carry_out;
 use super::scale;
@@ -61,7 +60,7 @@ async fn drain_everything(
         }
         let nodes: Vec<String> = pool.nodes().await?.into_iter().map(|node| node.id).collect();
         session.printer.info(format!("waiting for the Workers of pool `{}` to finish (`--force` does not)", pool.name()));
-        scale::drain(session, &manager, &nodes, nodes.len()).await?;
+        scale::drain(session.printer, &manager, &nodes, nodes.len()).await?;
     }
     Ok(())
 }

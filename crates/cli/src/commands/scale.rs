@@ -9,6 +9,7 @@ use manager_vm::ManagerHost;
 
 use crate::args::ScaleArgs;
 use crate::failure::{Exit, Failure, Outcome};
+use crate::printer::Printer;
 use crate::session::{Session, Target};
 use crate::{farm, farmfile, progress};
 
@@ -50,7 +51,7 @@ pub async fn run(session: &Session, args: &ScaleArgs) -> Outcome {
     session.printer.info(format!("pool `{}`: {} -> {wanted}", pool.name(), state.target));
     let vm = target.manager_vm(&inventory).ok_or_else(|| target.missing())?;
     let manager = session.manager(&vm.id);
-    shrink(session, &pool, &manager, wanted, args.force).await?;
+    shrink(session.printer, &pool, &manager, wanted, args.force).await?;
     if pool.until_steady().await?.target != wanted {
         pool.resize(wanted).await?;
     }
@@ -92,8 +93,8 @@ fn within_limit(session: &Session, pool: &str, wanted: Count) -> Outcome<()> {
 
 /// Removes nodes until there are no more than wanted of either kind.
 async fn shrink(
-    session: &Session,
-    pool: &BatchPool,
+    printer: Printer,
+    pool: &dyn WorkerPool,
     manager: &dyn ManagerHost,
     wanted: Count,
     force: bool,
@@ -114,33 +115,33 @@ async fn shrink(
         let mut going = idle;
         let more = excess - going.len();
         if more > 0 {
-            going.extend(chosen(session, manager, &ready, more, force).await?);
+            going.extend(chosen(printer, manager, &ready, more, force).await?);
         }
-        session.printer.info(format!("removing {} nodes", going.len()));
+        printer.info(format!("removing {}", crate::show::count(going.len(), "node")));
         pool.delete_nodes(&going).await?;
         // What the Manager remembers of nodes that are gone would let jobs wait for them for ever.
         if let Err(error) = manager.forget(&going).await {
-            session.printer.warn(format!("the Manager still lists the removed Workers: {error}"));
+            printer.warn(format!("the Manager still lists the removed Workers: {error}"));
         }
     }
     Ok(())
 }
 
 async fn chosen(
-    session: &Session,
+    printer: Printer,
     manager: &dyn ManagerHost,
     ready: &[String],
     count: usize,
     force: bool,
 ) -> Outcome<Vec<String>> {
     if !force {
-        return drain(session, manager, ready, count).await;
+        return drain(printer, manager, ready, count).await;
     }
     let drained = manager.drain(ready, count, Duration::ZERO).await;
     let mut going = match drained {
         Ok(drained) => drained.drained.into_iter().chain(drained.pending).collect(),
         Err(error) => {
-            session.printer.warn(format!("the Manager could not say which nodes are idle: {error}"));
+            printer.warn(format!("the Manager could not say which nodes are idle: {error}"));
             Vec::new()
         }
     };
@@ -151,7 +152,7 @@ async fn chosen(
 
 /// Waits until `count` of `candidates` are idle and signed off. The Manager chooses idle ones first.
 pub async fn drain(
-    session: &Session,
+    printer: Printer,
     manager: &dyn ManagerHost,
     candidates: &[String],
     count: usize,
@@ -161,7 +162,7 @@ pub async fn drain(
         if state.pending.is_empty() {
             return Ok(state.drained);
         }
-        session.printer.info(format!(
+        printer.info(format!(
             "{} of {count} nodes are free; {} still render (`--force` does not wait)",
             state.drained.len(),
             state.pending.len()
@@ -177,4 +178,94 @@ async fn wait(session: &Session, pool: &BatchPool) -> Outcome<()> {
     }
     let words: Vec<_> = state.errors.iter().map(batch_pool::error::explain).collect();
     Err(Failure::azure(format!("pool `{}` has {} instead of {}: {}", pool.name(), state.current, state.target, words.join("; "))))
+}
+
+#[cfg(test)]
+mod tests {
+    use flamenco_azure_core::pool::MockWorkerPool;
+    use manager_vm::{Drained, MockManagerHost};
+
+    use super::*;
+    use crate::printer::Mode;
+
+    fn node(id: &str, state: NodeState, dedicated: bool) -> Node {
+        Node { id: id.to_owned(), state, dedicated, trouble: None }
+    }
+
+    fn strings(ids: &[&str]) -> Vec<String> {
+        ids.iter().map(|id| (*id).to_owned()).collect()
+    }
+
+    fn pool_of(nodes: Vec<Node>, removed: &'static [&'static str]) -> MockWorkerPool {
+        let mut pool = MockWorkerPool::new();
+        pool.expect_nodes().once().return_once(|| Ok(nodes));
+        pool.expect_delete_nodes().times(usize::from(!removed.is_empty())).returning(move |ids| {
+            assert_eq!(ids, strings(removed));
+            Ok(())
+        });
+        pool
+    }
+
+    async fn shrunk(pool: &MockWorkerPool, manager: &MockManagerHost, dedicated: u32, force: bool) -> Outcome<()> {
+        let quiet = Printer::new(Mode::Quiet, true);
+        shrink(quiet, pool, manager, Count { dedicated, spot: 9 }, force).await
+    }
+
+    #[tokio::test]
+    async fn a_node_that_renders_is_waited_for_and_then_taken() {
+        let nodes = vec![node("a", NodeState::Ready, true), node("b", NodeState::Ready, true)];
+        let pool = pool_of(nodes, &["b"]);
+        let mut manager = MockManagerHost::new();
+        let mut calls = 0;
+        manager.expect_drain().times(2).returning(move |candidates, count, wait| {
+            assert_eq!((candidates, count, wait), (strings(&["a", "b"]).as_slice(), 1, WAIT_AT_ONCE));
+            calls += 1;
+            let b = strings(&["b"]);
+            Ok(if calls == 1 { Drained { pending: b, ..Drained::default() } } else { Drained { drained: b, ..Drained::default() } })
+        });
+        manager.expect_forget().once().returning(|names| Ok(names.len()));
+        shrunk(&pool, &manager, 1, false).await.unwrap();
+    }
+
+    #[tokio::test]
+    async fn nodes_that_do_no_work_go_first_without_asking_the_manager() {
+        let nodes = vec![
+            node("a", NodeState::Ready, true),
+            node("b", NodeState::Failed, true),
+            node("c", NodeState::Starting, true),
+            node("d", NodeState::Ready, false),
+        ];
+        let pool = pool_of(nodes, &["b", "c"]);
+        let mut manager = MockManagerHost::new();
+        manager.expect_drain().never();
+        manager.expect_forget().once().returning(|names| Ok(names.len()));
+        shrunk(&pool, &manager, 1, false).await.unwrap();
+    }
+
+    #[tokio::test]
+    async fn force_takes_what_still_renders() {
+        let nodes = vec![node("a", NodeState::Ready, true), node("b", NodeState::Ready, true)];
+        let pool = pool_of(nodes, &["a", "b"]);
+        let mut manager = MockManagerHost::new();
+        manager.expect_drain().once().returning(|_, _, wait| {
+            assert_eq!(wait, Duration::ZERO);
+            Ok(Drained { drained: strings(&["a"]), pending: strings(&["b"]) })
+        });
+        manager.expect_forget().once().returning(|_| Ok(0));
+        shrunk(&pool, &manager, 0, true).await.unwrap();
+    }
+
+    #[tokio::test]
+    async fn a_manager_that_does_not_answer_loses_no_node() {
+        let pool = pool_of(vec![node("a", NodeState::Ready, true)], &[]);
+        let mut manager = MockManagerHost::new();
+        manager.expect_drain().once().returning(|_, _, _| Err(manager_vm::Error::Garbled { verb: "drain" }));
+        assert!(shrunk(&pool, &manager, 0, false).await.is_err());
+    }
+
+    #[tokio::test]
+    async fn growing_takes_nothing() {
+        let pool = pool_of(vec![node("a", NodeState::Ready, true)], &[]);
+        shrunk(&pool, &MockManagerHost::new(), 5, false).await.unwrap();
+    }
 }

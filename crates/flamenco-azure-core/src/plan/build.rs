@@ -1,5 +1,7 @@
 //! From wanted and observed to steps.
 
+use std::collections::BTreeMap;
+
 use serde_json::{Value, json};
 
 use super::desired::{Absent, Checkpoint, Desired, GroupWish, How, Order, Update, Wanted};
@@ -20,7 +22,7 @@ pub const RESOURCES_API: &str = "2021-04-01";
 /// [`PlanError::Foreign`] when a wanted name is taken by a resource of someone else; nothing is planned then.
 pub fn plan(wanted: &Wanted, inventory: &Inventory) -> Result<Plan, PlanError> {
     refuse_foreign(wanted, inventory)?;
-    let mut builder = Builder { group: wanted.group.id.clone(), chains: Vec::new(), blocked: Vec::new() };
+    let mut builder = Builder { group: wanted.group.id.clone(), chains: Vec::new(), index: BTreeMap::new(), blocked: Vec::new() };
     builder.group(&wanted.farm, &wanted.group, inventory)?;
     for desired in &wanted.resources {
         builder.desired(desired, inventory);
@@ -51,7 +53,6 @@ fn refuse_foreign(wanted: &Wanted, inventory: &Inventory) -> Result<(), PlanErro
 /// The steps on one resource, one after the other, and the resources that come first.
 #[derive(Debug)]
 struct Chain {
-    resource: ResourceId,
     after: Vec<ResourceId>,
     steps: Vec<Step>,
 }
@@ -60,13 +61,15 @@ struct Chain {
 struct Builder {
     group: ResourceId,
     chains: Vec<Chain>,
+    /// Where the chain of a resource is, by its folded id.
+    index: BTreeMap<String, usize>,
     blocked: Vec<Blocked>,
 }
 
 impl Builder {
     fn chain(&mut self, resource: &ResourceId) -> &mut Chain {
-        let index = self.chains.iter().position(|chain| chain.resource == *resource).unwrap_or_else(|| {
-            self.chains.push(Chain { resource: resource.clone(), after: Vec::new(), steps: Vec::new() });
+        let index = *self.index.entry(resource.key()).or_insert_with(|| {
+            self.chains.push(Chain { after: Vec::new(), steps: Vec::new() });
             self.chains.len() - 1
         });
         &mut self.chains[index]
@@ -164,7 +167,7 @@ impl Builder {
     }
 
     fn checkpoint(&mut self, checkpoint: &Checkpoint, inventory: &Inventory) {
-        let touched = self.chains.iter().any(|c| c.resource == checkpoint.resource && !c.steps.is_empty());
+        let touched = self.index.contains_key(&checkpoint.resource.key());
         let observed = inventory.get(&checkpoint.resource);
         let evident = match &checkpoint.evidence {
             None => true,
@@ -189,10 +192,10 @@ impl Builder {
     /// Links chains: within a resource one step after the other; the first after the last step of every chain that
     /// must come first.
     fn finish(mut self, farm: &str) -> Result<Plan, PlanError> {
-        let last: Vec<(ResourceId, String)> = self
-            .chains
+        let last: BTreeMap<String, String> = self
+            .index
             .iter()
-            .filter_map(|chain| Some((chain.resource.clone(), chain.steps.last()?.id.clone())))
+            .filter_map(|(key, &chain)| Some((key.clone(), self.chains[chain].steps.last()?.id.clone())))
             .collect();
         let mut plan = Plan { farm: farm.to_owned(), blocked: self.blocked, ..Plan::default() };
         for chain in &mut self.chains {
@@ -201,9 +204,7 @@ impl Builder {
                 match previous.replace(step.id.clone()) {
                     Some(id) => step.needs.push(id),
                     None => {
-                        step.needs.extend(chain.after.iter().filter_map(|id| {
-                            last.iter().find(|(resource, _)| resource == id).map(|(_, step)| step.clone())
-                        }));
+                        step.needs.extend(chain.after.iter().filter_map(|id| last.get(&id.key()).cloned()));
                         step.needs.sort();
                         step.needs.dedup();
                     }

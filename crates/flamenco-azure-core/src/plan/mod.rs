@@ -9,6 +9,8 @@ mod desired;
 pub mod diff;
 mod teardown;
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
@@ -202,22 +204,36 @@ impl Plan {
     /// # Errors
     /// [`PlanError::Cycle`] when steps need one another, [`PlanError::UnknownNeed`] when a needed step is missing.
     pub fn sort(&mut self) -> Result<(), PlanError> {
-        let mut pending = std::mem::take(&mut self.steps);
-        for step in &pending {
-            if let Some(need) = step.needs.iter().find(|need| !pending.iter().any(|s| s.id == **need)) {
-                return Err(PlanError::UnknownNeed { step: step.id.clone(), need: need.clone() });
+        let index: BTreeMap<&str, usize> =
+            self.steps.iter().enumerate().map(|(index, step)| (step.id.as_str(), index)).collect();
+        let mut missing = vec![0_usize; self.steps.len()];
+        let mut waited_for: Vec<Vec<usize>> = vec![Vec::new(); self.steps.len()];
+        for (at, step) in self.steps.iter().enumerate() {
+            for need in &step.needs {
+                let Some(&first) = index.get(need.as_str()) else {
+                    return Err(PlanError::UnknownNeed { step: step.id.clone(), need: need.clone() });
+                };
+                missing[at] += 1;
+                waited_for[first].push(at);
             }
         }
-        let mut done = std::collections::BTreeSet::new();
-        while !pending.is_empty() {
-            let ready = pending.iter().position(|s| s.needs.iter().all(|need| done.contains(need)));
-            let Some(index) = ready else {
-                return Err(PlanError::Cycle { steps: pending.into_iter().map(|s| s.id).collect() });
-            };
-            let step = pending.remove(index);
-            done.insert(step.id.clone());
-            self.steps.push(step);
+        let mut ready: BTreeSet<usize> = (0..self.steps.len()).filter(|&at| missing[at] == 0).collect();
+        let mut order = Vec::with_capacity(self.steps.len());
+        while let Some(at) = ready.pop_first() {
+            order.push(at);
+            for &later in &waited_for[at] {
+                missing[later] -= 1;
+                if missing[later] == 0 {
+                    ready.insert(later);
+                }
+            }
         }
+        if order.len() < self.steps.len() {
+            let steps = self.steps.iter().zip(&missing).filter(|(_, missing)| **missing > 0);
+            return Err(PlanError::Cycle { steps: steps.map(|(step, _)| step.id.clone()).collect() });
+        }
+        let mut steps: Vec<Option<Step>> = std::mem::take(&mut self.steps).into_iter().map(Some).collect();
+        self.steps = order.into_iter().filter_map(|at| steps[at].take()).collect();
         Ok(())
     }
 }

@@ -11,12 +11,16 @@ pub const CLOUD_INIT_LIMIT: usize = 45_000;
 /// It writes [`manager_files`] and starts `flamenco-azure-setup.service`, which runs again at every boot and keeps
 /// `/var/lib/flamenco-azure/setup.state` (`running`, `done` or `failed: REASON`).
 pub fn cloud_init(config: &GuestConfig) -> Result<String, GuestError> {
-    let mut text = String::from("#cloud-config\n# Flamenco Manager, made by flamenco-azure.\nssh_pwauth: false\nwrite_files:\n");
+    let mut text = String::from(
+        "#cloud-config\n# Flamenco Manager, made by flamenco-azure.\nssh_pwauth: false\nwrite_files:\n",
+    );
     for file in manager_files(config)? {
         push_file(&mut text, &file);
     }
     text.push_str("runcmd:\n");
-    for command in ["daemon-reload", "enable, flamenco-azure-setup.service", "start, flamenco-azure-setup.service"] {
+    for command in
+        ["daemon-reload", "enable, flamenco-azure-setup.service", "start, flamenco-azure-setup.service"]
+    {
         text.push_str("- [systemctl, ");
         text.push_str(command);
         text.push_str("]\n");

@@ -166,7 +166,9 @@ impl GuestConfig {
         ];
         for (i, (field, path)) in mounts.iter().enumerate() {
             let nested = mounts.iter().enumerate().any(|(j, (_, other))| {
-                i != j && (path == other || path.strip_prefix(other.as_str()).is_some_and(|r| r.starts_with('/')))
+                i != j
+                    && (path == other
+                        || path.strip_prefix(other.as_str()).is_some_and(|r| r.starts_with('/')))
             });
             check(field, path, is_path(path) && !nested, "an absolute path that lies in none of the others")?;
         }
@@ -180,7 +182,8 @@ fn check(field: &'static str, value: &str, good: bool, expected: &'static str) -
 
 fn is_numbers(text: &str, parts: usize) -> bool {
     let all: Vec<&str> = text.split('.').collect();
-    all.len() == parts && all.iter().all(|p| (1..=4).contains(&p.len()) && p.bytes().all(|b| b.is_ascii_digit()))
+    all.len() == parts
+        && all.iter().all(|p| (1..=4).contains(&p.len()) && p.bytes().all(|b| b.is_ascii_digit()))
 }
 
 /// `3.8.5`, `3.9`, `3.9-beta1`.

@@ -24,7 +24,10 @@ pub fn config_of(
     };
     GuestConfig {
         farm: farm.name.to_string(),
-        flamenco: Archive { version: manager.flamenco_version.clone(), sha256: manager.flamenco_sha256.clone() },
+        flamenco: Archive {
+            version: manager.flamenco_version.clone(),
+            sha256: manager.flamenco_sha256.clone(),
+        },
         blender: Archive { version: farm.blender.version.clone(), sha256: farm.blender.sha256.clone() },
         nfs_export: nfs_export.into(),
         encrypt_in_transit: encrypt,

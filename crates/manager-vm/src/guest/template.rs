@@ -89,7 +89,10 @@ mod tests {
 
     #[test]
     fn values_are_written_by_their_kind_and_not_searched_again() {
-        assert_eq!(render("t", "1@A@2 @B@ \"$@\" a@b @D@", &values()), Ok(r#"1x/y2 'it'\''s @A@' "$@" a@b "a\"b\\c""#.into()));
+        assert_eq!(
+            render("t", "1@A@2 @B@ \"$@\" a@b @D@", &values()),
+            Ok(r#"1x/y2 'it'\''s @A@' "$@" a@b "a\"b\\c""#.into())
+        );
     }
 
     #[test]
