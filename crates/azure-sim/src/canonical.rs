@@ -15,6 +15,7 @@ const VOLATILE: &[&str] = &[
     "uniqueId",
     "ipAddress",
     "macAddress",
+    "_sim",
     "internalDomainNameSuffix",
     "timeCreated",
     "creationTime",
@@ -58,9 +59,10 @@ impl World {
             "locks": self.locks.keys().collect::<Vec<_>>(),
             "roleAssignments": self.role_assignments,
             "registrations": self.registrations,
-            "usages": self.usages,
+            "usages": self.cores_in_use(),
             "subscriptionTags": self.subscription_tags,
-            "services": self.services,
+            "pools": crate::batch::canonical(self),
+            "workers": crate::guest::canonical(self),
         });
         strip(&mut others);
         others["groups"] = Value::Object(groups);

@@ -79,7 +79,7 @@ impl World {
 
     fn over_quota(&self) -> Vec<Finding> {
         let default = self.config().quota_cores;
-        self.usages
+        self.cores_in_use()
             .iter()
             .filter_map(|(counter, used)| {
                 let limit = *self.limits.get(counter).unwrap_or(&default);

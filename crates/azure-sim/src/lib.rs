@@ -8,19 +8,26 @@
 //! Status codes, long-running headers and bodies follow recorded traffic and Microsoft's examples.
 
 mod authorization;
+mod batch;
 mod canonical;
 pub mod catalogue;
 pub mod check;
+mod compute;
+mod cost;
 mod durations;
 pub mod fault;
+mod filter;
+mod guest;
 mod identity;
 mod login;
+mod market;
 mod network;
 pub mod operation;
 mod providers;
 pub mod resource;
 mod resources;
 mod route;
+mod storage;
 #[cfg(feature = "server")]
 pub mod server;
 mod throttle;
@@ -30,6 +37,7 @@ mod world;
 
 pub use authorization::{LockLevel, Principal, Role};
 pub use check::Finding;
+pub use cost::CostLine;
 pub use fault::{Action, Fault, Match, OperationFault};
 pub use resource::{ProvisioningState, Resource, Tags};
 pub use transport::{CallFate, CallHook, NowFn, Phase, SimTransport};

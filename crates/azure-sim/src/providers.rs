@@ -52,6 +52,7 @@ pub(crate) const TYPES: &[(&str, &str, &[&str])] = &[
             "locations",
             "locations/usages",
             "locations/publishers",
+            "locations/vmSizes",
         ],
     ),
     (
@@ -112,6 +113,9 @@ pub(crate) fn handle(world: &mut World, request: &Request) -> SimResponse {
         "microsoft.authorization" => crate::authorization::handle(world, request),
         "microsoft.managedidentity" => crate::identity::handle(world, request),
         "microsoft.network" => crate::network::handle(world, request),
+        "microsoft.compute" => crate::compute::handle(world, request),
+        "microsoft.storage" => crate::storage::handle(world, request),
+        "microsoft.batch" => crate::batch::handle(world, request),
         _ => request.no_such_type(),
     }
 }
@@ -123,6 +127,9 @@ pub(crate) fn body(world: &World, id: &str) -> Option<Value> {
     Some(match namespace.to_ascii_lowercase().as_str() {
         "microsoft.network" => crate::network::body(world, resource),
         "microsoft.managedidentity" => crate::identity::body(resource),
+        "microsoft.compute" => crate::compute::body(world, resource),
+        "microsoft.storage" => crate::storage::body(resource),
+        "microsoft.batch" => crate::batch::body(world, resource),
         _ => resource.body(),
     })
 }
@@ -132,11 +139,15 @@ pub(crate) fn on_settled(world: &mut World, id: &str) {
     let Some(resource) = world.resource(id) else { return };
     if resource.kind.starts_with("Microsoft.Network/") {
         crate::network::on_settled(world, id);
+    } else if resource.kind.starts_with("Microsoft.Compute/") {
+        crate::compute::on_settled(world, id);
     }
 }
 
 /// A resource is gone (its children first or later, each by itself).
 pub(crate) fn on_removed(world: &mut World, resource: &Resource) {
+    crate::compute::on_removed(world, resource);
+    crate::batch::on_removed(world, resource);
     if resource.is("Microsoft.ManagedIdentity/userAssignedIdentities")
         && let Some(principal) = resource.text("/principalId")
     {
@@ -145,4 +156,10 @@ pub(crate) fn on_removed(world: &mut World, resource: &Resource) {
 }
 
 /// A provider's own event is due.
-pub(crate) fn on_effect(_world: &mut World, _namespace: &str, _data: &Value) {}
+pub(crate) fn on_effect(world: &mut World, namespace: &str, data: &Value) {
+    match namespace {
+        "microsoft.compute" => crate::compute::on_effect(world, data),
+        "microsoft.batch" => crate::batch::on_effect(world, data),
+        _ => {}
+    }
+}

@@ -301,6 +301,8 @@ pub(crate) fn dispatch(world: &mut World, wire: &SimRequest) -> SimResponse {
     match host.as_str() {
         "management.azure.com" => arm(world, &request),
         "login.microsoftonline.com" => crate::login::handle(world, &request),
+        "prices.azure.com" => crate::catalogue::retail::handle(&request),
+        _ if host.ends_with(".batch.azure.com") => crate::batch::data::handle(world, &request, &host),
         _ => SimResponse::arm_error(404, "HostNotFound", &format!("No service answers at {host}.")),
     }
 }

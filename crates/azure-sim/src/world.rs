@@ -7,7 +7,6 @@ use jiff::Timestamp;
 use rand::{RngCore, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
 
 use crate::authorization::{Lock, LockLevel, Principal, RoleAssignment};
 use crate::fault::{Action, Fault, OperationFault};
@@ -124,11 +123,12 @@ pub struct World {
     pub(crate) operation_fault: Option<OperationFault>,
     tokens_seen: BTreeSet<u64>,
     tokens_expired: BTreeSet<u64>,
-    /// Cores in use and limits, by `region/counter` (see `quota`).
-    pub(crate) usages: BTreeMap<String, u32>,
+    /// Limits that were set, by `region/counter` in lower case.
     pub(crate) limits: BTreeMap<String, u32>,
-    /// What service modules keep for themselves, by service name.
-    pub(crate) services: BTreeMap<String, Value>,
+    pub(crate) market: crate::market::Market,
+    pub(crate) guests: crate::guest::Guests,
+    pub(crate) batch: crate::batch::Batch,
+    pub(crate) meter: crate::cost::Meter,
     /// Names taken by other subscriptions, as `kind/name` in lower case.
     pub(crate) taken_names: BTreeSet<String>,
     pub(crate) list_lag_s: u64,
@@ -170,9 +170,11 @@ impl World {
             operation_fault: None,
             tokens_seen: BTreeSet::new(),
             tokens_expired: BTreeSet::new(),
-            usages: BTreeMap::new(),
             limits: BTreeMap::new(),
-            services: BTreeMap::new(),
+            market: crate::market::Market::default(),
+            guests: crate::guest::Guests::default(),
+            batch: crate::batch::Batch::default(),
+            meter: crate::cost::Meter::default(),
             taken_names: BTreeSet::new(),
             list_lag_s: 0,
             log: Vec::new(),
@@ -252,13 +254,20 @@ impl World {
             let next = self.events.iter().map(|e| (e.at, e.seq)).min();
             match next {
                 Some((at, _)) if at <= to => {
-                    self.now = self.now.max(at);
+                    self.move_clock(at);
                     self.run_due();
                 }
                 _ => break,
             }
         }
-        self.now = self.now.max(to);
+        self.move_clock(to);
+    }
+
+    /// The one place where time passes: the cost meter runs along.
+    fn move_clock(&mut self, to: Timestamp) {
+        let to = self.now.max(to);
+        self.run_meter(to);
+        self.now = to;
     }
 
     /// Moves the virtual clock forward by some seconds.

@@ -23,6 +23,9 @@ use crate::route::Request;
 use crate::wire::SimResponse;
 use crate::world::World;
 
+pub(crate) use nic::addresses_in;
+pub(crate) use refs::missing;
+
 pub(crate) const VNET: &str = "Microsoft.Network/virtualNetworks";
 pub(crate) const SUBNET: &str = "Microsoft.Network/virtualNetworks/subnets";
 pub(crate) const NSG: &str = "Microsoft.Network/networkSecurityGroups";

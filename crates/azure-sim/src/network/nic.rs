@@ -123,6 +123,11 @@ fn used(world: &World, subnet: &str, except: &str) -> BTreeSet<Ipv4Addr> {
     taken
 }
 
+/// Private addresses that interfaces hold in a subnet.
+pub(crate) fn addresses_in(world: &World, subnet: &str) -> BTreeSet<Ipv4Addr> {
+    used(world, subnet, "")
+}
+
 /// A private address in a subnet: the wanted one if it is free, else the first free one.
 /// Azure keeps the first four and the last address of every subnet.
 pub(crate) fn take_address(

@@ -1,0 +1,279 @@
+//! Batch accounts.
+
+use serde_json::{Value, json};
+
+use super::{ACCOUNT, arm_error};
+use crate::catalogue;
+use crate::compute::quota;
+use crate::durations::{Verb, seconds};
+use crate::operation::{Spec, Style};
+use crate::resource::{ProvisioningState, Resource};
+use crate::resources::page;
+use crate::resources::tags::read_tags;
+use crate::route::Request;
+use crate::wire::SimResponse;
+use crate::world::World;
+
+const TARGET: &str = "BatchAccount";
+
+/// A Batch limit other than cores.
+fn count_limit(world: &World, location: &str, counter: &str, usual: u32) -> u32 {
+    let key = format!("{location}/batch/{counter}").to_ascii_lowercase();
+    world.limits.get(&key).copied().unwrap_or(usual)
+}
+
+/// Pools that an account may have.
+pub(super) fn pool_quota(world: &World, location: &str) -> u32 {
+    count_limit(world, location, "pools", 100)
+}
+
+/// Cores that an account may have: `cores`, `lowPriorityCores` or a family.
+pub(super) fn core_quota(world: &World, location: &str, counter: &str) -> u32 {
+    quota::limit(world, location, &format!("batch/{counter}"))
+}
+
+fn is_legal(name: &str) -> bool {
+    (3..=24).contains(&name.len()) && name.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit())
+}
+
+fn is_taken(world: &World, location: &str, name: &str) -> bool {
+    let here = |r: &Resource| r.is(ACCOUNT) && r.location.as_deref() == Some(location) && r.name == name;
+    world.taken_names.contains(&format!("batch/{location}/{name}"))
+        || world.resources().values().any(here)
+}
+
+/// `POST …/locations/{l}/checkNameAvailability`
+pub(super) fn check_name(world: &World, request: &Request) -> SimResponse {
+    let name = request.body.get("name").and_then(Value::as_str).unwrap_or_default();
+    let no = |reason: &str, message: &str| {
+        SimResponse::json(200, &json!({"nameAvailable": false, "reason": reason, "message": message}))
+    };
+    if !is_legal(name) {
+        return no("Invalid", "The account name must be 3 to 24 characters, lower-case letters and numbers only.");
+    }
+    if is_taken(world, &request.region(), name) {
+        return no("AlreadyExists", &format!("An account named '{name}' is already in use."));
+    }
+    SimResponse::json(200, &json!({"nameAvailable": true}))
+}
+
+/// `GET …/locations/{l}/quotas`
+pub(super) fn quotas(world: &World, request: &Request) -> SimResponse {
+    SimResponse::json(200, &json!({"accountQuota": count_limit(world, &request.region(), "accounts", 3)}))
+}
+
+pub(super) fn list(world: &World, request: &Request) -> SimResponse {
+    let below = format!("{}/", crate::resource::key(&request.scope));
+    let all: Vec<Value> = world
+        .resources()
+        .iter()
+        .filter(|(key, r)| key.starts_with(&below) && r.is(ACCOUNT))
+        .map(|(_, r)| body(world, r))
+        .collect();
+    page(request, all)
+}
+
+/// Keys that are good for nothing; an account without shared-key access refuses.
+pub(super) fn list_keys(world: &mut World, request: &Request) -> SimResponse {
+    let id = request.id(world);
+    let Some(account) = world.resource(&id) else { return request.not_found() };
+    let name = account.name.clone();
+    let modes = account.property("/allowedAuthenticationModes").and_then(Value::as_array);
+    if !modes.into_iter().flatten().any(|m| m.as_str() == Some("SharedKey")) {
+        return arm_error(world, 409, "SharedKeyAuthenticationNotAllowed", "Shared key authentication is not enabled on the account.", TARGET);
+    }
+    let mut key = || format!("simulated-key-{}", world.guid());
+    SimResponse::json(200, &json!({"accountName": name, "primary": key(), "secondary": key()}))
+}
+
+/// An account as Azure sends it; quotas are read at that moment.
+pub(super) fn body(world: &World, account: &Resource) -> Value {
+    let location = account.location.clone().unwrap_or_default();
+    let mut body = account.body();
+    let own = account.text("/poolAllocationMode") != Some("UserSubscription");
+    if let Some(properties) = body.get_mut("properties") {
+        if own {
+            let families: Vec<Value> = catalogue::families()
+                .map(|f| json!({"name": f.name, "coreQuota": core_quota(world, &location, f.name)}))
+                .collect();
+            properties["dedicatedCoreQuota"] = json!(core_quota(world, &location, "cores"));
+            properties["dedicatedCoreQuotaPerVMFamily"] = json!(families);
+            properties["dedicatedCoreQuotaPerVMFamilyEnforced"] = json!(true);
+            properties["lowPriorityCoreQuota"] = json!(core_quota(world, &location, "lowPriorityCores"));
+        }
+        properties["poolQuota"] = json!(pool_quota(world, &location));
+        properties["activeJobAndJobScheduleQuota"] = json!(300);
+    }
+    body
+}
+
+/// Batch accounts have strong etags.
+fn etag(world: &mut World) -> String {
+    format!("\"{}\"", super::wire::new_etag(world))
+}
+
+pub(super) fn handle(world: &mut World, request: &Request) -> SimResponse {
+    let id = request.id(world);
+    match request.method.as_str() {
+        "GET" => match world.resource(&id) {
+            Some(account) => SimResponse::json(200, &body(world, account)).with_header("etag", &account.etag),
+            None => request.not_found(),
+        },
+        "PUT" | "PATCH" => write(world, request, &id),
+        "DELETE" => delete(world, request, &id),
+        _ => request.no_such_method(),
+    }
+}
+
+fn write(world: &mut World, request: &Request, id: &str) -> SimResponse {
+    let tags = match read_tags(&request.body) {
+        Ok(tags) => tags,
+        Err(refusal) => return refusal,
+    };
+    match world.resource(id).cloned() {
+        None if request.method == "PATCH" => request.not_found(),
+        None => create(world, request, id, tags),
+        Some(account) if account.state == ProvisioningState::Deleting => {
+            arm_error(world, 409, "AccountBeingDeleted", "The specified account is being deleted.", TARGET)
+        }
+        Some(account) => update(world, request, account, tags),
+    }
+}
+
+fn create(world: &mut World, request: &Request, id: &str, tags: Option<crate::resource::Tags>) -> SimResponse {
+    let name = crate::resource::last_segment(id).to_owned();
+    if !is_legal(&name) {
+        return arm_error(world, 400, "InvalidAccountName", "The specified account name is invalid: 3 to 24 characters, lower-case letters and numbers only.", TARGET);
+    }
+    let Some(location) = request.location() else {
+        return arm_error(world, 400, "LocationRequired", "The location property is required for this definition.", TARGET);
+    };
+    if catalogue::location(&location).is_none() {
+        return arm_error(world, 400, "LocationNotAvailableForResourceType", &format!("The provided location '{location}' is not available for resource type '{ACCOUNT}'."), TARGET);
+    }
+    if is_taken(world, &location, &name) {
+        return arm_error(world, 409, "AccountAlreadyExists", "An account with the specified name already exists in the region.", TARGET);
+    }
+    let there = world
+        .resources()
+        .values()
+        .filter(|r| r.is(ACCOUNT) && r.location.as_deref() == Some(location.as_str()))
+        .count();
+    let full = there >= usize::try_from(count_limit(world, &location, "accounts", 3)).unwrap_or(usize::MAX);
+    let mode = request.body.pointer("/properties/poolAllocationMode").and_then(Value::as_str);
+    if mode == Some("UserSubscription") && request.body.pointer("/properties/keyVaultReference/id").is_none() {
+        return arm_error(world, 400, "InvalidRequestBody", "A key vault reference is required for accounts in UserSubscription mode.", TARGET);
+    }
+    let time = seconds(ACCOUNT, Verb::Create);
+    let poll = format!("{id}/operationResults/{{id}}");
+    let mut spec = Spec::new(Style::Batch, &location, time).at(&poll);
+    if full {
+        // Recorded: the refusal comes at the poll.
+        let message = stamped_quota(world);
+        spec = spec.fails(409, "SubscriptionQuotaExceeded", &message);
+    } else {
+        let account = new_account(world, request, id, &location, tags);
+        world.put(account);
+        spec = spec.settles(id);
+    }
+    let operation = world.begin(spec, &request.api_version);
+    SimResponse::empty(202).with_headers(&operation.put_headers())
+}
+
+fn stamped_quota(world: &mut World) -> String {
+    super::stamped(world, "The regional Batch account quota for the specified subscription has been reached.")
+}
+
+fn new_account(
+    world: &mut World,
+    request: &Request,
+    id: &str,
+    location: &str,
+    tags: Option<crate::resource::Tags>,
+) -> Resource {
+    let mut account = Resource::new(id, ACCOUNT, world.now());
+    account.location = Some(location.to_owned());
+    account.tags = tags;
+    account.state = ProvisioningState::Creating;
+    account.etag = etag(world);
+    account.properties = json!({
+        "accountEndpoint": format!("{}.{location}.batch.azure.com", account.name),
+        "nodeManagementEndpoint": format!("{}.{location}.service.batch.azure.com", world.guid()),
+        "poolAllocationMode": "BatchService",
+        "publicNetworkAccess": "Enabled",
+        "privateEndpointConnections": [],
+        "encryption": {"keySource": "Microsoft.Batch"},
+        "allowedAuthenticationModes": ["SharedKey", "AAD", "TaskAuthenticationToken"],
+    });
+    take(&mut account, &request.body);
+    let identity = request.body.get("identity").cloned().unwrap_or_else(|| json!({"type": "None"}));
+    account.extra.insert("identity".into(), identity);
+    account
+}
+
+fn take(account: &mut Resource, body: &Value) {
+    for (name, value) in body.get("properties").and_then(Value::as_object).into_iter().flatten() {
+        let fixed = matches!(name.as_str(), "provisioningState" | "accountEndpoint" | "nodeManagementEndpoint");
+        if !fixed && !value.is_null() {
+            account.set(name, value.clone());
+        }
+    }
+}
+
+fn update(
+    world: &mut World,
+    request: &Request,
+    mut account: Resource,
+    tags: Option<crate::resource::Tags>,
+) -> SimResponse {
+    let location = account.location.clone().unwrap_or_default();
+    if request.location().is_some_and(|asked| asked != location) {
+        let message = format!(
+            "The resource '{}' already exists in location '{location}' in resource group '{}'. A resource with the same name cannot be created in location '{}'. Please select a new resource name.",
+            account.name,
+            account.group,
+            request.location().unwrap_or_default()
+        );
+        return SimResponse::arm_error(409, "InvalidResourceLocation", &message).by_gateway();
+    }
+    let mode = request.body.pointer("/properties/poolAllocationMode").and_then(Value::as_str);
+    if mode.is_some_and(|mode| account.text("/poolAllocationMode") != Some(mode)) {
+        return arm_error(world, 400, "PropertyCannotBeUpdated", "The property poolAllocationMode cannot be updated.", TARGET);
+    }
+    take(&mut account, &request.body);
+    if tags.is_some() {
+        account.tags = tags;
+    }
+    account.etag = etag(world);
+    let creating = account.state == ProvisioningState::Creating;
+    let (id, left) = (account.id.clone(), account.ready_at.map_or(0, |at| {
+        u64::try_from(at.duration_since(world.now()).as_secs()).unwrap_or(0)
+    }));
+    let (etag, body) = (account.etag.clone(), body(world, &account));
+    world.put(account);
+    if creating {
+        // Asked again while it is being made: the same account, one more link to wait on.
+        let spec = Spec::new(Style::Batch, &location, left + 1).at(&format!("{id}/operationResults/{{id}}")).settles(&id);
+        let operation = world.begin(spec, &request.api_version);
+        return SimResponse::empty(202).with_headers(&operation.put_headers());
+    }
+    SimResponse::json(200, &body).with_header("etag", &etag)
+}
+
+fn delete(world: &mut World, request: &Request, id: &str) -> SimResponse {
+    let Some(account) = world.resource(id) else { return SimResponse::empty(204) };
+    let (location, name, id) = (account.location.clone().unwrap_or_default(), account.name.clone(), account.id.clone());
+    let path = format!(
+        "/subscriptions/{}/providers/Microsoft.Batch/locations/{location}/accountOperationResults/{name}-{{id}}",
+        world.subscription_id()
+    );
+    if let Some(account) = world.resource_mut(&id) {
+        account.state = ProvisioningState::Deleting;
+    }
+    // The pools go with it, and take their time.
+    let pools = world.children(&id, super::POOL).count();
+    let time = seconds(ACCOUNT, Verb::Delete) + if pools > 0 { 60 } else { 0 };
+    let spec = Spec::new(Style::Batch, &location, time).at(&path).removes(&id);
+    let operation = world.begin(spec, &request.api_version);
+    SimResponse::empty(202).with_headers(&operation.action_headers())
+}

@@ -1,0 +1,232 @@
+//! A node's life: creating → starting → waitingforstarttask → idle, or what goes wrong.
+
+use rand::RngCore;
+use serde_json::json;
+
+use super::state::{Node, NodeState};
+use super::task::{self, Outlook};
+use crate::operation::{Effect, later};
+use crate::resource::key;
+use crate::world::World;
+
+/// How long a node waits for the node setup script on the share before its start task gives up, seconds.
+const PATIENCE: u64 = 1200;
+/// How often it looks.
+const LOOK: u64 = 15;
+
+fn event(pool: &str, node: &str, round: u64, to: &str) -> Effect {
+    Effect::Provider {
+        namespace: "microsoft.batch".to_owned(),
+        data: json!({"do": "node", "pool": pool, "node": node, "round": round, "to": to}),
+    }
+}
+
+fn at_random(world: &mut World, least: u64, spread: u64) -> u64 {
+    least + u64::from(world.rng().next_u32()) % spread
+}
+
+/// A new node. Ids are as recorded: `tvmps_`, 64 hexadecimal digits, `_d` for dedicated and `_p` for Spot.
+pub(super) fn create(world: &mut World, pool_key: &str, spot: bool, address: String) {
+    let mut bytes = [0_u8; 32];
+    world.rng().fill_bytes(&mut bytes);
+    let hex: String = bytes.iter().map(|b| format!("{b:02x}")).collect();
+    let id = format!("tvmps_{hex}_{}", if spot { 'p' } else { 'd' });
+    let now = world.now();
+    let node = Node {
+        id: id.clone(),
+        spot,
+        state: NodeState::Creating,
+        since: now,
+        allocated: now,
+        booted: None,
+        address,
+        round: 0,
+        task_started: None,
+        task_ended: None,
+        task_failure: None,
+        trouble: None,
+    };
+    if let Some(pool) = world.batch.pools.get_mut(pool_key) {
+        pool.nodes.insert(id.clone(), node);
+    }
+    let seconds = at_random(world, 15, 20);
+    world.schedule(later(now, seconds), event(pool_key, &id, 0, "start"));
+}
+
+/// Changes a node unless the event is of an earlier boot; gives back its new round.
+fn change(world: &mut World, pool: &str, id: &str, change: impl FnOnce(&mut Node)) -> Option<u64> {
+    let node = world.batch.pools.get_mut(pool)?.nodes.get_mut(id)?;
+    change(node);
+    Some(node.round)
+}
+
+/// A node's event is due.
+pub(super) fn step(world: &mut World, pool: &str, id: &str, round: u64, to: &str) {
+    let now = world.now();
+    let current = world.batch.pools.get(pool).and_then(|p| p.nodes.get(id)).map(|n| n.round);
+    if current != Some(round) {
+        return;
+    }
+    match to {
+        "start" => {
+            change(world, pool, id, |node| node.set(NodeState::Starting, now));
+            let seconds = at_random(world, 20, 20);
+            world.schedule(later(now, seconds), event(pool, id, round, "booted"));
+        }
+        "booted" => booted(world, pool, id, round),
+        "task" => run_task(world, pool, id, round),
+        "done" => {
+            change(world, pool, id, |node| {
+                node.task_ended = Some(now);
+                node.task_failure = None;
+                node.set(NodeState::Idle, now);
+            });
+            if let Some(manager) = task::manager_of(world, pool) {
+                crate::guest::connect(world, id, &manager);
+            }
+        }
+        "restore" => restore(world, pool, id),
+        _ => {}
+    }
+}
+
+fn booted(world: &mut World, pool: &str, id: &str, round: u64) {
+    let now = world.now();
+    if let Some(trouble) = task::no_way_out(world, pool) {
+        change(world, pool, id, |node| {
+            node.trouble = Some(trouble);
+            node.set(NodeState::Unusable, now);
+        });
+        return;
+    }
+    let (has_task, waits) = task::shape(world, pool);
+    let next = if has_task && waits { NodeState::WaitingForStartTask } else { NodeState::Idle };
+    change(world, pool, id, |node| {
+        node.booted = Some(now);
+        node.task_started = has_task.then_some(now);
+        node.task_ended = None;
+        node.task_failure = None;
+        node.set(next, now);
+    });
+    if has_task {
+        world.schedule(now, event(pool, id, round, "task"));
+    }
+}
+
+/// The start task looks whether it can go on.
+fn run_task(world: &mut World, pool: &str, id: &str, round: u64) {
+    let now = world.now();
+    let started =
+        world.batch.pools.get(pool).and_then(|p| p.nodes.get(id)).and_then(|n| n.task_started).unwrap_or(now);
+    let failure = match task::outlook(world, pool) {
+        Outlook::Good => {
+            // Packages, then the copy of Worker and Blender.
+            let seconds = at_random(world, 40, 30);
+            world.schedule(later(now, seconds), event(pool, id, round, "done"));
+            return;
+        }
+        Outlook::Waits(_) if now < later(started, PATIENCE) => {
+            world.schedule(later(now, LOOK), event(pool, id, round, "task"));
+            return;
+        }
+        Outlook::Waits(reason) | Outlook::Bad(reason) => reason,
+    };
+    let waits = task::shape(world, pool).1;
+    change(world, pool, id, |node| {
+        node.task_ended = Some(now);
+        node.task_failure = Some(failure);
+        if waits {
+            node.set(NodeState::StartTaskFailed, now);
+        }
+    });
+}
+
+/// Boots a node again; its worker is gone until the start task has run once more.
+pub(super) fn boot_again(world: &mut World, pool: &str, id: &str, state: NodeState) {
+    let now = world.now();
+    let seconds = if state == NodeState::Reimaging { 90 } else { 30 };
+    let round = change(world, pool, id, |node| {
+        node.round += 1;
+        node.trouble = None;
+        node.set(state, now);
+    });
+    crate::guest::restart(world, id);
+    if let Some(round) = round {
+        world.schedule(later(now, seconds), event(pool, id, round, "start"));
+    }
+}
+
+/// Capacity came back for a preempted node.
+fn restore(world: &mut World, pool: &str, id: &str) {
+    let now = world.now();
+    let wanted = world.batch.pools.get(pool).is_some_and(|p| {
+        !p.deleting && !world.market.exhausted(&p.location, &p.size)
+    });
+    if !wanted {
+        return;
+    }
+    let round = change(world, pool, id, |node| {
+        node.round += 1;
+        node.set(NodeState::Creating, now);
+    });
+    if let Some(round) = round {
+        world.schedule(later(now, 20), event(pool, id, round, "start"));
+    }
+}
+
+/// Until Batch has capacity again for a preempted node, seconds.
+const RESTORE: u64 = 20 * 60;
+
+impl World {
+    fn pool_of(&self, node: &str) -> Option<String> {
+        let found = self.batch.pools.iter().find(|(_, pool)| pool.nodes.contains_key(node));
+        found.map(|(key, _)| key.clone())
+    }
+
+    /// Preempts a Spot node: it stays listed as `preempted`, costs nothing, and comes back after 20 minutes when the
+    /// region has capacity. `false` when there is no such Spot node.
+    pub fn preempt_node(&mut self, node: &str) -> bool {
+        let now = self.now();
+        let Some(pool) = self.pool_of(node) else { return false };
+        let spot = self.batch.pools.get(&pool).and_then(|p| p.nodes.get(node)).is_some_and(|n| n.spot);
+        if !spot {
+            return false;
+        }
+        let round = change(self, &pool, node, |node| {
+            node.round += 1;
+            node.set(NodeState::Preempted, now);
+        });
+        crate::guest::disconnect(self, node);
+        if let Some(round) = round {
+            self.schedule(later(now, RESTORE), event(&pool, node, round, "restore"));
+        }
+        true
+    }
+
+    /// Breaks a node: `unusable`, its worker offline. It stays and is billed until someone removes or reboots it.
+    pub fn lose_node(&mut self, node: &str) -> bool {
+        let now = self.now();
+        let Some(pool) = self.pool_of(node) else { return false };
+        change(self, &pool, node, |node| {
+            node.round += 1;
+            node.trouble = Some("The node agent lost contact with the Batch service".to_owned());
+            node.set(NodeState::Unusable, now);
+        });
+        crate::guest::disconnect(self, node);
+        true
+    }
+
+    /// Start tasks of a pool (resource id) fail from now on, with this reason; `None` repairs them.
+    pub fn fail_start_tasks(&mut self, pool: &str, reason: Option<&str>) {
+        match reason {
+            Some(reason) => self.batch.failing.insert(key(pool), reason.to_owned()),
+            None => self.batch.failing.remove(&key(pool)),
+        };
+    }
+
+    /// Ids of a pool's nodes with their states as on the wire, sorted by id.
+    pub fn nodes(&self, pool: &str) -> Vec<(String, &'static str)> {
+        let pool = self.batch.pools.get(&key(pool));
+        pool.into_iter().flat_map(|p| p.nodes.values()).map(|n| (n.id.clone(), n.state.as_str())).collect()
+    }
+}
