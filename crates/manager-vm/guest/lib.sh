@@ -41,7 +41,7 @@ packages() {
   for name in "$@"; do installed "$name" || missing+=("$name"); done
   [ "${#missing[@]}" -gt 0 ] || return 0
   export DEBIAN_FRONTEND=noninteractive NEEDRESTART_SUSPEND=1 AZNFS_NONINTERACTIVE_INSTALL=1
-  for _ in 1 2 3 4 5; do
+  for _ in 1 2 3 4 5 6 7 8; do
     if apt-get -q update && apt-get -q -y -o DPkg::Lock::Timeout=600 install --no-install-recommends "${missing[@]}"; then
       return 0
     fi

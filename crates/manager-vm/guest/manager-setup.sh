@@ -113,8 +113,10 @@ ensure_user /var/lib/flamenco-manager
 id -nG @ADMIN@ | tr ' ' '\n' | grep -qx flamenco || usermod -a -G flamenco @ADMIN@
 mount_units
 mount_share
-own 2775 flamenco:flamenco "$root$share/resources" "$root$share/input" "$root$share/output" "$root$share/output/render"
-# 711: the user caddy passes through to its own folder.
+# What nodes will run is root's alone; jobs and frames belong to the workers.
+own 755 root:root "$root$share/resources"
+own 2775 flamenco:flamenco "$root$share/input" "$root$share/output" "$root$share/output/render"
+# 711: the web server's user passes through to its own folder.
 own 711 root:root "$root$share/.flamenco-azure"
 mount_folders
 own 755 root:root "$shelf"
