@@ -96,6 +96,29 @@ pub struct FarmSpec {
     pub source: Source,
 }
 
+impl FarmSpec {
+    /// Puts the value of a command-line flag (`--subscription`, `--location`, `--group`, `--sa`, `--ba`, `--vm`,
+    /// `--farm`, `--ssh-key`) in place of the file's, so that findings about it name the flag. Other flags are
+    /// ignored.
+    pub fn set_flag(&mut self, flag: &'static str, value: &str) {
+        let (slot, key) = match flag {
+            "--subscription" => (&mut self.subscription_id, "subscriptionID"),
+            "--location" => (&mut self.location, "location"),
+            "--group" => (&mut self.resource_group, "resourceGroup"),
+            "--sa" => (&mut self.storage_account_name, "storageAccountName"),
+            "--ba" => (&mut self.batch_account_name, "batchAccountName"),
+            "--vm" => (&mut self.virtual_machine, "virtualMachine"),
+            "--farm" => (&mut self.default_name, "defaultName"),
+            "--ssh-key" => {
+                (&mut self.manager.get_or_insert_default().ssh_public_key, "manager.sshPublicKey")
+            }
+            _ => return,
+        };
+        *slot = Some(value.to_owned());
+        self.source.origins.insert(key.to_owned(), Origin::Flag(flag));
+    }
+}
+
 /// `manager`: the Manager VM.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]

@@ -14,9 +14,10 @@
 //! batchAccountName: studiofarm
 //! ";
 //! let spec = FarmSpec::parse("azure_config.yaml", text)?;
-//! let farm = validate(&spec, &Overrides::none(jiff::civil::date(2026, 11, 21)))?;
+//! let overrides = Overrides { allow_world: false, today: "2026-11-21T00:00:00Z".parse()? };
+//! let (farm, _warnings) = validate(&spec, &overrides)?;
 //! assert_eq!(farm.fqdn(), "studio-farm.westeurope.cloudapp.azure.com");
-//! # Ok::<(), flamenco_azure_core::spec::SpecError>(())
+//! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
 pub mod defaults;
@@ -46,4 +47,4 @@ pub use image::{AGENT_2204, AGENT_2404, KNOWN as KNOWN_IMAGES, PoolImage};
 pub use secret::Secret;
 pub use shape::schema;
 pub use ssh_key::{SshKeyError, SshPublicKey};
-pub use validate::{Overrides, Warning, validate, warnings};
+pub use validate::{Overrides, Warning, validate};

@@ -6,6 +6,8 @@ mod pools;
 mod syntax;
 
 use jiff::civil::Date;
+use jiff::tz::TimeZone;
+use jiff::Timestamp;
 
 use super::defaults;
 use super::error::{Finding, Origin, Problem, SpecError};
@@ -15,65 +17,18 @@ use super::retired::{self, Size};
 use crate::name::{self, Kind};
 use crate::tags::{self, Tags};
 
-/// What flags say on top of the farm file, and what only the caller knows.
-#[derive(Debug, Clone)]
+/// What only the caller knows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Overrides {
-    /// `--subscription`.
-    pub subscription: Option<String>,
-    /// `--location`.
-    pub location: Option<String>,
-    /// `--group`.
-    pub group: Option<String>,
-    /// `--sa`.
-    pub storage_account: Option<String>,
-    /// `--ba`.
-    pub batch_account: Option<String>,
-    /// `--vm`.
-    pub vm: Option<String>,
-    /// `--ssh-key`: the public key's text.
-    pub ssh_key: Option<String>,
     /// `--allow-world`: ranges that admit the whole internet are wanted.
     pub allow_world: bool,
     /// The day on which retired sizes are judged.
-    pub today: Date,
+    pub today: Timestamp,
 }
 
 impl Overrides {
-    /// No flags.
-    pub fn none(today: Date) -> Self {
-        Self {
-            subscription: None,
-            location: None,
-            group: None,
-            storage_account: None,
-            batch_account: None,
-            vm: None,
-            ssh_key: None,
-            allow_world: false,
-            today,
-        }
-    }
-
-    /// The farm file with the flags' values in place of its own; their origin is the flag.
-    pub fn apply(&self, spec: &FarmSpec) -> FarmSpec {
-        let mut spec = spec.clone();
-        let mut set = |slot: &mut Option<String>, value: &Option<String>, key: &str, flag: &'static str| {
-            if value.is_some() {
-                slot.clone_from(value);
-                spec.source.origins.insert(key.to_owned(), Origin::Flag(flag));
-            }
-        };
-        set(&mut spec.subscription_id, &self.subscription, "subscriptionID", "--subscription");
-        set(&mut spec.location, &self.location, "location", "--location");
-        set(&mut spec.resource_group, &self.group, "resourceGroup", "--group");
-        set(&mut spec.storage_account_name, &self.storage_account, "storageAccountName", "--sa");
-        set(&mut spec.batch_account_name, &self.batch_account, "batchAccountName", "--ba");
-        set(&mut spec.virtual_machine, &self.vm, "virtualMachine", "--vm");
-        if self.ssh_key.is_some() {
-            let manager = spec.manager.get_or_insert_default();
-            set(&mut manager.ssh_public_key, &self.ssh_key, "manager.sshPublicKey", "--ssh-key");
-        }
-        spec
+    fn date(&self) -> Date {
+        self.today.to_zoned(TimeZone::UTC).date()
     }
 }
 
@@ -94,26 +49,25 @@ impl std::fmt::Display for Warning {
     }
 }
 
-/// Checks the farm file and completes it to a [`Farm`]. The error holds everything that is wrong, not the first only.
-pub fn validate(spec: &FarmSpec, overrides: &Overrides) -> Result<Farm, SpecError> {
-    let spec = overrides.apply(spec);
-    let mut check = Check { spec: &spec, overrides, findings: Vec::new() };
+/// Checks the farm file and completes it to a [`Farm`], with what deserves a word although the farm can be made.
+/// The error holds everything that is wrong, not the first only.
+pub fn validate(spec: &FarmSpec, overrides: &Overrides) -> Result<(Farm, Vec<Warning>), SpecError> {
+    let mut check = Check { spec, overrides, findings: Vec::new() };
     let farm = check.farm();
     SpecError::unless_empty(check.findings)?;
     // Without findings there is a farm: every path that gives none has said why.
-    farm.ok_or_else(|| {
+    let farm = farm.ok_or_else(|| {
         SpecError::one(Finding {
             origin: Origin::Absent,
             key: String::new(),
             problem: Problem::Value { key: "the farm file".to_owned(), why: "it is incomplete".to_owned() },
             remedy: "run `flamenco-azure init`".to_owned(),
         })
-    })
+    })?;
+    Ok((farm, warnings(spec, overrides)))
 }
 
-/// What deserves a word although the farm can be made.
-pub fn warnings(spec: &FarmSpec, overrides: &Overrides) -> Vec<Warning> {
-    let spec = &overrides.apply(spec);
+fn warnings(spec: &FarmSpec, overrides: &Overrides) -> Vec<Warning> {
     let mut all = Vec::new();
     let mut warn = |key: &str, message: String| {
         all.push(Warning { origin: spec.source.of(key), key: key.to_owned(), message });
@@ -124,7 +78,7 @@ pub fn warnings(spec: &FarmSpec, overrides: &Overrides) -> Vec<Warning> {
         warn("workerRegistrationSecret", message.to_owned());
     }
     for (key, size) in sizes(spec) {
-        if let Some(row) = retired::retirement(size).filter(|row| !row.is_over(overrides.today)) {
+        if let Some(row) = retired::retirement(size).filter(|row| !row.is_over(overrides.date())) {
             let message = format!(
                 "{size} will be retired on {} ({}), and new subscriptions may not get it; use {}",
                 row.date, row.family, row.instead
@@ -270,7 +224,7 @@ impl Check<'_> {
             self.value(key, why, "use a size without `p` after its number, such as Standard_D4as_v5");
             return None;
         }
-        if let Some(row) = retired::retirement(size).filter(|row| row.is_over(self.overrides.today)) {
+        if let Some(row) = retired::retirement(size).filter(|row| row.is_over(self.overrides.date())) {
             let problem = Problem::RetiredSize { size: size.to_owned(), family: row.family, since: row.date };
             self.find(key, problem, format!("use {} for `{key}`", row.instead));
             return None;
