@@ -7,7 +7,7 @@ mod common;
 use std::sync::Arc;
 use std::time::Duration;
 
-use common::{Script, Step, TOKEN, Tokens, answer, client, client_with, shown, with_headers};
+use common::{Script, Step, TOKEN, Tokens, answer, client, client_on, client_with, shown, with_headers};
 use flamenco_azure_core::arm::{ArmError, Kind, Operation, Request};
 use serde_json::{Value, json};
 
@@ -306,12 +306,14 @@ async fn an_operation_that_never_ends_meets_its_deadline() {
 #[tokio::test(start_paused = true)]
 async fn an_interrupted_operation_is_taken_up_by_another_client() {
     let script = Script::new(vec![with_headers(202, &[("Azure-AsyncOperation", STATUS)], NONE)]);
-    let operation = client(&script).begin(&put()).await.unwrap();
+    let first = client(&script);
+    let operation = first.begin(&put()).await.unwrap();
     let stored = serde_json::to_string(&operation).unwrap();
     tokio::time::sleep(Duration::from_hours(30)).await; // long after its deadline
     let script = Script::new(vec![answer(200, json!({"status": "Succeeded"})), ok()]);
     let mut operation: Operation = serde_json::from_str(&stored).unwrap();
-    assert!(client(&script).wait(&mut operation, &mut |_| {}).await.unwrap().is_some());
+    let second = client_on(&script, Arc::new(Tokens::default()), Arc::clone(first.clock()));
+    assert!(second.wait(&mut operation, &mut |_| {}).await.unwrap().is_some());
     assert_eq!(script.lines()[0], "GET /subscriptions/1/operations/7");
 }
 

@@ -158,7 +158,14 @@ pub(crate) fn client(script: &Arc<Script>) -> ArmClient {
 }
 
 pub(crate) fn client_with(script: &Arc<Script>, credential: Arc<dyn TokenCredential>) -> ArmClient {
-    let clock: Arc<dyn Clock> = Arc::new(TokioClock::starting_at(start()));
+    client_on(script, credential, Arc::new(TokioClock::starting_at(start())))
+}
+
+pub(crate) fn client_on(
+    script: &Arc<Script>,
+    credential: Arc<dyn TokenCredential>,
+    clock: Arc<dyn Clock>,
+) -> ArmClient {
     ArmClient::new(ArmOptions {
         cloud: Cloud::public(),
         credential,

@@ -1,0 +1,98 @@
+//! Changing single keys of a farm file.
+
+use flamenco_azure_core::spec::{FarmSpec, edit};
+use proptest::prelude::*;
+use serde_json::{Value, json};
+
+const FILE: &str = "# our farm
+location: westeurope  # near us
+manager:
+  vmSize: Standard_B2s_v2
+  # the studio
+  access:
+    ssh: [203.0.113.0/24]
+tags:
+  project: spring
+";
+
+fn set(text: &str, path: &str, value: &Value) -> String {
+    edit::set("f", text, path, value).unwrap()
+}
+
+#[test]
+fn comments_and_order_survive_an_edit() {
+    let text = set(FILE, "location", &json!("northeurope"));
+    assert_eq!(text, FILE.replace("westeurope", "northeurope"));
+    let text = set(FILE, "manager.flamencoVersion", &json!("3.8.5"));
+    assert_eq!(text, FILE.replace("tags:", "  flamencoVersion: 3.8.5\ntags:"));
+    let text = set(FILE, "storage.shareGiB", &json!(200));
+    assert_eq!(text, format!("{FILE}storage:\n  shareGiB: 200\n"));
+    let text = set(FILE, "manager.access.web", &json!(["198.51.100.7/32"]));
+    assert!(text.contains("    ssh: [203.0.113.0/24]\n    web: [198.51.100.7/32]\ntags:"), "{text}");
+    assert_eq!(set("", "location", &json!("westeurope")), "location: westeurope\n");
+    assert_eq!(set("manager:\n", "manager.tls", &json!("off")), "manager:\n  tls: off\n");
+    assert_eq!(set("location:\n", "location", &json!("westeurope")), "location: westeurope\n");
+}
+
+#[test]
+fn a_key_is_removed_with_the_block_that_it_leaves_empty() {
+    assert_eq!(edit::unset("f", FILE, "tags.project").unwrap(), FILE.replace("tags:\n  project: spring\n", ""));
+    assert_eq!(
+        edit::unset("f", FILE, "manager.access.ssh").unwrap(),
+        FILE.replace("  access:\n    ssh: [203.0.113.0/24]\n", "")
+    );
+    assert_eq!(edit::unset("f", FILE, "cloud").unwrap(), FILE);
+}
+
+#[test]
+fn values_of_the_wrong_type_are_refused() {
+    let error = edit::set("f", FILE, "storage.shareGiB", &json!("lots")).unwrap_err();
+    assert_eq!(error.findings()[0].key, "storage.shareGiB");
+    assert!(edit::set("f", FILE, "lcoation", &json!("x")).is_err());
+}
+
+/// Layouts that a line edit could get wrong.
+const TEXTS: &[&str] = &[
+    FILE,
+    "",
+    "# only a comment",
+    "location: westeurope",
+    "{location: westeurope, manager: {vmSize: x}}\n",
+    "manager: {vmSize: a, access: {ssh: []}}\nlocation: >-\n  west\n  europe\n",
+    "tags: &t {a: b}\nmanager:\n    sshPublicKey: |\n      one\n      two\n    tls: 'off'\n\n\n# end\n",
+    "location: \"x\\\n  y\"\r\nmanager:\r\n  vmSize: b\r\n",
+    "manager:\n  access:\n    ssh:\n    - 10.0.0.0/8\n    - 10.0.0.1 # one\nlocation: a\n...\n",
+];
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(500))]
+    #[test]
+    fn an_edit_changes_its_key_and_nothing_else(
+        text in proptest::sample::select(TEXTS), word in "\\PC{0,12}|(null|~|off|no|1\\.0|- x|#a|a: b|a #b)",
+        path in proptest::sample::select(vec!["location", "manager.vmSize", "manager.sshPublicKey", "blender.version"]),
+    ) {
+        let before = serde_json::to_value(FarmSpec::parse("f", text).unwrap()).unwrap();
+        let edited = edit::set("f", text, path, &json!(word)).unwrap();
+        let spec = FarmSpec::parse("f", &edited).unwrap();
+        let mut after = serde_json::to_value(&spec).unwrap();
+        let pointer = format!("/{}", path.replace('.', "/"));
+        prop_assert_eq!(after.pointer(&pointer), Some(&json!(word)), "{}", edited);
+        // Setting it again changes no byte.
+        prop_assert_eq!(&edit::set("f", &edited, path, &json!(word)).unwrap(), &edited);
+        // Without the key, both say the same.
+        let without = |value: &mut Value| {
+            let (block, key) = path.split_once('.').unwrap_or(("", path));
+            let holder = if block.is_empty() { Some(value) } else { value.get_mut(block) };
+            if let Some(Value::Object(map)) = holder { map.remove(key); }
+        };
+        let removed = edit::unset("f", &edited, path).unwrap();
+        let mut removed = serde_json::to_value(FarmSpec::parse("f", &removed).unwrap()).unwrap();
+        let mut before = before;
+        for value in [&mut before, &mut after, &mut removed] {
+            without(value);
+            if let Value::Object(map) = value { map.retain(|_, block| block != &json!({})); }
+        }
+        prop_assert_eq!(&after, &before);
+        prop_assert_eq!(&removed, &before);
+    }
+}
