@@ -97,12 +97,14 @@ fn ready_says_the_version() {
     assert_eq!(host.ask(&["ready", "--flamenco", "3.8", "--wait", "0"])["ready"], true);
 }
 
+/// What goes wrong on a host.
+type Break = fn(&Host);
+
 #[test]
 fn ready_names_what_is_missing_and_shows_the_log() {
     if !has("python3") {
         return;
     }
-    type Break = fn(&Host);
     let cases: [(Break, &str); 6] = [
         (
             |h| fs::remove_file(h.path("/run/cloud-init/result.json")).unwrap(),

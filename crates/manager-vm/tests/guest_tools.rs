@@ -164,3 +164,47 @@ fn mount_unit_names_are_those_that_systemd_expects() {
         assert_eq!(String::from_utf8(output.stdout).unwrap().trim_end(), mount_unit_name(path), "{path}");
     }
 }
+
+/// Readiness never depends on an authority: with none in reach Caddy serves a certificate of its own within seconds,
+/// and what it serves is the Manager with the old `/setup` sent to `/app/`.
+#[test]
+fn without_any_authority_caddy_serves_its_own_certificate() {
+    if !has("caddy") || !has("curl") {
+        return;
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let port = || std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    let (http, https) = (port(), port());
+    let config = guest_support::config();
+    let host = config.public_host.clone().unwrap();
+    let file = manager_files(&config).unwrap().into_iter().find(|f| f.path.ends_with("/Caddyfile")).unwrap();
+    // Both authorities become a closed port of this machine; the ports are free ones.
+    let unreachable = "issuer acme {\n dir https://127.0.0.1:1/dir\n}";
+    let text = file
+        .content
+        .replace("/mnt/flamenco/", &format!("{}/", folder.path().display()))
+        .replace("issuer acme", unreachable)
+        .replace("issuer zerossl", unreachable)
+        .replace("\tadmin off", &format!("\tadmin off\n\thttp_port {http}\n\thttps_port {https}"));
+    assert_eq!(text.matches("127.0.0.1:1/dir").count(), 2);
+    let path = write(folder.path(), "Caddyfile", &text);
+    let mut caddy = Command::new("caddy")
+        .args(["run", "--adapter", "caddyfile", "--config", &path])
+        .env("HOME", folder.path())
+        .stdout(std::process::Stdio::null())
+        .stderr(std::process::Stdio::null())
+        .spawn()
+        .unwrap();
+    let root = folder.path().join(".flamenco-azure/caddy/pki/authorities/local/root.crt");
+    let asked = format!(
+        "for _ in $(seq 100); do if [ -e {0} ] && curl -s --cacert {0} --resolve {host}:{https}:127.0.0.1 -o /dev/null \
+         -w '%{{http_code}} %{{redirect_url}}' https://{host}:{https}/setup; then exit; fi; sleep 0.2; done; exit 1",
+        root.display()
+    );
+    let answer = Command::new("sh").args(["-c", &asked]).output().unwrap();
+    caddy.kill().unwrap();
+    caddy.wait().unwrap();
+    let seen = String::from_utf8(answer.stdout).unwrap();
+    // Answers before the certificate was there read "000 ".
+    assert_eq!(seen.trim_start_matches("000 "), format!("302 https://{host}:{https}/app/"));
+}
