@@ -45,7 +45,10 @@ impl World {
 
     /// Whether the resource, one above it or its owner carries the tag.
     fn is_owned(&self, id: &str, depth: u32) -> bool {
-        let Some(resource) = self.resource(id) else { return false };
+        let Some(resource) = self.resource(id) else {
+            // Some parents are only places, as `fileServices/default` is.
+            return depth > 0 && depth <= 8 && parent_of(id).is_some_and(|above| self.is_owned(above, depth + 1));
+        };
         let tagged = resource.tags.iter().flatten().any(|(name, _)| name.starts_with(OWNER_TAG));
         if tagged || depth > 8 {
             return tagged;

@@ -117,6 +117,3 @@ fn arm_error(world: &mut World, status: u16, code: &str, message: &str, target: 
 fn stamped(world: &mut World, message: &str) -> String {
     format!("{message}\nRequestId:{}\nTime:{}", world.guid(), world.now())
 }
-
-#[cfg(test)]
-mod tests;

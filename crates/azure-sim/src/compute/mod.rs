@@ -204,6 +204,3 @@ fn power_effect(vm: &str, power: &str) -> crate::operation::Effect {
         data: json!({"vm": vm, "power": power}),
     }
 }
-
-#[cfg(test)]
-mod tests;

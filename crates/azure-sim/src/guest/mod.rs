@@ -163,6 +163,3 @@ impl World {
         awake.map(|(name, _)| name.clone()).collect()
     }
 }
-
-#[cfg(test)]
-mod tests;

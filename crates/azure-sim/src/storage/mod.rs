@@ -76,6 +76,3 @@ fn export(text: &str) -> Option<(&str, &str)> {
     let end = rest.find(|c: char| !(legal(c) || c == '/' || c == '-')).unwrap_or(rest.len());
     Some((&text[start..at + mark.len() - 2], &rest[..end]))
 }
-
-#[cfg(test)]
-mod tests;
