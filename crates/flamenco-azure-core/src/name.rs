@@ -131,7 +131,8 @@ const fn no_double(chars: Chars, c: char) -> Chars {
     Chars { single: Some(c), ..chars }
 }
 
-const LABEL: &str = "lower-case letters, digits and hyphens, starting with a letter, ending with a letter or digit";
+const LABEL: &str =
+    "lower-case letters, digits and hyphens, starting with a letter, ending with a letter or digit";
 
 /// The naming table.
 pub const RULES: &[Rule] = &[
@@ -310,7 +311,8 @@ impl Rule {
         if length < self.min || length > self.max {
             let least = self.min;
             let most = self.max;
-            return Some(format!("it has {length} characters, {least} to {most} are allowed"));
+            let s = if length == 1 { "" } else { "s" };
+            return Some(format!("it has {length} character{s}, {least} to {most} are allowed"));
         }
         let pattern = self.pattern;
         let quoted = |c: char| if c.is_whitespace() { "a space".to_owned() } else { format!("`{c}`") };
@@ -358,7 +360,7 @@ pub fn fold(kind: Kind, base: &str) -> Option<String> {
 pub fn suggest_unique(kind: Kind, base: &str, salt: &str) -> String {
     let rule = kind.rule();
     let digest = Sha256::digest(salt.as_bytes());
-    let suffix: String = digest.iter().take(4).map(|byte| format!("{byte:02x}")).collect();
+    let suffix = format!("{:02x}{:02x}{:02x}{:02x}", digest[0], digest[1], digest[2], digest[3]);
     let name = rule.folded(base, rule.max - suffix.len());
     let stem = if name.is_empty() { FALLBACK } else { &name };
     format!("{stem}{suffix}")

@@ -67,7 +67,11 @@ impl ShamanUrl {
             return Err(ShamanError::Scheme(scheme));
         }
         let (manager, fragment) = manager(&scheme, rest)?;
-        if fragment.is_empty() { Ok(Self { manager, checkout_id: None }) } else { Err(ShamanError::Fragment(fragment)) }
+        if fragment.is_empty() {
+            Ok(Self { manager, checkout_id: None })
+        } else {
+            Err(ShamanError::Fragment(fragment))
+        }
     }
 
     /// The same Shaman with a checkout id; an empty one is none.
@@ -146,7 +150,8 @@ fn manager(scheme: &str, rest: &str) -> Result<(String, String), ShamanError> {
 
 /// Percent-decoding (RFC 3986 §2.1); a `%` that begins no byte stays. `None` when the bytes are not UTF-8.
 fn decode(text: &str) -> Option<String> {
-    let digit = |byte: Option<&u8>| byte.and_then(|b| char::from(*b).to_digit(16)).and_then(|n| u8::try_from(n).ok());
+    let digit =
+        |byte: Option<&u8>| byte.and_then(|b| char::from(*b).to_digit(16)).and_then(|n| u8::try_from(n).ok());
     let bytes = text.as_bytes();
     let mut decoded = Vec::with_capacity(bytes.len());
     let mut at = 0;
@@ -167,14 +172,11 @@ fn decode(text: &str) -> Option<String> {
 
 /// The inverse of [`decode`]: everything but unreserved characters and `/` is encoded.
 fn encode(text: &str) -> String {
-    text.bytes().fold(String::new(), |mut encoded, byte| {
-        if byte.is_ascii_alphanumeric() || b"-._~/".contains(&byte) {
-            encoded.push(char::from(byte));
-        } else {
-            encoded.push_str(&format!("%{byte:02X}"));
-        }
-        encoded
-    })
+    let encoded = text.bytes().map(|byte| {
+        let plain = byte.is_ascii_alphanumeric() || b"-._~/".contains(&byte);
+        if plain { char::from(byte).to_string() } else { format!("%{byte:02X}") }
+    });
+    encoded.collect::<Vec<_>>().concat()
 }
 
 /// Why a locator cannot say where the Manager is.

@@ -1,5 +1,7 @@
 //! The naming table.
 
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test")]
+
 use flamenco_azure_core::name::{Kind, RULES, check, suggest, suggest_unique};
 use proptest::prelude::*;
 

@@ -1,6 +1,10 @@
 //! Manager URL ⇄ `shaman://` URL.
 
-use flamenco_azure_core::shaman::{FarmLocator, LocateError, ManagerLocator, ShamanError, ShamanUrl, StaticLocator};
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test")]
+
+use flamenco_azure_core::shaman::{
+    FarmLocator, LocateError, ManagerLocator, ShamanError, ShamanUrl, StaticLocator,
+};
 use flamenco_azure_core::spec::{Farm, FarmSpec, Overrides, validate};
 use proptest::prelude::*;
 
@@ -62,7 +66,10 @@ fn wrong_urls_are_refused_in_words() {
         manager("farm.example.org"),
         "`farm.example.org` is not a URL (expected one such as https://studio.westeurope.cloudapp.azure.com/)"
     );
-    assert_eq!(manager("https://h/#job"), "a Manager URL has no `#job`; checkout ids belong to shaman:// URLs");
+    assert_eq!(
+        manager("https://h/#job"),
+        "a Manager URL has no `#job`; checkout ids belong to shaman:// URLs"
+    );
     assert_eq!(shaman("shaman://h#%ff"), "the checkout id `%ff` is not UTF-8 when percent-decoded");
     for text in ["shaman://h:port/", "shaman://a b/", "shaman://h:99999/", "shaman://h/\tx"] {
         assert!(matches!(parse(text), Err(ShamanError::Malformed(_))), "{text}");

@@ -1,10 +1,12 @@
 //! The farm file: from text to a farm.
 
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test")]
+
 use std::net::Ipv4Addr;
 
 use flamenco_azure_core::spec::{
-    CidrList, CloudName, Farm, FarmSpec, Network, Overrides, PoolImage, SpecError, Storage, Tls, defaults, network,
-    retired, schema, validate,
+    CidrList, CloudName, Farm, FarmSpec, Network, Overrides, PoolImage, SpecError, Storage, Tls, defaults,
+    network, retired, schema, validate,
 };
 use proptest::prelude::*;
 
@@ -56,17 +58,21 @@ fn a_file_of_the_old_tool_loads_with_nothing_but_its_keys() {
     assert_eq!((pool.dedicated, pool.spot, pool.max_nodes), (2, 15, 17));
     assert!(farm.is_public());
     let words: Vec<String> = warnings.iter().map(ToString::to_string).collect();
-    assert_eq!(words, [
-        "flamenco_manager_azure.yaml:8:27: `workerRegistrationSecret` is not used: Flamenco 3 has no registration \
+    assert_eq!(
+        words,
+        [
+            "flamenco_manager_azure.yaml:8:27: `workerRegistrationSecret` is not used: Flamenco 3 has no registration \
          secret. It is kept as it is; you may delete it",
-        "flamenco_manager_azure.yaml:11:11: Standard_F16s will be retired on 2028-11-15 (F, Fs and Fsv2 series), and \
+            "flamenco_manager_azure.yaml:11:11: Standard_F16s will be retired on 2028-11-15 (F, Fs and Fsv2 series), and \
          new subscriptions may not get it; use Standard_D4as_v5 or another size of the Dasv5, Dasv6 or Fasv6 series",
-    ]);
+        ]
+    );
 }
 
 #[test]
 fn the_old_tools_empty_pool_is_the_default_pool_without_nodes() {
-    let farm = with("batch: {poolID: \"\", vmSize: \"\", targetDedicatedNodes: 0, targetLowPriorityNodes: 0}");
+    let farm =
+        with("batch: {poolID: \"\", vmSize: \"\", targetDedicatedNodes: 0, targetLowPriorityNodes: 0}");
     assert_eq!((farm.pools[0].name.as_str(), farm.pools[0].dedicated), ("workers", 0));
 }
 
@@ -99,15 +105,19 @@ fn absent_keys_get_the_documented_defaults() {
         defaults::MANAGER_CORES + pool.dedicated * defaults::POOL_CORES <= defaults::FRESH_QUOTA_CORES,
         "the default farm fits a fresh subscription"
     );
-    assert!(retired::retirement(&pool.vm_size).is_none() && retired::retirement(&farm.manager.vm_size).is_none());
+    assert!(
+        retired::retirement(&pool.vm_size).is_none() && retired::retirement(&farm.manager.vm_size).is_none()
+    );
 }
 
 #[test]
 fn the_table_of_defaults_has_every_key() {
     let table = defaults::table();
-    let covered = ["tags", "batch", "network.existing", "storage.existing", "workerRegistrationSecret", "pools.name"];
+    let covered =
+        ["tags", "batch", "network.existing", "storage.existing", "workerRegistrationSecret", "pools.name"];
     for key in flamenco_azure_core::spec::edit::keys() {
-        let explained = covered.iter().any(|prefix| key.starts_with(prefix) && !key.starts_with("batchAccount"));
+        let explained =
+            covered.iter().any(|prefix| key.starts_with(prefix) && !key.starts_with("batchAccount"));
         assert!(explained || table.contains(&format!("| `{key}` |")), "{key}");
     }
 }
@@ -138,7 +148,8 @@ fn the_world_is_admitted_when_insisted() {
 
 #[test]
 fn subnets_are_carved_for_the_sum_of_max_nodes() {
-    let Network::Own { address_space, manager_subnet, workers_subnet, manager_address } = with("").network else {
+    let Network::Own { address_space, manager_subnet, workers_subnet, manager_address } = with("").network
+    else {
         panic!("an own network")
     };
     assert_eq!(address_space.to_string(), "10.42.0.0/16");
@@ -175,14 +186,17 @@ fn clouds_have_their_own_names() {
 
 #[test]
 fn the_farm_is_named_after_default_name_else_the_machine() {
-    for (name, wanted) in [("studio-1", "studio-1"), ("Studio One", "studio-one"), ("日本", "farm"), ("''", "farm")] {
+    for (name, wanted) in
+        [("studio-1", "studio-1"), ("Studio One", "studio-one"), ("日本", "farm"), ("''", "farm")]
+    {
         assert_eq!(with(&format!("defaultName: {name}")).name.as_str(), wanted, "{name}");
     }
 }
 
 #[test]
 fn old_block_and_pools_may_stand_together_when_they_agree() {
-    let both = "batch: {poolID: p, vmSize: Standard_D8as_v5, targetDedicatedNodes: 1, targetLowPriorityNodes: 0}
+    let both =
+        "batch: {poolID: p, vmSize: Standard_D8as_v5, targetDedicatedNodes: 1, targetLowPriorityNodes: 0}
 pools: [{name: p, vmSize: Standard_D8as_v5, dedicated: 1, maxNodes: 4}]";
     assert_eq!(with(both).pools[0].max_nodes, 4);
     let error = load(&format!("{LEAST}{}", both.replace("dedicated: 1", "dedicated: 2"))).unwrap_err();
@@ -191,11 +205,14 @@ pools: [{name: p, vmSize: Standard_D8as_v5, dedicated: 1, maxNodes: 4}]";
 
 #[test]
 fn existing_parts_are_taken_as_they_are() {
-    let farm = with("network: {existing: {resourceGroup: net, vnet: v1, managerSubnet: m, workersSubnet: w}}
-storage: {existing: {nfsExport: '10.0.0.4:/flamenco'}}");
+    let farm = with(
+        "network: {existing: {resourceGroup: net, vnet: v1, managerSubnet: m, workersSubnet: w}}
+storage: {existing: {nfsExport: '10.0.0.4:/flamenco'}}",
+    );
     assert!(matches!(farm.network, Network::Existing { ref vnet, .. } if vnet == "v1"));
     assert_eq!(farm.storage, Storage::Existing { nfs_export: "10.0.0.4:/flamenco".to_owned() });
-    let without_account = LEAST.replace("storageAccountName: farmsa\n", "storage: {existing: {nfsExport: 'h:/x'}}\n");
+    let without_account =
+        LEAST.replace("storageAccountName: farmsa\n", "storage: {existing: {nfsExport: 'h:/x'}}\n");
     assert_eq!(load(&without_account).unwrap().storage_account, "");
 }
 
@@ -223,12 +240,25 @@ fn sizes_retire_on_their_day() {
         ("Standard_NC24rs_v3", "2025-09-30"),
     ];
     for (size, date) in rows {
-        assert_eq!(retired::retirement(size).map(|row| row.date.to_string()).as_deref(), Some(date), "{size}");
+        assert_eq!(
+            retired::retirement(size).map(|row| row.date.to_string()).as_deref(),
+            Some(date),
+            "{size}"
+        );
     }
     let current = [
-        "Standard_E32s_v3", "Standard_D4s_v3", "Standard_D4as_v5", "Standard_B2s_v2", "Standard_NC4as_T4_v3",
-        "Standard_NV36ads_A10_v5", "Standard_HB120rs_v3", "Standard_F8as_v6", "Standard_L8s_v3", "Standard_M192s_v3",
-        "Standard_NC24ads_A100_v4", "Standard_FX96ms_v2",
+        "Standard_E32s_v3",
+        "Standard_D4s_v3",
+        "Standard_D4as_v5",
+        "Standard_B2s_v2",
+        "Standard_NC4as_T4_v3",
+        "Standard_NV36ads_A10_v5",
+        "Standard_HB120rs_v3",
+        "Standard_F8as_v6",
+        "Standard_L8s_v3",
+        "Standard_M192s_v3",
+        "Standard_NC24ads_A100_v4",
+        "Standard_FX96ms_v2",
     ];
     for size in current {
         assert!(retired::Size::parse(size).is_some(), "{size}");

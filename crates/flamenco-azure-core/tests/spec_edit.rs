@@ -1,5 +1,7 @@
 //! Changing single keys of a farm file.
 
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test")]
+
 use flamenco_azure_core::spec::{FarmSpec, edit};
 use proptest::prelude::*;
 use serde_json::{Value, json};
@@ -36,7 +38,10 @@ fn comments_and_order_survive_an_edit() {
 
 #[test]
 fn a_key_is_removed_with_the_block_that_it_leaves_empty() {
-    assert_eq!(edit::unset("f", FILE, "tags.project").unwrap(), FILE.replace("tags:\n  project: spring\n", ""));
+    assert_eq!(
+        edit::unset("f", FILE, "tags.project").unwrap(),
+        FILE.replace("tags:\n  project: spring\n", "")
+    );
     assert_eq!(
         edit::unset("f", FILE, "manager.access.ssh").unwrap(),
         FILE.replace("  access:\n    ssh: [203.0.113.0/24]\n", "")

@@ -57,29 +57,38 @@ pub fn rows() -> Vec<(&'static str, String, &'static str)> {
         ("manager.hostname", text("`{VM name}.{location}.cloudapp.azure.com`"), ""),
         ("manager.tls", text(TLS.as_str()), "certificates by ACME"),
         ("manager.access.ssh", text("nobody"), "the public address exists; both lists empty: it does not"),
-        ("manager.access.web", text("nobody"), "Flamenco has no login: whoever is admitted can run code on the nodes"),
+        (
+            "manager.access.web",
+            text("nobody"),
+            "Flamenco has no login: whoever is admitted can run code on the nodes",
+        ),
         ("blender.version", text(BLENDER_VERSION), "long-term support"),
         ("blender.sha256", text("the publisher's checksum file"), "a value here pins the archive"),
         ("network.addressSpace", text(ADDRESS_SPACE), "subnets are carved from it"),
         ("storage.shareGiB", SHARE_GIB.to_string(), "the least a premium share can have"),
         ("storage.encryptInTransit", text("false"), "the share is reachable from the virtual network only"),
         ("cloud", text(CLOUD.as_str()), ""),
-        ("pools", format!("one pool `{POOL_NAME}` of {POOL_DEDICATED} dedicated nodes"), "fits a fresh subscription's 20 cores"),
+        (
+            "pools",
+            format!("one pool `{POOL_NAME}` of {POOL_DEDICATED} dedicated nodes"),
+            "fits a fresh subscription's 20 cores",
+        ),
         ("pools.kind", text("batch"), ""),
         ("pools.vmSize", text(POOL_VM_SIZE), "four cores, 16 GiB"),
         ("pools.image", text(POOL_IMAGE), "Batch node agent `batch.node.ubuntu 24.04`"),
         ("pools.dedicated", text("0"), ""),
         ("pools.spot", text("0"), ""),
-        ("pools.maxNodes", format!("{MAX_NODES}, or dedicated + spot when that is more"), "the workers subnet is sized for it"),
+        (
+            "pools.maxNodes",
+            format!("{MAX_NODES}, or dedicated + spot when that is more"),
+            "the workers subnet is sized for it",
+        ),
     ]);
     rows
 }
 
 /// The table of defaults in Markdown, for the reference.
 pub fn table() -> String {
-    let mut text = String::from("| key | default | why |\n|---|---|---|\n");
-    for (key, default, why) in rows() {
-        text.push_str(&format!("| `{key}` | {default} | {why} |\n"));
-    }
-    text
+    let rows = rows().into_iter().map(|(key, default, why)| format!("| `{key}` | {default} | {why} |\n"));
+    format!("| key | default | why |\n|---|---|---|\n{}", rows.collect::<Vec<_>>().concat())
 }

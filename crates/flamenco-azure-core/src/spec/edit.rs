@@ -30,7 +30,7 @@ fn edit(file_name: &str, text: &str, path: &str, value: Option<&Value>) -> Resul
         SpecError::one(Finding {
             origin: before.source.of(path),
             key: path.to_owned(),
-            problem: Problem::Value { key: path.to_owned(), why },
+            problem: Problem::Value(why),
             remedy: "see the reference of the farm file for its keys and their types".to_owned(),
         })
     };
@@ -40,6 +40,9 @@ fn edit(file_name: &str, text: &str, path: &str, value: Option<&Value>) -> Resul
         None => drop_key(&mut json, &keys),
     }
     let wanted: FarmSpec = serde_json::from_value(json).map_err(|error| refused(error.to_string()))?;
+    if wanted == before {
+        return Ok(text.to_owned());
+    }
     let tree = parse::tree(file_name, text)?;
     let edited = match value {
         Some(value) => set_lines(text, &tree, &keys, value),
@@ -84,10 +87,15 @@ fn set_lines(text: &str, tree: &Node, keys: &[&str], value: &Value) -> Option<St
             if depth + 1 < keys.len() {
                 // `manager:` with nothing below: its keys go on the next lines.
                 let indent = usize::try_from(name.referenced.column()).ok()? + 1;
-                return Some(insert_after(text, bytes(name.referenced).1, &block(&keys[depth + 1..], value, indent)));
+                return Some(insert_after(
+                    text,
+                    bytes(name.referenced).1,
+                    &block(&keys[depth + 1..], value, indent),
+                ));
             }
             let (start, _) = bytes(node.referenced);
-            let space = if matches!(node.value, Kind::Null) && text[..start].ends_with(':') { " " } else { "" };
+            let space =
+                if matches!(node.value, Kind::Null) && text[..start].ends_with(':') { " " } else { "" };
             return Some(format!("{}{space}{}{}", &text[..start], inline(value), text.get(end(node)..)?));
         }
         at = node;
@@ -137,8 +145,10 @@ fn inline(value: &Value) -> String {
         Value::String(text) if is_plain(text) => text.clone(),
         Value::Array(items) => format!("[{}]", items.iter().map(inline).collect::<Vec<_>>().join(", ")),
         Value::Object(map) => {
-            let entries: Vec<String> =
-                map.iter().map(|(key, value)| format!("{}: {}", inline(&Value::from(key.as_str())), inline(value))).collect();
+            let entries: Vec<String> = map
+                .iter()
+                .map(|(key, value)| format!("{}: {}", inline(&Value::from(key.as_str())), inline(value)))
+                .collect();
             format!("{{{}}}", entries.join(", "))
         }
         other => other.to_string(),
@@ -146,7 +156,8 @@ fn inline(value: &Value) -> String {
 }
 
 fn is_plain(text: &str) -> bool {
-    let word = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '/' | '-' | '+' | '=' | '@' | ' ');
+    let word =
+        |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '/' | '-' | '+' | '=' | '@' | ' ');
     text.starts_with(|c: char| c.is_ascii_alphanumeric())
         && !text.ends_with(' ')
         && text.chars().all(word)
@@ -169,7 +180,11 @@ fn unset_lines(text: &str, tree: &Node, keys: &[&str]) -> Option<String> {
     let from = text[..bytes(name.referenced).0].rfind('\n').map_or(0, |newline| newline + 1);
     let last = end(node).max(bytes(name.referenced).1);
     // A value that ends with its line (a block text) already covers the line's end.
-    let upto = if text[..last].ends_with('\n') { last } else { text[last..].find('\n').map_or(text.len(), |n| last + n + 1) };
+    let upto = if text[..last].ends_with('\n') {
+        last
+    } else {
+        text[last..].find('\n').map_or(text.len(), |n| last + n + 1)
+    };
     Some(format!("{}{}", &text[..from], &text[upto..]))
 }
 

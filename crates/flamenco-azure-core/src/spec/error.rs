@@ -49,10 +49,10 @@ pub enum Problem {
     #[error("unknown key `{0}`")]
     Unknown(String),
     /// A value of another type.
-    #[error("`{key}` must be {wanted}, not {found}")]
+    #[error("{what} must be {wanted}, not {found}")]
     Type {
-        /// The key's path.
-        key: String,
+        /// The key's path in backticks, or the file as a whole.
+        what: String,
         /// What is expected, in words.
         wanted: String,
         /// What stands there; never the value of a secret.
@@ -65,10 +65,12 @@ pub enum Problem {
     #[error("{0}")]
     Name(NameError),
     /// An unusable SSH key.
-    #[error("`manager.sshPublicKey` is unusable: {0}")]
+    #[error("the SSH key is unusable: {0}")]
     SshKey(SshKeyError),
     /// An address range that admits everyone.
-    #[error("`{0}` admits the whole internet, and Flamenco has no login: everyone could run code on your nodes")]
+    #[error(
+        "`{0}` admits the whole internet, and Flamenco has no login: everyone could run code on your nodes"
+    )]
     OpenWorld(String),
     /// A VM size that no longer exists.
     #[error("{size} was retired on {since} ({family})")]
@@ -81,16 +83,13 @@ pub enum Problem {
         since: jiff::civil::Date,
     },
     /// Flamenco 2 was asked for.
-    #[error("Flamenco {0} is not supported: this tool deploys Flamenco 3, which replaced Server and Manager 2.x")]
+    #[error(
+        "Flamenco {0} is not supported: this tool deploys Flamenco 3, which replaced Server and Manager 2.x"
+    )]
     Flamenco2(String),
     /// Any other illegal value, in words.
-    #[error("`{key}`: {why}")]
-    Value {
-        /// The key's path.
-        key: String,
-        /// What is wrong with it.
-        why: String,
-    },
+    #[error("{0}")]
+    Value(String),
 }
 
 /// One thing wrong with the farm file or a flag, with the way out.
@@ -108,7 +107,20 @@ pub struct Finding {
 
 impl fmt::Display for Finding {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}{}", self.origin, self.problem)
+        self.origin.fmt(f)?;
+        // These name the key themselves, or concern no single one.
+        let named = matches!(
+            self.problem,
+            Problem::Syntax(_)
+                | Problem::Duplicate(_)
+                | Problem::Unknown(_)
+                | Problem::Type { .. }
+                | Problem::Missing(_)
+        );
+        if !named && !self.key.is_empty() {
+            write!(f, "`{}`: ", self.key)?;
+        }
+        self.problem.fmt(f)
     }
 }
 
@@ -134,15 +146,12 @@ impl SpecError {
         &self.findings
     }
 
-    /// What to do: one remedy a line, each once.
+    /// What to do. Several findings have their remedies beside them in the message, so that there is no hint.
     pub fn hint(&self) -> Option<Hint> {
-        let mut remedies: Vec<&str> = Vec::new();
-        for finding in &self.findings {
-            if !finding.remedy.is_empty() && !remedies.contains(&finding.remedy.as_str()) {
-                remedies.push(&finding.remedy);
-            }
+        match self.findings.as_slice() {
+            [one] if !one.remedy.is_empty() => Some(Hint::new(&one.remedy)),
+            _ => None,
         }
-        (!remedies.is_empty()).then(|| Hint::new(remedies.join("\n")))
     }
 }
 
@@ -152,7 +161,7 @@ impl fmt::Display for SpecError {
             [one] => one.fmt(f),
             many => {
                 write!(f, "{} problems in the farm's configuration", many.len())?;
-                many.iter().try_for_each(|finding| write!(f, "\n  {finding}"))
+                many.iter().try_for_each(|finding| write!(f, "\n  {finding}\n    {}", finding.remedy))
             }
         }
     }

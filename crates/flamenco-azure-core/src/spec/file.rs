@@ -109,9 +109,7 @@ impl FarmSpec {
             "--ba" => (&mut self.batch_account_name, "batchAccountName"),
             "--vm" => (&mut self.virtual_machine, "virtualMachine"),
             "--farm" => (&mut self.default_name, "defaultName"),
-            "--ssh-key" => {
-                (&mut self.manager.get_or_insert_default().ssh_public_key, "manager.sshPublicKey")
-            }
+            "--ssh-key" => (&mut self.manager.get_or_insert_default().ssh_public_key, "manager.sshPublicKey"),
             _ => return,
         };
         *slot = Some(value.to_owned());

@@ -40,8 +40,8 @@ pub use farm::{
     Access, Blender, CidrList, CloudName, Farm, FarmName, Manager, Network, Pool, PoolKind, Storage, Tls,
 };
 pub use file::{
-    AccessSpec, BatchSpec, BlenderSpec, ExistingNetworkSpec, ExistingStorageSpec, FarmSpec, ManagerSpec, NetworkSpec,
-    PoolSpec, Source, StorageSpec,
+    AccessSpec, BatchSpec, BlenderSpec, ExistingNetworkSpec, ExistingStorageSpec, FarmSpec, ManagerSpec,
+    NetworkSpec, PoolSpec, Source, StorageSpec,
 };
 pub use image::{AGENT_2204, AGENT_2404, KNOWN as KNOWN_IMAGES, PoolImage};
 pub use secret::Secret;

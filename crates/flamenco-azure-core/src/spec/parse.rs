@@ -30,7 +30,7 @@ impl FarmSpec {
             SpecError::one(Finding {
                 origin: Origin::Absent,
                 key: String::new(),
-                problem: Problem::Value { key: "the farm file".to_owned(), why: error.to_string() },
+                problem: Problem::Value(error.to_string()),
                 remedy: "remove unusual characters from the values".to_owned(),
             })
         })?;

@@ -60,7 +60,9 @@ impl Size {
             match version {
                 Some(version) => size.version = version,
                 None if part.eq_ignore_ascii_case("promo") => {}
-                None if !part.is_empty() && part.chars().all(|c| c.is_ascii_alphanumeric()) => size.accelerator = true,
+                None if !part.is_empty() && part.chars().all(|c| c.is_ascii_alphanumeric()) => {
+                    size.accelerator = true;
+                }
                 None => return None,
             }
         }

@@ -1,6 +1,7 @@
 //! What the farm file may contain, read off its JSON schema: one source for types, messages and editors.
 
 use serde_json::{Map, Value};
+use serde_saphyr::{Location, Spanned};
 
 use super::error::{Finding, Origin, Problem};
 use super::file::FarmSpec;
@@ -79,6 +80,20 @@ impl Shape {
         }
     }
 
+    /// Whether a scalar may stand here. An empty value is an absent key.
+    fn takes(&self, scalar: &Kind) -> bool {
+        match (self, scalar) {
+            (_, Kind::Null)
+            | (Self::Text, Kind::Text(_) | Kind::Whole(_) | Kind::Number(_) | Kind::Flag(_))
+            | (Self::Flag, Kind::Flag(_)) => true,
+            (Self::Whole, Kind::Whole(number)) => u32::try_from(*number).is_ok(),
+            (Self::Choice(words), Kind::Text(word)) => words.contains(word),
+            // YAML 1.1 reads the bare word `off` as false.
+            (Self::Choice(words), Kind::Flag(false)) => words.iter().any(|word| word == "off"),
+            _ => false,
+        }
+    }
+
     /// Every key below that has a value of its own, as a path; entries of `pools` as `pools.name`.
     pub(super) fn paths(&self) -> Vec<String> {
         let mut found = Vec::new();
@@ -116,68 +131,63 @@ pub(super) struct Walk<'a> {
 }
 
 impl Walk<'_> {
-    fn origin(&self, at: serde_saphyr::Location) -> Origin {
+    fn origin(&self, at: Location) -> Origin {
         let number = |n: u64| u32::try_from(n).unwrap_or(u32::MAX);
         Origin::File { name: self.file.to_owned(), line: number(at.line()), column: number(at.column()) }
     }
 
     pub(super) fn node(&mut self, node: &Node, shape: &Shape, path: &str) {
         match (shape, &node.value) {
-            (_, Kind::Null) => {}
             (Shape::Block(keys), Kind::Map(entries)) => {
                 for (key, value) in entries {
-                    let path = join(path, &key.value);
-                    match keys.iter().find(|(name, _)| *name == key.value) {
-                        Some((_, shape)) => {
-                            let scalar = !matches!(value.value, Kind::Map(_) | Kind::List(_) | Kind::Null);
-                            let at = if scalar { value.referenced } else { key.referenced };
-                            self.origins.push((path.clone(), self.origin(at)));
-                            self.node(value, shape, &path);
-                        }
-                        None => {
-                            let finding = Finding {
-                                origin: self.origin(key.referenced),
-                                remedy: self.remedy(&key.value, keys),
-                                problem: Problem::Unknown(path.clone()),
-                                key: path,
-                            };
-                            self.findings.push(finding);
-                        }
-                    }
+                    self.entry(key, value, keys, &join(path, &key.value));
                 }
             }
             (Shape::FreeBlock, Kind::Map(entries)) => {
                 for (key, value) in entries {
-                    let path = join(path, &key.value);
-                    self.origins.push((path.clone(), self.origin(key.referenced)));
-                    match &value.value {
-                        Kind::Null => self.wrong(value, &Shape::Text, &path),
-                        _ => self.node(value, &Shape::Text, &path),
-                    }
+                    self.item(value, key.referenced, &Shape::Text, &join(path, &key.value));
                 }
             }
             (Shape::List(shape), Kind::List(items)) => {
                 for (index, item) in items.iter().enumerate() {
-                    let path = format!("{path}[{index}]");
-                    self.origins.push((path.clone(), self.origin(item.referenced)));
-                    match &item.value {
-                        Kind::Null => self.wrong(item, shape, &path),
-                        _ => self.node(item, shape, &path),
-                    }
+                    self.item(item, item.referenced, shape, &format!("{path}[{index}]"));
                 }
             }
-            (Shape::Text, Kind::Text(_) | Kind::Whole(_) | Kind::Number(_) | Kind::Flag(_))
-            | (Shape::Flag, Kind::Flag(_)) => {}
-            (Shape::Whole, Kind::Whole(number)) if u32::try_from(*number).is_ok() => {}
-            (Shape::Choice(words), Kind::Text(word)) if words.contains(word) => {}
-            // YAML 1.1 reads the bare word `off` as false.
-            (Shape::Choice(words), Kind::Flag(false)) if words.iter().any(|word| word == "off") => {}
-            _ => self.wrong(node, shape, path),
+            (shape, scalar) if !shape.takes(scalar) => self.wrong(node, shape, path),
+            _ => {}
+        }
+    }
+
+    /// A key of a block with known keys.
+    fn entry(&mut self, key: &Spanned<String>, value: &Node, keys: &[(String, Shape)], path: &str) {
+        if let Some((_, shape)) = keys.iter().find(|(name, _)| *name == key.value) {
+            let scalar = !matches!(value.value, Kind::Map(_) | Kind::List(_) | Kind::Null);
+            let at = if scalar { value.referenced } else { key.referenced };
+            self.origins.push((path.to_owned(), self.origin(at)));
+            self.node(value, shape, path);
+        } else {
+            let finding = Finding {
+                origin: self.origin(key.referenced),
+                key: path.to_owned(),
+                problem: Problem::Unknown(path.to_owned()),
+                remedy: self.remedy(&key.value, keys),
+            };
+            self.findings.push(finding);
+        }
+    }
+
+    /// An entry of a list or of a block with free keys: unlike the value of a known key it may not be empty.
+    fn item(&mut self, value: &Node, at: Location, shape: &Shape, path: &str) {
+        self.origins.push((path.to_owned(), self.origin(at)));
+        match &value.value {
+            Kind::Null => self.wrong(value, shape, path),
+            _ => self.node(value, shape, path),
         }
     }
 
     fn wrong(&mut self, node: &Node, shape: &Shape, path: &str) {
-        let found = if path == "workerRegistrationSecret" { "what is there".to_owned() } else { node.value.found() };
+        let found =
+            if path == "workerRegistrationSecret" { "what is there".to_owned() } else { node.value.found() };
         let wanted = shape.wanted();
         let remedy = match shape {
             Shape::Block(keys) if path.is_empty() => {
@@ -188,11 +198,11 @@ impl Walk<'_> {
             Shape::Text => format!("put one value after `{path}:`, in quotes if it has special characters"),
             _ => format!("correct the value of `{path}`, or delete the key to get the default"),
         };
-        let key = if path.is_empty() { "the farm file".to_owned() } else { path.to_owned() };
+        let what = if path.is_empty() { "the farm file".to_owned() } else { format!("`{path}`") };
         self.findings.push(Finding {
             origin: self.origin(node.referenced),
             key: path.to_owned(),
-            problem: Problem::Type { key, wanted, found },
+            problem: Problem::Type { what, wanted, found },
             remedy,
         });
     }

@@ -124,11 +124,14 @@ fn fields(mut blob: &[u8]) -> Option<Vec<&[u8]>> {
 fn has_body(algorithm: &str, fields: &[&[u8]]) -> bool {
     let lengths: Vec<usize> = fields.iter().skip(1).map(|field| field.len()).collect();
     match (algorithm, lengths.as_slice()) {
-        ("ssh-ed25519", [32]) | ("sk-ssh-ed25519@openssh.com", [32, _]) => true,
         // Azure refuses RSA keys below 2,048 bits: 256 bytes of modulus.
         ("ssh-rsa", [exponent, modulus]) => *exponent > 0 && *modulus >= 256,
-        ("ecdsa-sha2-nistp256", [8, 65]) | ("sk-ecdsa-sha2-nistp256@openssh.com", [8, 65, _]) => true,
-        ("ecdsa-sha2-nistp384", [8, 97]) | ("ecdsa-sha2-nistp521", [8, 133]) => true,
+        ("ssh-ed25519", [32])
+        | ("sk-ssh-ed25519@openssh.com", [32, _])
+        | ("ecdsa-sha2-nistp256", [8, 65])
+        | ("sk-ecdsa-sha2-nistp256@openssh.com", [8, 65, _])
+        | ("ecdsa-sha2-nistp384", [8, 97])
+        | ("ecdsa-sha2-nistp521", [8, 133]) => true,
         _ => false,
     }
 }

@@ -9,7 +9,8 @@ impl Check<'_> {
     pub(super) fn manager(&mut self, vm_name: String) -> Option<Manager> {
         let spec = self.spec.manager.clone().unwrap_or_default();
         let access = spec.access.unwrap_or_default();
-        let vm_size = self.size("manager.vmSize", filled(spec.vm_size.as_ref()).unwrap_or(defaults::MANAGER_VM_SIZE));
+        let vm_size =
+            self.size("manager.vmSize", filled(spec.vm_size.as_ref()).unwrap_or(defaults::MANAGER_VM_SIZE));
         let flamenco_version = self.flamenco(filled(spec.flamenco_version.as_ref()));
         let flamenco_sha256 = self.sha256("manager.flamencoSha256", filled(spec.flamenco_sha256.as_ref()));
         let ssh_public_key = filled(spec.ssh_public_key.as_ref()).and_then(|text| self.ssh_key(text));
@@ -33,7 +34,8 @@ impl Check<'_> {
     fn flamenco(&mut self, version: Option<&str>) -> Option<String> {
         let key = "manager.flamencoVersion";
         let text = version.unwrap_or(defaults::FLAMENCO_VERSION);
-        let remedy = format!("use a version of Flamenco 3, such as `flamencoVersion: {}`", defaults::FLAMENCO_VERSION);
+        let remedy =
+            format!("use a version of Flamenco 3, such as `flamencoVersion: {}`", defaults::FLAMENCO_VERSION);
         // `2` alone is no version by syntax, but what is meant is plain.
         let major = text.trim_start_matches(['v', 'V']).split('.').next().and_then(|n| n.parse::<u32>().ok());
         match (major, syntax::version(text)) {
@@ -53,7 +55,11 @@ impl Check<'_> {
             return Some(Blender { version: text.to_owned(), sha256 });
         }
         let why = format!("`{text}` is not a Blender release with its patch number");
-        self.value("blender.version", why, format!("write it as in `version: {}`", defaults::BLENDER_VERSION));
+        self.value(
+            "blender.version",
+            why,
+            format!("write it as in `version: {}`", defaults::BLENDER_VERSION),
+        );
         None
     }
 
@@ -99,14 +105,20 @@ impl Check<'_> {
                 }
                 Ok(net) if net.addr().is_ipv6() => {
                     let why = format!("`{net}` is an IPv6 range, and the Manager's public address is IPv4");
-                    self.value(&key, why, "give the IPv4 range that you are seen with: `curl -4 https://ifconfig.me`");
+                    self.value(
+                        &key,
+                        why,
+                        "give the IPv4 range that you are seen with: `curl -4 https://ifconfig.me`",
+                    );
                 }
                 Ok(net) if ranges.contains(&net) => {}
                 Ok(net) => ranges.push(net),
                 Err((why, meant)) => {
                     let remedy = match meant {
                         Some(net) => format!("did you mean `{net}`?"),
-                        None => "ranges look like 203.0.113.0/24, single addresses like 203.0.113.7".to_owned(),
+                        None => {
+                            "ranges look like 203.0.113.0/24, single addresses like 203.0.113.7".to_owned()
+                        }
                     };
                     self.value(&key, why, remedy);
                 }

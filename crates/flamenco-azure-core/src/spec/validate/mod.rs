@@ -5,9 +5,9 @@ mod network;
 mod pools;
 mod syntax;
 
+use jiff::Timestamp;
 use jiff::civil::Date;
 use jiff::tz::TimeZone;
-use jiff::Timestamp;
 
 use super::defaults;
 use super::error::{Finding, Origin, Problem, SpecError};
@@ -60,7 +60,7 @@ pub fn validate(spec: &FarmSpec, overrides: &Overrides) -> Result<(Farm, Vec<War
         SpecError::one(Finding {
             origin: Origin::Absent,
             key: String::new(),
-            problem: Problem::Value { key: "the farm file".to_owned(), why: "it is incomplete".to_owned() },
+            problem: Problem::Value("the farm file is incomplete".to_owned()),
             remedy: "run `flamenco-azure init`".to_owned(),
         })
     })?;
@@ -99,7 +99,8 @@ fn warnings(spec: &FarmSpec, overrides: &Overrides) -> Vec<Warning> {
 /// Every VM size that the farm file names, with its key.
 fn sizes(spec: &FarmSpec) -> Vec<(String, &str)> {
     let manager = spec.manager.as_ref().and_then(|manager| manager.vm_size.as_deref());
-    let batch = spec.batch.as_ref().and_then(|batch| batch.vm_size.as_deref()).filter(|_| spec.pools.is_none());
+    let batch =
+        spec.batch.as_ref().and_then(|batch| batch.vm_size.as_deref()).filter(|_| spec.pools.is_none());
     let pools = spec.pools.iter().flatten().enumerate();
     let mut all: Vec<(String, &str)> = Vec::new();
     all.extend(manager.map(|size| ("manager.vmSize".to_owned(), size)));
@@ -126,7 +127,7 @@ impl Check<'_> {
     }
 
     fn value(&mut self, key: &str, why: impl Into<String>, remedy: impl Into<String>) {
-        self.find(key, Problem::Value { key: key.to_owned(), why: why.into() }, remedy);
+        self.find(key, Problem::Value(why.into()), remedy);
     }
 
     fn farm(&mut self) -> Option<Farm> {
@@ -142,8 +143,10 @@ impl Check<'_> {
         });
         let resource_group = self.name("resourceGroup", Kind::ResourceGroup, spec.resource_group.as_ref());
         let vm = self.name("virtualMachine", Kind::VirtualMachine, spec.virtual_machine.as_ref());
-        let storage_account = self.name("storageAccountName", Kind::StorageAccount, spec.storage_account_name.as_ref());
-        let batch_account = self.name("batchAccountName", Kind::BatchAccount, spec.batch_account_name.as_ref());
+        let storage_account =
+            self.name("storageAccountName", Kind::StorageAccount, spec.storage_account_name.as_ref());
+        let batch_account =
+            self.name("batchAccountName", Kind::BatchAccount, spec.batch_account_name.as_ref());
         let manager = self.manager(vm.clone().unwrap_or_default());
         let blender = self.blender();
         let pools = self.pools();
@@ -196,7 +199,11 @@ impl Check<'_> {
         match name::check(kind, name) {
             Ok(()) => Some(name.to_owned()),
             Err(error) => {
-                self.find(key, Problem::Name(error), format!("for example `{key}: {}`", name::suggest(kind, name)));
+                self.find(
+                    key,
+                    Problem::Name(error),
+                    format!("for example `{key}: {}`", name::suggest(kind, name)),
+                );
                 None
             }
         }
@@ -214,7 +221,8 @@ impl Check<'_> {
             let remedy = if Size::parse(&prefixed).is_some() {
                 format!("did you mean `{prefixed}`?")
             } else {
-                "sizes look like Standard_D4as_v5; `az vm list-skus --location LOCATION` shows them".to_owned()
+                "sizes look like Standard_D4as_v5; `az vm list-skus --location LOCATION` shows them"
+                    .to_owned()
             };
             self.value(key, format!("`{size}` is not a VM size"), remedy);
             return None;
@@ -235,16 +243,23 @@ impl Check<'_> {
     fn tags(&mut self) -> Tags {
         let tags = self.spec.tags.clone().unwrap_or_default();
         if tags.len() > MOST_TAGS {
-            let why = format!("{} tags; a resource carries 50 at most, a few of them are the tool's own", tags.len());
+            let why = format!(
+                "{} tags; a resource carries 50 at most, a few of them are the tool's own",
+                tags.len()
+            );
             self.value("tags", why, format!("keep {MOST_TAGS} at most"));
         }
         let mut seen: Vec<String> = Vec::new();
         for (tag, value) in &tags {
             let key = format!("tags.{tag}");
             if tags::is_reserved(tag) {
-                let why = "names beginning with `flamenco-farm` are the tool's own: they say who owns a resource";
+                let why =
+                    "names beginning with `flamenco-farm` are the tool's own: they say who owns a resource";
                 self.value(&key, why, "choose another name for the tag");
-            } else if tag.is_empty() || tag.chars().count() > 128 || tag.contains(['<', '>', '%', '&', '\\', '?', '/']) {
+            } else if tag.is_empty()
+                || tag.chars().count() > 128
+                || tag.contains(['<', '>', '%', '&', '\\', '?', '/'])
+            {
                 let why = "a tag's name has 1 to 128 characters and none of `<>%&\\?/`";
                 self.value(&key, why, "choose another name for the tag");
             } else if value.chars().count() > 256 {

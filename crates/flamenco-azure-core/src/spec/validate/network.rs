@@ -81,18 +81,24 @@ impl Check<'_> {
         let spec = self.spec.storage.clone().unwrap_or_default();
         if let Some(existing) = spec.existing {
             if spec.share_gib.is_some() || spec.encrypt_in_transit.is_some() {
-                let why = "an existing export is mounted as it is: shareGiB and encryptInTransit have no meaning";
+                let why =
+                    "an existing export is mounted as it is: shareGiB and encryptInTransit have no meaning";
                 self.value("storage.existing", why, "delete `storage.existing` or the other two keys");
             }
             let export = filled(existing.nfs_export.as_ref());
             let legal = export.filter(|export| {
                 let unquoted = |c: char| c.is_ascii_graphic() && !matches!(c, '\'' | '"' | '\\' | '$' | '`');
                 let parts = export.split_once(":/");
-                parts.is_some_and(|(host, _)| !host.is_empty() && !host.contains('/')) && export.chars().all(unquoted)
+                parts.is_some_and(|(host, _)| !host.is_empty() && !host.contains('/'))
+                    && export.chars().all(unquoted)
             });
             if legal.is_none() {
                 let why = format!("`{}` is not an NFS export", export.unwrap_or_default());
-                self.value("storage.existing.nfsExport", why, "write it as host:/path, such as 10.0.0.4:/flamenco");
+                self.value(
+                    "storage.existing.nfsExport",
+                    why,
+                    "write it as host:/path, such as 10.0.0.4:/flamenco",
+                );
             }
             return Some(Storage::Existing { nfs_export: legal?.to_owned() });
         }
@@ -100,7 +106,11 @@ impl Check<'_> {
         if !SHARE_SIZES.contains(&share_gib) {
             let (least, most) = (SHARE_SIZES.start(), SHARE_SIZES.end());
             let why = format!("a premium share has {least} to {most} GiB, not {share_gib}");
-            self.value("storage.shareGiB", why, format!("use `shareGiB: {}`", share_gib.clamp(*least, *most)));
+            self.value(
+                "storage.shareGiB",
+                why,
+                format!("use `shareGiB: {}`", share_gib.clamp(*least, *most)),
+            );
             return None;
         }
         Some(Storage::Own { share_gib, encrypt_in_transit: spec.encrypt_in_transit.unwrap_or(false) })

@@ -13,7 +13,8 @@ impl Check<'_> {
             (Some(pools), batch) => {
                 if let Some(batch) = batch.as_ref().filter(|batch| !same(batch, pools)) {
                     let id = filled(batch.pool_id.as_ref()).unwrap_or_default().to_owned();
-                    let why = format!("the old block describes a pool `{id}` that `pools` describes otherwise");
+                    let why =
+                        format!("the old block describes a pool `{id}` that `pools` describes otherwise");
                     self.value("batch", why, "delete the block `batch`: `pools` replaces it");
                 }
                 pools.iter().enumerate().map(|(i, pool)| (format!("pools[{i}]"), pool.clone())).collect()
@@ -22,13 +23,18 @@ impl Check<'_> {
             (None, None) => vec![("pools".to_owned(), default_pool())],
         };
         if specs.is_empty() {
-            self.value("pools", "the list is empty", "describe one pool, or delete the key to get the default one");
+            self.value(
+                "pools",
+                "the list is empty",
+                "describe one pool, or delete the key to get the default one",
+            );
         }
         let mut pools: Vec<Pool> = Vec::new();
         for (key, spec) in specs {
             let Some(pool) = self.pool(&key, &spec) else { continue };
             if pools.iter().any(|other| other.name.eq_ignore_ascii_case(&pool.name)) {
-                let why = format!("there are two pools `{}`; Batch does not tell upper from lower case", pool.name);
+                let why =
+                    format!("there are two pools `{}`; Batch does not tell upper from lower case", pool.name);
                 self.value(&format!("{key}.name"), why, "give each pool a name of its own");
             }
             pools.push(pool);
@@ -41,20 +47,29 @@ impl Check<'_> {
         let key = |new: &str, old: &str| format!("{at}.{}", if at == "batch" { old } else { new });
         let name_key = key("name", "poolID");
         if filled(spec.name.as_ref()).is_none() {
-            self.value(&name_key, "the pool has no name", format!("for example `name: {}`", defaults::POOL_NAME));
+            self.value(
+                &name_key,
+                "the pool has no name",
+                format!("for example `name: {}`", defaults::POOL_NAME),
+            );
         }
         let name = self.name(&name_key, Kind::Pool, spec.name.as_ref());
         let kind = self.kind(&key("kind", "kind"), filled(spec.kind.as_ref()));
         let size = filled(spec.vm_size.as_ref()).unwrap_or(defaults::POOL_VM_SIZE);
         let vm_size = self.size(&key("vmSize", "vmSize"), size);
-        let image = self.image(&key("image", "image"), filled(spec.image.as_ref()).unwrap_or(defaults::POOL_IMAGE));
+        let image =
+            self.image(&key("image", "image"), filled(spec.image.as_ref()).unwrap_or(defaults::POOL_IMAGE));
         let (dedicated, spot) = (spec.dedicated.unwrap_or(0), spec.spot.unwrap_or(0));
         let start = dedicated.saturating_add(spot);
         let max_nodes = spec.max_nodes.unwrap_or(defaults::MAX_NODES.max(start));
         if max_nodes == 0 || max_nodes > MOST_NODES {
             let why = format!("a pool can have 1 to {MOST_NODES} nodes, not {max_nodes}");
-            let at = if spec.max_nodes.is_some() { key("maxNodes", "maxNodes") } else { key("dedicated", "targetDedicatedNodes") };
-            self.value(&at, why, "lower the number");
+            let at = if spec.max_nodes.is_some() {
+                key("maxNodes", "maxNodes")
+            } else {
+                key("dedicated", "targetDedicatedNodes")
+            };
+            self.value(&at, why, "correct the number, or delete the key to get the default");
             return None;
         }
         if start > max_nodes {
@@ -112,7 +127,9 @@ fn default_pool() -> PoolSpec {
 fn same(batch: &BatchSpec, pools: &[PoolSpec]) -> bool {
     let old = modern(batch);
     let [pool] = pools else { return false };
-    let size = |pool: &PoolSpec| filled(pool.vm_size.as_ref()).unwrap_or(defaults::POOL_VM_SIZE).to_ascii_lowercase();
+    let size = |pool: &PoolSpec| {
+        filled(pool.vm_size.as_ref()).unwrap_or(defaults::POOL_VM_SIZE).to_ascii_lowercase()
+    };
     old.name == pool.name
         && size(&old) == size(pool)
         && old.dedicated.unwrap_or(0) == pool.dedicated.unwrap_or(0)
