@@ -217,6 +217,25 @@ storage: {existing: {nfsExport: '10.0.0.4:/flamenco'}}",
 }
 
 #[test]
+fn public_keys_of_every_usual_type_are_taken() {
+    // Made for this test; the private halves were thrown away.
+    let keys = [
+        "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIAwe2XDFoL1nr7dt0BgDAGFvSC8+ntF4SZIcGQq7HLcF me@studio",
+        "ecdsa-sha2-nistp384 AAAAE2VjZHNhLXNoYTItbmlzdHAzODQAAAAIbmlzdHAzODQAAABhBDd9cRo/ADb+xgdS1uEXj0t7L+WJRsHzDmZWZL24dn7518XKgV5LKvTW5ChVzrlLxxBKhklnyWLAcZNkY/nzJR5TAtoGHcgjBU0FL/lX3WbgBlzmLb4fb3yssrkzpHZnEQ== me@studio",
+        "ecdsa-sha2-nistp256 AAAAE2VjZHNhLXNoYTItbmlzdHAyNTYAAAAIbmlzdHAyNTYAAABBBIF35C7NKA5fFCUjwVW1dm3nwDZd9P2Mo9Wl1py7bejHKd/bMw4OYz38nv3AX7YN0DFPiSrAoP/4Jun1QhtA9a8= me@studio",
+        "ssh-rsa AAAAB3NzaC1yc2EAAAADAQABAAABAQCu7IdDR+avoeQZKWheufMGugcgf6huI9eBBZ08j8Bo8a8y7ovcZv1ensCPAlTOXveb7gR7uNdZiHVqDS43OT7HF3qjGSssCcj4RgYWif28TxyvuylEI+GDVuAo31kFykWUao9wD3rgsOU9+FVLKpTx7Xolko+fZZipHEeIvssVS4efXuwRjNwiPVB6fjbWm7ye0OQgq0ZPPheULQofNUgcJd0wQF6tMqEo3gpJe2IG9ywIuwX8z6VOK3X7nGFmcAAeS92794RkqbnjVy/mY5KW/5bZUsVo7l8PGTcY4br7n8o0sU0zFUZmxvalcwSSIfgy/Qc/p3MhVDdNgRoD5TBF me@studio",
+    ];
+    for key in keys {
+        let farm = with(&format!("manager:\n  sshPublicKey: |\n    {key}\n"));
+        let taken = farm.manager.ssh_public_key.unwrap();
+        assert_eq!(taken.as_str(), key);
+        assert_eq!(Some(taken.algorithm()), key.split(' ').next());
+        let cut = &key[..key.len() - 30];
+        assert!(cut.parse::<flamenco_azure_core::spec::SshPublicKey>().is_err(), "{cut}");
+    }
+}
+
+#[test]
 fn sizes_retire_on_their_day() {
     let rows = [
         ("Standard_D12_v2", "2028-05-01"),
