@@ -114,6 +114,7 @@ fn pool(world: &World, resource: &Resource) -> u64 {
         let tier = if spot { prices::Tier::Spot } else { prices::Tier::Dedicated };
         prices::machine(&size, place, tier)
     };
-    let billed = |spot: bool| pool.nodes.values().filter(|n| n.is_spot() == spot && n.is_billed()).count() as u64;
+    let billed =
+        |spot: bool| pool.nodes.values().filter(|n| n.is_spot() == spot && n.is_billed()).count() as u64;
     billed(false) * price(false) + billed(true) * price(true)
 }

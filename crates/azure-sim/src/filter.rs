@@ -163,9 +163,8 @@ fn comparison(field: String, tokens: &mut Vec<Token>) -> Result<Filter, String> 
     let Some(Token::Word(operator)) = tokens.pop() else {
         return Err(format!("no operator after {field}"));
     };
-    let value = match tokens.pop() {
-        Some(Token::Text(value) | Token::Word(value)) => value,
-        _ => return Err(format!("no value after {field} {operator}")),
+    let Some(Token::Text(value) | Token::Word(value)) = tokens.pop() else {
+        return Err(format!("no value after {field} {operator}"));
     };
     match operator.to_ascii_lowercase().as_str() {
         "eq" => Ok(Filter::Equal(field, value)),

@@ -306,6 +306,7 @@ const MARKS: &[&str] = &[
     "operations",
     "operationresults",
     "asyncoperations",
+    "diskoperations",
     "accountoperationresults",
     "pooloperationresults",
     "operationstatuses",

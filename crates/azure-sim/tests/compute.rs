@@ -11,7 +11,8 @@ use support::*;
 
 fn nic(world: &mut World, name: &str) -> String {
     let path = net(&format!("networkInterfaces/{name}"));
-    let ip = json!({"ipConfigurations": [{"name": "ip", "properties": {"subnet": {"id": subnet("manager")}}}]});
+    let ip =
+        json!({"ipConfigurations": [{"name": "ip", "properties": {"subnet": {"id": subnet("manager")}}}]});
     make(world, &path, &tagged(ip));
     path
 }
@@ -113,7 +114,8 @@ fn cores_never_exceed_the_quota_and_the_refusal_does_the_sum() {
     let nic2 = net("networkInterfaces/n2");
     assert_eq!(put(&mut w, &third, &vm_body("Standard_D4as_v5", &nic2)).status, 201);
     assert_eq!(code(&send(&mut w, "POST", &format!("{first}/start"), None)).0, 409);
-    let usages = get(&mut w, &format!("/subscriptions/{SUB}/providers/Microsoft.Compute/locations/westeurope/usages"));
+    let usages =
+        get(&mut w, &format!("/subscriptions/{SUB}/providers/Microsoft.Compute/locations/westeurope/usages"));
     let rows = usages.json_body()["value"].as_array().unwrap().clone();
     let row = |name: &str| rows.iter().find(|r| r["name"]["value"] == name).unwrap().clone();
     assert_eq!((row("cores")["currentValue"].clone(), row("cores")["limit"].clone()), (json!(8), json!(10)));
@@ -211,7 +213,7 @@ fn one_run_command_at_a_time_and_other_scripts_are_silent() {
     let first = send(&mut w, "POST", &path, Some(&body));
     assert_eq!(code(&send(&mut w, "POST", &path, Some(&body))), (409, "Conflict".to_owned()));
     w.advance_by(30);
-    let output = get(&mut w, &first.header("location").unwrap().to_owned()).json_body();
+    let output = get(&mut w, first.header("location").unwrap()).json_body();
     assert_eq!(output["value"][0]["message"], "Enable succeeded: \n[stdout]\n\n[stderr]\n");
     assert_eq!(output["value"][0]["code"], "ProvisioningState/succeeded");
     let keys = ctl(&mut w, "hostkeys").0;
@@ -223,7 +225,8 @@ fn one_run_command_at_a_time_and_other_scripts_are_silent() {
 #[test]
 fn skus_name_region_restrictions_and_capabilities() {
     let mut w = world();
-    let path = format!("/subscriptions/{SUB}/providers/Microsoft.Compute/skus?$filter=location eq 'westeurope'");
+    let path =
+        format!("/subscriptions/{SUB}/providers/Microsoft.Compute/skus?$filter=location eq 'westeurope'");
     let all = get(&mut w, &path).json_body()["value"].as_array().unwrap().clone();
     assert!(all.iter().all(|item| item["locations"] == json!(["westeurope"])));
     let item = |name: &str| all.iter().find(|i| i["name"] == name).unwrap().clone();

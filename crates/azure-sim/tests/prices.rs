@@ -8,7 +8,8 @@ use serde_json::{Value, json};
 use support::*;
 
 fn ask(world: &mut azure_sim::World, filter: &str) -> Value {
-    let mut url: url::Url = "https://prices.azure.com/api/retail/prices?api-version=2023-01-01-preview".parse().unwrap();
+    let mut url: url::Url =
+        "https://prices.azure.com/api/retail/prices?api-version=2023-01-01-preview".parse().unwrap();
     url.query_pairs_mut().append_pair("$filter", filter);
     let response = world.handle(&SimRequest::new("GET", url));
     assert_eq!(response.status, 200);
@@ -18,12 +19,16 @@ fn ask(world: &mut azure_sim::World, filter: &str) -> Value {
 #[test]
 fn one_size_has_linux_windows_and_spot_rows() {
     let mut w = world();
-    let body = ask(&mut w, "serviceName eq 'Virtual Machines' and armRegionName eq 'westeurope' and armSkuName eq 'Standard_D8as_v6' and priceType eq 'Consumption'");
+    let body = ask(
+        &mut w,
+        "serviceName eq 'Virtual Machines' and armRegionName eq 'westeurope' and armSkuName eq 'Standard_D8as_v6' and priceType eq 'Consumption'",
+    );
     let items = body["Items"].as_array().unwrap();
     assert_eq!((body["Count"].clone(), body["NextPageLink"].clone()), (json!(items.len()), json!(null)));
     let plain = |suffix: &str, windows: bool| {
         let fits = |i: &&Value| {
-            i["skuName"] == format!("D8as v6{suffix}") && i["productName"].as_str().unwrap().ends_with(" Windows") == windows
+            i["skuName"] == format!("D8as v6{suffix}")
+                && i["productName"].as_str().unwrap().ends_with(" Windows") == windows
         };
         items.iter().find(fits).unwrap()["retailPrice"].as_f64().unwrap()
     };

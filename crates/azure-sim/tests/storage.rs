@@ -38,7 +38,10 @@ fn names_are_unique_in_the_world() {
     let mut w = prepared();
     w.take_name("storage", "farmstore");
     let refused = put(&mut w, &storage(), &storage_body());
-    assert_eq!((refused.status, refused.error_code().unwrap()), (409, "StorageAccountAlreadyTaken".to_owned()));
+    assert_eq!(
+        (refused.status, refused.error_code().unwrap()),
+        (409, "StorageAccountAlreadyTaken".to_owned())
+    );
     let check = format!("/subscriptions/{SUB}/providers/Microsoft.Storage/checkNameAvailability");
     let mut ask = |name: &str| {
         let body = json!({"name": name, "type": "Microsoft.Storage/storageAccounts"});
@@ -55,7 +58,10 @@ fn network_rules_need_a_subnet_with_the_endpoint() {
     network(&mut w);
     make(&mut w, &subnet("workers"), &subnet_body("10.0.8.0/22"));
     let refused = put(&mut w, &storage(), &storage_body());
-    assert_eq!((refused.status, refused.error_code().unwrap()), (400, "NetworkAclsValidationFailure".to_owned()));
+    assert_eq!(
+        (refused.status, refused.error_code().unwrap()),
+        (400, "NetworkAclsValidationFailure".to_owned())
+    );
     let mut nowhere = storage_body();
     nowhere["properties"]["networkAcls"]["virtualNetworkRules"] = json!([{"id": subnet("none")}]);
     assert_eq!(put(&mut w, &storage(), &nowhere).status, 400);
@@ -82,7 +88,10 @@ fn nfs_needs_premium_files_and_a_share_keeps_its_protocol() {
     let too_small = json!({"properties": {"enabledProtocols": "NFS", "shareQuota": 50}});
     assert_eq!(put(&mut w, &share(), &too_small).status, 400);
     let shown = get(&mut w, &share()).json_body();
-    assert_eq!((shown["properties"]["rootSquash"].clone(), shown["properties"]["enabledProtocols"].clone()), (json!("NoRootSquash"), json!("NFS")));
+    assert_eq!(
+        (shown["properties"]["rootSquash"].clone(), shown["properties"]["enabledProtocols"].clone()),
+        (json!("NoRootSquash"), json!("NFS"))
+    );
     let list = get(&mut w, &format!("{}/fileServices/default/shares", storage())).json_body();
     assert_eq!(list["value"].as_array().unwrap().len(), 1);
     assert_eq!(delete(&mut w, &share()).status, 200);

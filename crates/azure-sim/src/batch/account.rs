@@ -38,8 +38,7 @@ fn is_legal(name: &str) -> bool {
 
 fn is_taken(world: &World, location: &str, name: &str) -> bool {
     let here = |r: &Resource| r.is(ACCOUNT) && r.location.as_deref() == Some(location) && r.name == name;
-    world.taken_names.contains(&format!("batch/{location}/{name}"))
-        || world.resources().values().any(here)
+    world.taken_names.contains(&format!("batch/{location}/{name}")) || world.resources().values().any(here)
 }
 
 /// `POST …/locations/{l}/checkNameAvailability`
@@ -49,7 +48,10 @@ pub(super) fn check_name(world: &World, request: &Request) -> SimResponse {
         SimResponse::json(200, &json!({"nameAvailable": false, "reason": reason, "message": message}))
     };
     if !is_legal(name) {
-        return no("Invalid", "The account name must be 3 to 24 characters, lower-case letters and numbers only.");
+        return no(
+            "Invalid",
+            "The account name must be 3 to 24 characters, lower-case letters and numbers only.",
+        );
     }
     if is_taken(world, &request.region(), name) {
         return no("AlreadyExists", &format!("An account named '{name}' is already in use."));
@@ -80,7 +82,13 @@ pub(super) fn list_keys(world: &mut World, request: &Request) -> SimResponse {
     let name = account.name.clone();
     let modes = account.property("/allowedAuthenticationModes").and_then(Value::as_array);
     if !modes.into_iter().flatten().any(|m| m.as_str() == Some("SharedKey")) {
-        return arm_error(world, 409, "SharedKeyAuthenticationNotAllowed", "Shared key authentication is not enabled on the account.", TARGET);
+        return arm_error(
+            world,
+            409,
+            "SharedKeyAuthenticationNotAllowed",
+            "Shared key authentication is not enabled on the account.",
+            TARGET,
+        );
     }
     let mut key = || format!("simulated-key-{}", world.guid());
     SimResponse::json(200, &json!({"accountName": name, "primary": key(), "secondary": key()}))
@@ -140,19 +148,48 @@ fn write(world: &mut World, request: &Request, id: &str) -> SimResponse {
     }
 }
 
-fn create(world: &mut World, request: &Request, id: &str, tags: Option<crate::resource::Tags>) -> SimResponse {
+fn create(
+    world: &mut World,
+    request: &Request,
+    id: &str,
+    tags: Option<crate::resource::Tags>,
+) -> SimResponse {
     let name = crate::resource::last_segment(id).to_owned();
     if !is_legal(&name) {
-        return arm_error(world, 400, "InvalidAccountName", "The specified account name is invalid: 3 to 24 characters, lower-case letters and numbers only.", TARGET);
+        return arm_error(
+            world,
+            400,
+            "InvalidAccountName",
+            "The specified account name is invalid: 3 to 24 characters, lower-case letters and numbers only.",
+            TARGET,
+        );
     }
     let Some(location) = request.location() else {
-        return arm_error(world, 400, "LocationRequired", "The location property is required for this definition.", TARGET);
+        return arm_error(
+            world,
+            400,
+            "LocationRequired",
+            "The location property is required for this definition.",
+            TARGET,
+        );
     };
     if catalogue::location(&location).is_none() {
-        return arm_error(world, 400, "LocationNotAvailableForResourceType", &format!("The provided location '{location}' is not available for resource type '{ACCOUNT}'."), TARGET);
+        return arm_error(
+            world,
+            400,
+            "LocationNotAvailableForResourceType",
+            &format!("The provided location '{location}' is not available for resource type '{ACCOUNT}'."),
+            TARGET,
+        );
     }
     if is_taken(world, &location, &name) {
-        return arm_error(world, 409, "AccountAlreadyExists", "An account with the specified name already exists in the region.", TARGET);
+        return arm_error(
+            world,
+            409,
+            "AccountAlreadyExists",
+            "An account with the specified name already exists in the region.",
+            TARGET,
+        );
     }
     let there = world
         .resources()
@@ -161,8 +198,15 @@ fn create(world: &mut World, request: &Request, id: &str, tags: Option<crate::re
         .count();
     let full = there >= usize::try_from(count_limit(world, &location, "accounts", 3)).unwrap_or(usize::MAX);
     let mode = request.body.pointer("/properties/poolAllocationMode").and_then(Value::as_str);
-    if mode == Some("UserSubscription") && request.body.pointer("/properties/keyVaultReference/id").is_none() {
-        return arm_error(world, 400, "InvalidRequestBody", "A key vault reference is required for accounts in UserSubscription mode.", TARGET);
+    if mode == Some("UserSubscription") && request.body.pointer("/properties/keyVaultReference/id").is_none()
+    {
+        return arm_error(
+            world,
+            400,
+            "InvalidRequestBody",
+            "A key vault reference is required for accounts in UserSubscription mode.",
+            TARGET,
+        );
     }
     let time = seconds(ACCOUNT, Verb::Create);
     let poll = format!("{id}/operationResults/{{id}}");
@@ -213,7 +257,8 @@ fn new_account(
 
 fn take(account: &mut Resource, body: &Value) {
     for (name, value) in body.get("properties").and_then(Value::as_object).into_iter().flatten() {
-        let fixed = matches!(name.as_str(), "provisioningState" | "accountEndpoint" | "nodeManagementEndpoint");
+        let fixed =
+            matches!(name.as_str(), "provisioningState" | "accountEndpoint" | "nodeManagementEndpoint");
         if !fixed && !value.is_null() {
             account.set(name, value.clone());
         }
@@ -238,7 +283,13 @@ fn update(
     }
     let mode = request.body.pointer("/properties/poolAllocationMode").and_then(Value::as_str);
     if mode.is_some_and(|mode| account.text("/poolAllocationMode") != Some(mode)) {
-        return arm_error(world, 400, "PropertyCannotBeUpdated", "The property poolAllocationMode cannot be updated.", TARGET);
+        return arm_error(
+            world,
+            400,
+            "PropertyCannotBeUpdated",
+            "The property poolAllocationMode cannot be updated.",
+            TARGET,
+        );
     }
     take(&mut account, &request.body);
     if tags.is_some() {
@@ -246,14 +297,17 @@ fn update(
     }
     account.etag = etag(world);
     let creating = account.state == ProvisioningState::Creating;
-    let (id, left) = (account.id.clone(), account.ready_at.map_or(0, |at| {
-        u64::try_from(at.duration_since(world.now()).as_secs()).unwrap_or(0)
-    }));
+    let (id, left) = (
+        account.id.clone(),
+        account.ready_at.map_or(0, |at| u64::try_from(at.duration_since(world.now()).as_secs()).unwrap_or(0)),
+    );
     let (etag, body) = (account.etag.clone(), body(world, &account));
     world.put(account);
     if creating {
         // Asked again while it is being made: the same account, one more link to wait on.
-        let spec = Spec::new(Style::Batch, &location, left + 1).at(&format!("{id}/operationResults/{{id}}")).settles(&id);
+        let spec = Spec::new(Style::Batch, &location, left + 1)
+            .at(&format!("{id}/operationResults/{{id}}"))
+            .settles(&id);
         let operation = world.begin(spec, &request.api_version);
         return SimResponse::empty(202).with_headers(&operation.put_headers());
     }
@@ -262,7 +316,8 @@ fn update(
 
 fn delete(world: &mut World, request: &Request, id: &str) -> SimResponse {
     let Some(account) = world.resource(id) else { return SimResponse::empty(204) };
-    let (location, name, id) = (account.location.clone().unwrap_or_default(), account.name.clone(), account.id.clone());
+    let (location, name, id) =
+        (account.location.clone().unwrap_or_default(), account.name.clone(), account.id.clone());
     let path = format!(
         "/subscriptions/{}/providers/Microsoft.Batch/locations/{location}/accountOperationResults/{name}-{{id}}",
         world.subscription_id()

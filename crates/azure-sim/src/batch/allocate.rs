@@ -158,7 +158,9 @@ pub(super) fn halt(world: &mut World, pool_key: &str) {
     for (spot, word) in [(false, "dedicated"), (true, "low priority")] {
         if pool.count(spot) != pool.target(spot) {
             // Recorded.
-            let message = format!("Desired number of {word} nodes could not be allocated due to a stop resize operation");
+            let message = format!(
+                "Desired number of {word} nodes could not be allocated due to a stop resize operation"
+            );
             pool.errors.push(ResizeError { code: "ResizeStopped".to_owned(), message });
         }
     }
@@ -184,16 +186,20 @@ fn limits(world: &World, pool: &Pool, size: &Size, spot: bool) -> Vec<Limit> {
     } else {
         subscription_limits(world, pool, size, spot)
     };
-    let word = if spot { "low priority" } else { "dedicated" };
+    let kind = if spot { "low priority" } else { "dedicated" };
     if let Some(room) = addresses_left(world, pool) {
-        let message = "The specified subnet does not have enough IP addresses for the desired number of nodes".to_owned();
+        let message =
+            "The specified subnet does not have enough IP addresses for the desired number of nodes"
+                .to_owned();
         limits.push(limit(room, "SubnetInsufficientIPs", message));
     }
     limits.push(Limit {
         room: world.market.left(&pool.location, &pool.size),
         error: ResizeError {
             code: "AllocationTimedOut".to_owned(),
-            message: format!("Desired number of {word} nodes could not be allocated as the resize timeout was reached"),
+            message: format!(
+                "Desired number of {kind} nodes could not be allocated as the resize timeout was reached"
+            ),
         },
         waits: true,
     });
@@ -245,11 +251,16 @@ fn account_limits(world: &World, pool: &Pool, size: &Size, spot: bool, account: 
             limits.push(limit(
                 0,
                 "AllocationFailed",
-                "Spot nodes are not supported in accounts whose pool allocation mode is BatchService".to_owned(),
+                "Spot nodes are not supported in accounts whose pool allocation mode is BatchService"
+                    .to_owned(),
             ));
         }
         if !size.family.spot {
-            limits.push(limit(0, "AllocationFailed", format!("The size {} is not offered as Spot", size.name)));
+            limits.push(limit(
+                0,
+                "AllocationFailed",
+                format!("The size {} is not offered as Spot", size.name),
+            ));
         }
         return limits;
     }
@@ -283,7 +294,11 @@ fn subscription_limits(world: &World, pool: &Pool, size: &Size, spot: bool) -> V
     let nodes = cores(world, spot, &|p, _| on_subscription(p));
     let room = quota::limit(world, &pool.location, counter).saturating_sub(machines + nodes) / size.vcpus;
     let code = if spot { "AccountLowPriorityCoreQuotaReached" } else { "AccountCoreQuotaReached" };
-    vec![limit(room, code, format!("The subscription has reached its quota of {counter} in {}", pool.location))]
+    vec![limit(
+        room,
+        code,
+        format!("The subscription has reached its quota of {counter} in {}", pool.location),
+    )]
 }
 
 /// Free addresses of the pool's subnet; `None` without a subnet.
@@ -319,7 +334,8 @@ fn add(world: &mut World, pool_key: &str, spot: bool, count: u32) {
     let net = subnet.and_then(|id| net_of(world, &id));
     let net = net.unwrap_or_else(|| ipnet::Ipv4Net::new_assert(Ipv4Addr::new(10, 0, 0, 0), 16));
     // Azure keeps the first four addresses and the last one.
-    let free: Vec<Ipv4Addr> = net.hosts().skip(3).filter(|a| !held.contains(a)).take(count as usize).collect();
+    let free: Vec<Ipv4Addr> =
+        net.hosts().skip(3).filter(|a| !held.contains(a)).take(count as usize).collect();
     world.market.sell(&pool.location, &pool.size, count);
     for address in free {
         super::nodes::create(world, pool_key, spot, address.to_string());

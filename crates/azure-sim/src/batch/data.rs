@@ -40,14 +40,21 @@ fn answer(world: &mut World, request: &Request, host: &str) -> Answer {
     };
     authenticate(world, request, host)?;
     if request.api_version.is_empty() {
-        return Err(error(world, host, 400, "MissingRequiredQueryParameter", "A required query parameter was not specified for this request.", &[("QueryParameterName", "api-version")]));
+        return Err(error(
+            world,
+            host,
+            400,
+            "MissingRequiredQueryParameter",
+            "A required query parameter was not specified for this request.",
+            &[("QueryParameterName", "api-version")],
+        ));
     }
     let segments: Vec<&str> = request.segments.iter().map(String::as_str).collect();
     let call = Call { request, host, account: &account };
     match (request.method.as_str(), segments.as_slice()) {
-        ("GET", ["pools"]) => call.pools(world),
+        ("GET", ["pools"]) => Ok(call.pools(world)),
         ("GET", ["supportedimages"]) => Ok(call.page("supportedimages", images::items(), &|_, _| None)),
-        ("GET", ["nodecounts"]) => call.counts(world),
+        ("GET", ["nodecounts"]) => Ok(call.counts(world)),
         (_, ["pools", pool, rest @ ..]) => {
             let id = format!("{account}/pools/{pool}");
             if !world.batch.pools.contains_key(&key(&id)) {
@@ -70,7 +77,17 @@ fn authenticate(world: &mut World, request: &Request, host: &str) -> Result<(), 
         return Ok(());
     }
     let message = "Server failed to authenticate the request. Make sure the value of Authorization header is formed correctly including the signature.";
-    let refusal = error(world, host, 401, "AuthenticationFailed", message, &[("AuthenticationErrorDetail", "The specified type of authentication is missing or expired. Entra tokens are accepted.")]);
+    let refusal = error(
+        world,
+        host,
+        401,
+        "AuthenticationFailed",
+        message,
+        &[(
+            "AuthenticationErrorDetail",
+            "The specified type of authentication is missing or expired. Entra tokens are accepted.",
+        )],
+    );
     Err(refusal.with_header(
         "www-authenticate",
         "Bearer authorization_uri=\"https://login.microsoftonline.com/\", resource=\"https://batch.core.windows.net/\"",
@@ -78,7 +95,14 @@ fn authenticate(world: &mut World, request: &Request, host: &str) -> Result<(), 
 }
 
 /// The service's error body (recorded traffic).
-fn error(world: &mut World, host: &str, status: u16, code: &str, message: &str, values: Values<'_>) -> SimResponse {
+fn error(
+    world: &mut World,
+    host: &str,
+    status: u16,
+    code: &str,
+    message: &str,
+    values: Values<'_>,
+) -> SimResponse {
     let mut body = json!({
         "odata.metadata": format!("https://{host}/$metadata#Microsoft.Azure.Batch.Protocol.Entities.Container.errors/@Element"),
         "code": code,
@@ -103,7 +127,14 @@ struct Call<'a> {
 
 impl Call<'_> {
     fn unsupported(&self, world: &mut World) -> SimResponse {
-        error(world, self.host, 405, "UnsupportedHttpVerb", "The resource doesn't support the specified HTTP verb.", &[])
+        error(
+            world,
+            self.host,
+            405,
+            "UnsupportedHttpVerb",
+            "The resource doesn't support the specified HTTP verb.",
+            &[],
+        )
     }
 
     fn bad(&self, world: &mut World, name: &str, value: &str, reason: &str) -> SimResponse {
@@ -117,10 +148,18 @@ impl Call<'_> {
     }
 
     /// A page of items that pass `$filter`, cut to `$select`.
-    fn page(&self, what: &str, items: Vec<Value>, field: &dyn Fn(&Value, &str) -> Option<String>) -> SimResponse {
+    fn page(
+        &self,
+        what: &str,
+        items: Vec<Value>,
+        field: &dyn Fn(&Value, &str) -> Option<String>,
+    ) -> SimResponse {
         let text = self.request.query("$filter").unwrap_or_default();
         let Ok(filter) = Filter::parse(text) else {
-            return odata(400, &json!({"code": "InvalidQueryParameterValue", "message": {"lang": "en-US", "value": "The specified $filter is not understood."}}));
+            return odata(
+                400,
+                &json!({"code": "InvalidQueryParameterValue", "message": {"lang": "en-US", "value": "The specified $filter is not understood."}}),
+            );
         };
         let number = |name: &str| self.request.query(name).and_then(|n| n.parse::<usize>().ok());
         let size = number("maxresults").unwrap_or(PAGE).clamp(1, PAGE);
@@ -162,15 +201,15 @@ impl Call<'_> {
         }
     }
 
-    fn pools(&self, world: &World) -> Answer {
+    fn pools(&self, world: &World) -> SimResponse {
         let of_account = world.children(self.account, POOL);
         let items = of_account
             .filter_map(|r| Some(wire::data_pool(r, world.batch.pools.get(&r.key())?, self.host)))
             .collect();
-        Ok(self.page("pools", items, &text_field))
+        self.page("pools", items, &text_field)
     }
 
-    fn counts(&self, world: &World) -> Answer {
+    fn counts(&self, world: &World) -> SimResponse {
         let item = |r: &Resource| {
             let pool = world.batch.pools.get(&r.key())?;
             Some(json!({
@@ -180,7 +219,7 @@ impl Call<'_> {
             }))
         };
         let items = world.children(self.account, POOL).filter_map(item).collect();
-        Ok(self.page("poolnodecounts", items, &text_field))
+        self.page("poolnodecounts", items, &text_field)
     }
 
     fn pool(&self, world: &mut World, id: &str, rest: &[&str]) -> Answer {
@@ -190,7 +229,11 @@ impl Call<'_> {
             ("POST", ["resize"]) => self.resize(world, id),
             ("POST", ["stopresize"]) => {
                 if !allocate::stop(world, &key(id)) {
-                    return Err(self.conflict(world, "PoolNotBeingResized", "The specified pool is not being resized."));
+                    return Err(self.conflict(
+                        world,
+                        "PoolNotBeingResized",
+                        "The specified pool is not being resized.",
+                    ));
                 }
                 Ok(accepted(world, id, 202))
             }
@@ -255,7 +298,14 @@ impl Call<'_> {
             None => None,
             Some(text) => match duration(text).filter(|s| *s >= 300) {
                 Some(seconds) => Some(seconds),
-                None => return Err(self.bad(world, "resizeTimeout", text, "The resize timeout must be at least 5 minutes.")),
+                None => {
+                    return Err(self.bad(
+                        world,
+                        "resizeTimeout",
+                        text,
+                        "The resize timeout must be at least 5 minutes.",
+                    ));
+                }
             },
         };
         let option = body.get("nodeDeallocationOption").and_then(Value::as_str).map(str::to_owned);
@@ -274,8 +324,16 @@ impl Call<'_> {
         }
         self.at_rest(world, id)?;
         let nodes = world.batch.pools.get(&key(id)).map(|p| &p.nodes);
-        if let Some(unknown) = wanted.iter().find(|n| nodes.is_none_or(|all| !all.contains_key(*n))).cloned() {
-            return Err(error(world, self.host, 404, "NodeNotFound", "The specified node does not exist.", &[("NodeId", &unknown)]));
+        if let Some(unknown) = wanted.iter().find(|n| nodes.is_none_or(|all| !all.contains_key(*n))).cloned()
+        {
+            return Err(error(
+                world,
+                self.host,
+                404,
+                "NodeNotFound",
+                "The specified node does not exist.",
+                &[("NodeId", &unknown)],
+            ));
         }
         allocate::remove(world, &key(id), &wanted);
         touch(world, id);
@@ -289,14 +347,23 @@ impl Call<'_> {
     }
 
     fn node(&self, world: &mut World, id: &str, node: &str, rest: &[&str]) -> Answer {
-        let found: Option<(Resource, Pool, Node)> = wire::pool(world, id)
-            .and_then(|(resource, pool)| Some((resource.clone(), pool.clone(), pool.nodes.get(node)?.clone())));
+        let found: Option<(Resource, Pool, Node)> = wire::pool(world, id).and_then(|(resource, pool)| {
+            Some((resource.clone(), pool.clone(), pool.nodes.get(node)?.clone()))
+        });
         let Some((resource, pool, known)) = found else {
-            return Err(error(world, self.host, 404, "NodeNotFound", "The specified node does not exist.", &[]));
+            return Err(error(
+                world,
+                self.host,
+                404,
+                "NodeNotFound",
+                "The specified node does not exist.",
+                &[],
+            ));
         };
         match (self.request.method.as_str(), rest) {
             ("GET", []) => {
-                let mut body = json!({"odata.metadata": format!("https://{}/$metadata#nodes/@Element", self.host)});
+                let mut body =
+                    json!({"odata.metadata": format!("https://{}/$metadata#nodes/@Element", self.host)});
                 let item = self.selected(wire::node(&resource, &pool, &known, self.host));
                 for (name, value) in item.as_object().into_iter().flatten() {
                     body[name] = value.clone();
@@ -304,9 +371,14 @@ impl Call<'_> {
                 Ok(odata(200, &body))
             }
             ("POST", ["reboot" | "reimage"]) => {
-                let settled = matches!(known.state, NodeState::Idle | NodeState::StartTaskFailed | NodeState::Unusable);
+                let settled =
+                    matches!(known.state, NodeState::Idle | NodeState::StartTaskFailed | NodeState::Unusable);
                 if !settled {
-                    return Err(self.conflict(world, "NodeNotReady", "The specified node is not ready for this operation."));
+                    return Err(self.conflict(
+                        world,
+                        "NodeNotReady",
+                        "The specified node is not ready for this operation.",
+                    ));
                 }
                 let state = if rest[0] == "reboot" { NodeState::Rebooting } else { NodeState::Reimaging };
                 nodes::boot_again(world, &key(id), node, state);
@@ -314,12 +386,20 @@ impl Call<'_> {
             }
             ("GET", ["files"]) => {
                 let base = format!("https://{}/pools/{}/nodes/{node}", self.host, resource.name);
-                let recursive = self.request.query("recursive").is_some_and(|r| r.eq_ignore_ascii_case("true"));
+                let recursive =
+                    self.request.query("recursive").is_some_and(|r| r.eq_ignore_ascii_case("true"));
                 Ok(self.page("files", files::list(&known, &base, recursive), &text_field))
             }
             ("GET" | "HEAD", ["files", path @ ..]) => match files::content(&known, &path.join("/")) {
                 Some(response) => Ok(response),
-                None => Err(error(world, self.host, 404, "FileNotFound", "The specified file does not exist.", &[])),
+                None => Err(error(
+                    world,
+                    self.host,
+                    404,
+                    "FileNotFound",
+                    "The specified file does not exist.",
+                    &[],
+                )),
             },
             _ => Err(self.unsupported(world)),
         }

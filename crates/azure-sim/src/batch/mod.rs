@@ -38,7 +38,10 @@ pub(crate) fn handle(world: &mut World, request: &Request) -> SimResponse {
         ("GET", "locations/quotas") => account::quotas(world, request),
         ("GET", "locations/virtualmachineskus") => sizes(world, request),
         ("GET", "batchaccounts") if request.is_collection() => account::list(world, request),
-        ("POST", "batchaccounts/listkeys") => account::list_keys(world, request),
+        ("POST", "batchaccounts/syncautostoragekeys") => SimResponse::empty(204),
+        ("POST", "batchaccounts/listkeys" | "batchaccounts/regeneratekeys") => {
+            account::list_keys(world, request)
+        }
         (_, "batchaccounts") => account::handle(world, request),
         ("GET", "batchaccounts/pools") if request.is_collection() => pool::list(world, request),
         ("POST", "batchaccounts/pools/stopresize") => pool::stop_resize(world, request),
@@ -97,7 +100,13 @@ pub(crate) fn canonical(world: &World) -> Value {
             "deleting": pool.deleting,
         })
     };
-    world.batch.pools.iter().map(|(key, value)| (key.clone(), pool(value))).collect::<serde_json::Map<_, _>>().into()
+    world
+        .batch
+        .pools
+        .iter()
+        .map(|(key, value)| (key.clone(), pool(value)))
+        .collect::<serde_json::Map<_, _>>()
+        .into()
 }
 
 /// Cores that each account's nodes use, by `region/batch/counter`; of several accounts the largest.
@@ -108,10 +117,7 @@ pub(crate) fn cores_in_use(world: &World) -> std::collections::BTreeMap<String, 
 /// An error of the control plane. Batch puts request id and time into the message (recorded traffic).
 fn arm_error(world: &mut World, status: u16, code: &str, message: &str, target: &str) -> SimResponse {
     let message = stamped(world, message);
-    SimResponse::json(
-        status,
-        &json!({"error": {"code": code, "message": message, "target": target}}),
-    )
+    SimResponse::json(status, &json!({"error": {"code": code, "message": message, "target": target}}))
 }
 
 fn stamped(world: &mut World, message: &str) -> String {

@@ -27,10 +27,9 @@ fn at_random(world: &mut World, least: u64, spread: u64) -> u64 {
 
 /// A new node. Ids are as recorded: `tvmps_`, 64 hexadecimal digits, `_d` for dedicated and `_p` for Spot.
 pub(super) fn create(world: &mut World, pool_key: &str, spot: bool, address: String) {
-    let mut bytes = [0_u8; 32];
-    world.rng().fill_bytes(&mut bytes);
-    let hex: String = bytes.iter().map(|b| format!("{b:02x}")).collect();
-    let id = format!("tvmps_{hex}_{}", if spot { 'p' } else { 'd' });
+    let mut part = || world.rng().next_u64();
+    let (a, b, c, d) = (part(), part(), part(), part());
+    let id = format!("tvmps_{a:016x}{b:016x}{c:016x}{d:016x}_{}", if spot { 'p' } else { 'd' });
     let now = world.now();
     let node = Node {
         id: id.clone(),
@@ -159,9 +158,11 @@ pub(super) fn boot_again(world: &mut World, pool: &str, id: &str, state: NodeSta
 /// Capacity came back for a preempted node.
 fn restore(world: &mut World, pool: &str, id: &str) {
     let now = world.now();
-    let wanted = world.batch.pools.get(pool).is_some_and(|p| {
-        !p.deleting && !world.market.exhausted(&p.location, &p.size)
-    });
+    let wanted = world
+        .batch
+        .pools
+        .get(pool)
+        .is_some_and(|p| !p.deleting && !world.market.exhausted(&p.location, &p.size));
     if !wanted {
         return;
     }

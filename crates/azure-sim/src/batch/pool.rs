@@ -27,7 +27,9 @@ pub(super) fn handle(world: &mut World, request: &Request) -> SimResponse {
     }
     match request.method.as_str() {
         "GET" => match world.resource(&id) {
-            Some(pool) => SimResponse::json(200, &wire::arm_pool(world, pool)).with_header("etag", &pool.etag),
+            Some(pool) => {
+                SimResponse::json(200, &wire::arm_pool(world, pool)).with_header("etag", &pool.etag)
+            }
             None => not_found(world),
         },
         "PUT" | "PATCH" => write(world, request, &id, &parent),
@@ -83,17 +85,34 @@ fn write(world: &mut World, request: &Request, id: &str, parent: &str) -> SimRes
 fn create(world: &mut World, request: &Request, id: &str, parent: &str) -> SimResponse {
     let Some(account) = world.resource(parent).cloned() else { return request.parent_not_found(parent) };
     if account.state.is_busy() {
-        return arm_error(world, 409, "AccountNotReady", "The specified account is being created or deleted.", "BatchAccount");
+        return arm_error(
+            world,
+            409,
+            "AccountNotReady",
+            "The specified account is being created or deleted.",
+            "BatchAccount",
+        );
     }
     let location = account.location.clone().unwrap_or_default();
     let name = crate::resource::last_segment(id).to_owned();
     let plain = name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'_');
     if !plain || name.is_empty() || name.len() > 64 {
-        return invalid(world, "id", &name, "The pool id may have 1 to 64 letters, numbers, hyphens and underscores.");
+        return invalid(
+            world,
+            "id",
+            &name,
+            "The pool id may have 1 to 64 letters, numbers, hyphens and underscores.",
+        );
     }
     let pools = world.children(parent, POOL).count();
     if pools >= usize::try_from(account::pool_quota(world, &location)).unwrap_or(usize::MAX) {
-        return arm_error(world, 409, "PoolQuotaReached", "The specified account has reached pool quota.", TARGET);
+        return arm_error(
+            world,
+            409,
+            "PoolQuotaReached",
+            "The specified account has reached pool quota.",
+            TARGET,
+        );
     }
     let wanted = request.body.get("properties").cloned().unwrap_or_else(|| json!({}));
     let size = match check(world, &wanted, &location) {
@@ -147,13 +166,19 @@ fn answer(world: &mut World, id: &str) -> SimResponse {
 fn check(world: &mut World, wanted: &Value, location: &str) -> Result<catalogue::Size, SimResponse> {
     let text = |pointer: &str| wanted.pointer(pointer).and_then(Value::as_str).unwrap_or_default().to_owned();
     let name = text("/vmSize");
-    let offered = catalogue::size(&name).filter(|s| !crate::compute::quota::is_restricted(world, location, s));
+    let offered =
+        catalogue::size(&name).filter(|s| !crate::compute::quota::is_restricted(world, location, s));
     let Some(size) = offered else {
         return Err(invalid(world, "vmSize", &name, "The specified vmSize is not supported in this region."));
     };
     let machine = "/deploymentConfiguration/virtualMachineConfiguration";
     let Some(configuration) = wanted.pointer(machine) else {
-        return Err(invalid(world, "deploymentConfiguration", "", "A virtualMachineConfiguration is required."));
+        return Err(invalid(
+            world,
+            "deploymentConfiguration",
+            "",
+            "A virtualMachineConfiguration is required.",
+        ));
     };
     let image = configuration.get("imageReference").cloned().unwrap_or_default();
     let agent = text(&format!("{machine}/nodeAgentSkuId"));
@@ -161,7 +186,8 @@ fn check(world: &mut World, wanted: &Value, location: &str) -> Result<catalogue:
         return Err(invalid(world, property, &agent, &reason));
     }
     let command = text("/startTask/commandLine");
-    if wanted.get("startTask").is_some_and(|t| !t.is_null()) && (command.is_empty() || command.len() > 32_768) {
+    if wanted.get("startTask").is_some_and(|t| !t.is_null()) && (command.is_empty() || command.len() > 32_768)
+    {
         return Err(invalid(world, "commandLine", "", "The command line must have 1 to 32768 characters."));
     }
     let subnet = text("/networkConfiguration/subnetId");
@@ -175,7 +201,12 @@ fn check(world: &mut World, wanted: &Value, location: &str) -> Result<catalogue:
     let network = there.and_then(|r| parent_of(&r.id)).and_then(|id| world.resource(id));
     match network.map(|n| n.location.as_deref() == Some(location)) {
         Some(true) => Ok(size),
-        Some(false) => Err(invalid(world, "subnetId", &subnet, "The virtual network must be in the same region as the account.")),
+        Some(false) => Err(invalid(
+            world,
+            "subnetId",
+            &subnet,
+            "The virtual network must be in the same region as the account.",
+        )),
         None => Err(invalid(world, "subnetId", &subnet, "The specified subnet does not exist.")),
     }
 }
@@ -204,7 +235,8 @@ fn stored(wanted: &Value, size: &str) -> Value {
             properties[name] = value;
         }
     }
-    if let Some(image) = properties.pointer_mut("/deploymentConfiguration/virtualMachineConfiguration/imageReference")
+    if let Some(image) =
+        properties.pointer_mut("/deploymentConfiguration/virtualMachineConfiguration/imageReference")
         && image.get("sku").is_some()
         && image.get("version").is_none()
     {
@@ -273,7 +305,14 @@ fn scale(world: &mut World, wanted: &Value) -> Result<Option<Scale>, SimResponse
         None => None,
         Some(text) => match duration(text).filter(|s| *s >= LEAST_TIMEOUT) {
             Some(seconds) => Some(seconds),
-            None => return Err(invalid(world, "resizeTimeout", text, "The resize timeout must be at least 5 minutes.")),
+            None => {
+                return Err(invalid(
+                    world,
+                    "resizeTimeout",
+                    text,
+                    "The resize timeout must be at least 5 minutes.",
+                ));
+            }
         },
     };
     Ok(Some(Scale {
@@ -295,10 +334,20 @@ fn update(world: &mut World, request: &Request, old: &Resource) -> SimResponse {
     if pool.deleting {
         return arm_error(world, 409, "PoolBeingDeleted", "The specified pool is being deleted.", TARGET);
     }
-    let fresh = stored(&wanted, catalogue::size(wanted.get("vmSize").and_then(Value::as_str).unwrap_or_default()).map_or(&pool.size, |s| s.name));
+    let fresh = stored(
+        &wanted,
+        catalogue::size(wanted.get("vmSize").and_then(Value::as_str).unwrap_or_default())
+            .map_or(&pool.size, |s| s.name),
+    );
     for name in FIXED {
         if wanted.get(*name).is_some() && fresh.get(*name) != old.properties.get(*name) {
-            return arm_error(world, 400, "PropertyCannotBeUpdated", &format!("The property {name} of an existing pool cannot be updated."), TARGET);
+            return arm_error(
+                world,
+                400,
+                "PropertyCannotBeUpdated",
+                &format!("The property {name} of an existing pool cannot be updated."),
+                TARGET,
+            );
         }
     }
     let scale = match scale(world, &wanted) {
@@ -343,7 +392,13 @@ pub(super) fn stop_resize(world: &mut World, request: &Request) -> SimResponse {
         return not_found(world);
     }
     if !super::allocate::stop(world, &key(&id)) {
-        return arm_error(world, 409, "PoolNotBeingResized", "The specified pool is not being resized.", TARGET);
+        return arm_error(
+            world,
+            409,
+            "PoolNotBeingResized",
+            "The specified pool is not being resized.",
+            TARGET,
+        );
     }
     answer(world, &id)
 }
@@ -364,7 +419,8 @@ fn delete(world: &mut World, request: &Request, id: &str) -> SimResponse {
     let account = parent_of(&resource.id).unwrap_or_default();
     let path = format!("{account}/poolOperationResults/delete-{}", resource.name);
     let location = world.batch.pools.get(&resource.key()).map(|p| p.location.clone()).unwrap_or_default();
-    let spec = Spec::new(Style::Batch, &location, seconds).at(&path).removes(&resource.id).ends_with(End::Empty);
+    let spec =
+        Spec::new(Style::Batch, &location, seconds).at(&path).removes(&resource.id).ends_with(End::Empty);
     let operation = world.begin(spec, &request.api_version);
     SimResponse::empty(202).with_headers(&operation.action_headers())
 }

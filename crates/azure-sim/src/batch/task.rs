@@ -61,7 +61,9 @@ pub(super) fn no_way_out(world: &World, pool: &str) -> Option<String> {
     let subnet = wire::subnet_of(world, pool).and_then(|id| world.resource(&id))?;
     let private = subnet.property("/defaultOutboundAccess") == Some(&Value::Bool(false));
     let nat = crate::resource::reference(subnet.property("/natGateway")).is_some();
-    (private && !nat).then(|| "The node cannot reach the BatchNodeManagement service: its subnet has no outbound access".to_owned())
+    (private && !nat).then(|| {
+        "The node cannot reach the BatchNodeManagement service: its subnet has no outbound access".to_owned()
+    })
 }
 
 /// Id (lower case) of the Manager that the pool's nodes work for: the one whose private address the start task names,
@@ -86,7 +88,9 @@ pub(super) fn manager_of(world: &World, pool: &str) -> Option<String> {
 
 /// Everything the start task says, with what is in base64 made readable.
 fn text_of(world: &World, pool: &str) -> String {
-    let Some(task) = world.resource(pool).and_then(|r| r.property("/startTask")) else { return String::new() };
+    let Some(task) = world.resource(pool).and_then(|r| r.property("/startTask")) else {
+        return String::new();
+    };
     let mut text = task.to_string();
     let legal = |c: char| c.is_ascii_alphanumeric() || matches!(c, '+' | '/' | '=');
     let hidden: Vec<String> = text

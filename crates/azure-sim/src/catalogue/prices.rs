@@ -85,7 +85,7 @@ pub fn disk_month(account_type: &str, gib: u32, location: Location) -> (&'static
         _ => 'S',
     };
     let rows = || DISKS.iter().filter(|row| row.0.starts_with(letter));
-    let fit = rows().find(|row| row.1 >= gib).or_else(|| rows().last());
+    let fit = rows().find(|row| row.1 >= gib).or_else(|| rows().next_back());
     fit.map_or(("", 0), |row| {
         let price = scaled(row.2, location);
         let more = u64::from(gib.max(row.1)) * price / u64::from(row.1);

@@ -81,13 +81,11 @@ fn next_link(request: &Request, skip: usize) -> Option<String> {
 fn rows(filter: &Filter) -> impl Iterator<Item = Row> {
     let region = filter.required("armRegionName").map(str::to_owned);
     let sku = filter.required("armSkuName").map(str::to_owned);
-    locations()
-        .filter(move |l| region.as_deref().is_none_or(|name| name == l.name))
-        .flat_map(move |l| {
-            let sku = sku.clone();
-            let wanted = move |s: &Size| sku.as_deref().is_none_or(|name| name == s.name);
-            sizes().filter(wanted).flat_map(move |s| machine_rows(&s, l)).chain(other_rows(l))
-        })
+    locations().filter(move |l| region.as_deref().is_none_or(|name| name == l.name)).flat_map(move |l| {
+        let sku = sku.clone();
+        let wanted = move |s: &Size| sku.as_deref().is_none_or(|name| name == s.name);
+        sizes().filter(wanted).flat_map(move |s| machine_rows(&s, l)).chain(other_rows(l))
+    })
 }
 
 fn machine_rows(size: &Size, location: Location) -> Vec<Row> {

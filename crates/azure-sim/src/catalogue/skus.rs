@@ -10,6 +10,7 @@ use super::locations::{Location, locations};
 
 /// A family of sizes: the unit of core quota and of retirement.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[allow(clippy::struct_excessive_bools, reason = "each is a capability of its own in the API")]
 pub struct Family {
     /// Quota counter, for example `standardDASv5Family`.
     pub name: &'static str,
@@ -31,8 +32,10 @@ pub struct Family {
     pub architecture: &'static str,
 }
 
+type FamilyRow = (&'static str, Option<(i16, i8, i8)>, &'static str, &'static str);
+
 /// (name, retirement, generations, flags: p premium, s spot, t no Trusted Launch, a accelerated, n NVMe, m Arm)
-const FAMILIES: &[(&str, Option<(i16, i8, i8)>, &str, &str)] = &[
+const FAMILIES: &[FamilyRow] = &[
     ("standardAv2Family", Some((2028, 11, 15)), "V1", "st"),
     ("standardBSFamily", Some((2028, 11, 15)), "V1,V2", "p"),
     ("standardBsv2Family", None, "V1,V2", "pa"),
@@ -120,10 +123,13 @@ const SIZES: &[Row] = &[
     ("Standard_B4als_v2", "standardBasv2Family", 4, 8, 0, 0, 132_000),
     ("Standard_B4as_v2", "standardBasv2Family", 4, 16, 0, 0, 150_000),
     ("Standard_B8as_v2", "standardBasv2Family", 8, 32, 0, 0, 300_000),
+    ("Standard_D1_v2", "standardDv2Family", 1, 3, 50, 0, 57_000),
     ("Standard_D2_v2", "standardDv2Family", 2, 7, 100, 0, 114_000),
+    ("Standard_D3_v2", "standardDv2Family", 4, 14, 200, 0, 229_000),
     ("Standard_D12_v2", "standardDv2Family", 4, 28, 200, 0, 299_000),
     ("Standard_D13_v2", "standardDv2Family", 8, 56, 400, 0, 598_000),
     ("Standard_D14_v2", "standardDv2Family", 16, 112, 800, 0, 1_196_000),
+    ("Standard_DS1_v2", "standardDSv2Family", 1, 3, 7, 0, 57_000),
     ("Standard_DS2_v2", "standardDSv2Family", 2, 7, 14, 0, 114_000),
     ("Standard_DS12_v2", "standardDSv2Family", 4, 28, 56, 0, 299_000),
     ("Standard_DS14_v2", "standardDSv2Family", 16, 112, 224, 0, 1_196_000),
@@ -289,11 +295,8 @@ fn restriction(location: &str) -> Value {
 
 /// The items of other resource types that the API mixes in.
 pub fn disk_items(location: Location) -> Vec<Value> {
-    let rows = [
-        ("Standard_LRS", "S4", "32"),
-        ("StandardSSD_LRS", "E10", "128"),
-        ("Premium_LRS", "P10", "128"),
-    ];
+    let rows =
+        [("Standard_LRS", "S4", "32"), ("StandardSSD_LRS", "E10", "128"), ("Premium_LRS", "P10", "128")];
     let item = |(name, size, gib): (&str, &str, &str)| {
         json!({
             "resourceType": "disks",

@@ -26,12 +26,7 @@ pub(super) fn invalid(target: &str, message: &str) -> SimResponse {
 }
 
 /// The size of the body, allowed in the region and within quota.
-pub(super) fn size(
-    world: &World,
-    location: &str,
-    properties: &Value,
-    id: &str,
-) -> Result<Size, SimResponse> {
+pub(super) fn size(world: &World, location: &str, properties: &Value, id: &str) -> Result<Size, SimResponse> {
     let Some(name) = properties.pointer("/hardwareProfile/vmSize").and_then(Value::as_str) else {
         return Err(invalid("vmSize", "Required parameter 'vmSize' is missing (null)."));
     };
@@ -79,7 +74,8 @@ fn sku_not_available(location: &str, size: &Size) -> SimResponse {
 /// Login of a new VM: a name, and a key or a password.
 pub(super) fn login(properties: &Value) -> Option<SimResponse> {
     let profile = properties.get("osProfile")?;
-    let missing = |what: &str| Some(invalid(what, &format!("Required parameter '{what}' is missing (null).")));
+    let missing =
+        |what: &str| Some(invalid(what, &format!("Required parameter '{what}' is missing (null).")));
     if profile.get("adminUsername").and_then(Value::as_str).is_none_or(str::is_empty) {
         return missing("osProfile.adminUsername");
     }

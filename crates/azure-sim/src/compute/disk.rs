@@ -55,13 +55,36 @@ fn write(world: &mut World, request: &Request, id: &str) -> SimResponse {
     if disk.property("/diskState").is_none() {
         disk.set("diskState", json!("Unattached"));
     }
+    if disk.property("/uniqueId").is_none() {
+        disk.set("uniqueId", json!(world.guid()));
+        disk.set("timeCreated", json!(world.now().to_string()));
+        disk.set("encryption", json!({"type": "EncryptionAtRestWithPlatformKey"}));
+        let gib = disk.property("/diskSizeGB").and_then(serde_json::Value::as_u64).unwrap_or(0);
+        disk.set("diskSizeBytes", json!(gib << 30));
+        disk.set("diskIOPSReadWrite", json!(500));
+        disk.set("diskMBpsReadWrite", json!(60));
+        disk.extra.entry("sku").or_insert_with(|| json!({"name": "Standard_LRS", "tier": "Standard"}));
+    }
+    let finished = disk.body();
     disk.state = ProvisioningState::Updating;
-    let accepted = disk.body();
+    // Recorded: 202 to PUT and PATCH with both links, a body without id, and an operation of their own kind.
+    let accepted = json!({
+        "name": disk.name,
+        "location": disk.location,
+        "tags": disk.tags,
+        "sku": disk.extra.get("sku"),
+        "properties": {"creationData": disk.property("/creationData"), "diskSizeGB": disk.property("/diskSizeGB"), "provisioningState": "Updating", "isArmResource": true},
+    });
     world.put(disk);
-    let spec = Spec::new(Style::Compute, &location, seconds(DISK, Verb::Create)).settles(id).retry_after(2);
+    let path = format!(
+        "/subscriptions/{}/providers/Microsoft.Compute/locations/{location}/DiskOperations/{{id}}",
+        world.subscription_id()
+    );
+    let time = seconds(DISK, Verb::Create);
+    let spec =
+        Spec::new(Style::Compute, &location, time).at(&path).settles(id).output(finished).retry_after(2);
     let operation = world.begin(spec, &request.api_version);
-    // Recorded: disks answer 202 to PUT and PATCH.
-    SimResponse::json(202, &accepted).with_headers(&operation.put_headers())
+    SimResponse::json(202, &accepted).with_headers(&operation.action_headers())
 }
 
 fn delete(world: &mut World, request: &Request, id: &str) -> SimResponse {
@@ -71,7 +94,8 @@ fn delete(world: &mut World, request: &Request, id: &str) -> SimResponse {
         return SimResponse::arm_error(409, "OperationNotAllowed", &message);
     }
     let location = disk.location.clone().unwrap_or_default();
-    let spec = Spec::new(Style::Compute, &location, seconds(DISK, Verb::Delete)).removes(&disk.id).retry_after(2);
+    let spec =
+        Spec::new(Style::Compute, &location, seconds(DISK, Verb::Delete)).removes(&disk.id).retry_after(2);
     if let Some(disk) = world.resource_mut(&disk.id) {
         disk.state = ProvisioningState::Deleting;
     }

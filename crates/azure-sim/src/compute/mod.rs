@@ -82,11 +82,7 @@ fn policy(request: &Request) -> Option<Policy> {
         _ if kind == "virtualmachines" && request.is_collection() => {
             Policy { name: "HighCostGet", resource: None, subscription: limit(900, 300) }
         }
-        _ => Policy {
-            name: "LowCostGet",
-            resource: Some(limit(36, 12)),
-            subscription: limit(24_000, 8_000),
-        },
+        _ => Policy { name: "LowCostGet", resource: Some(limit(36, 12)), subscription: limit(24_000, 8_000) },
     })
 }
 

@@ -19,8 +19,10 @@ pub(super) fn handle(world: &mut World, request: &Request) -> SimResponse {
     let Some(vm) = world.resource(&id).filter(|vm| vm.is(VM)).cloned() else { return request.not_found() };
     let verb = request.types.last().map(|t| t.to_ascii_lowercase()).unwrap_or_default();
     if vm.state == ProvisioningState::Deleting {
-        let message =
-            format!("Operation '{verb}' is not allowed on VM '{}' since the VM is marked for deletion.", vm.name);
+        let message = format!(
+            "Operation '{verb}' is not allowed on VM '{}' since the VM is marked for deletion.",
+            vm.name
+        );
         return SimResponse::arm_error(409, "OperationNotAllowed", &message);
     }
     match verb.as_str() {
@@ -46,7 +48,8 @@ fn start(world: &mut World, request: &Request, vm: &Resource) -> SimResponse {
             return refusal;
         }
         if vm.text("/_sim/power") == Some("deallocated") && world.market.exhausted(&location, size.name) {
-            let spec = Spec::new(Style::Compute, &location, 20).fails(409, "AllocationFailed", ALLOCATION_FAILED);
+            let spec =
+                Spec::new(Style::Compute, &location, 20).fails(409, "AllocationFailed", ALLOCATION_FAILED);
             return accepted(world, request, spec);
         }
     }
@@ -115,7 +118,10 @@ fn diagnostics(world: &World, vm: &Resource) -> SimResponse {
         return check::invalid("diagnosticsProfile", "Boot diagnostics is not enabled for this VM.");
     }
     let id = vm.text("/vmId").unwrap_or_default();
-    let base = format!("https://md-simulated.z1.blob.storage.azure.net/bootdiagnostics-{}/{}.{id}", vm.name, vm.name);
+    let base = format!(
+        "https://md-simulated.z1.blob.storage.azure.net/bootdiagnostics-{}/{}.{id}",
+        vm.name, vm.name
+    );
     let _ = world;
     SimResponse::json(
         200,
@@ -130,7 +136,8 @@ fn diagnostics(world: &World, vm: &Resource) -> SimResponse {
 pub(super) fn set(world: &mut World, id: &str, power: &str) {
     let now = world.now();
     let Some(vm) = world.resource_mut(id) else { return };
-    let done = vm.text("/_sim/readyAt").and_then(|t| t.parse().ok()).is_some_and(|at: jiff::Timestamp| at <= now);
+    let done =
+        vm.text("/_sim/readyAt").and_then(|t| t.parse().ok()).is_some_and(|at: jiff::Timestamp| at <= now);
     let set_up = done || vm.properties.pointer("/_sim/setUp") == Some(&json!(true));
     let sim = &mut vm.properties["_sim"];
     sim["power"] = json!(power);

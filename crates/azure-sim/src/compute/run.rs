@@ -20,14 +20,18 @@ pub(super) fn handle(world: &mut World, request: &Request) -> SimResponse {
     let id = request.id(world);
     let Some(vm) = world.resource(&id).filter(|vm| vm.is(VM)).cloned() else { return request.not_found() };
     if request.body.get("commandId").and_then(Value::as_str) != Some("RunShellScript") {
-        return check::invalid("commandId", "The entity was not found: RunShellScript is what a Linux VM knows.");
+        return check::invalid(
+            "commandId",
+            "The entity was not found: RunShellScript is what a Linux VM knows.",
+        );
     }
     let running = vm.text("/_sim/power") == Some("running");
     if !running || matches!(vm.state, ProvisioningState::Creating | ProvisioningState::Deleting) {
         return power::not_running("runCommand", &vm);
     }
     let now = world.now();
-    let busy = vm.text("/_sim/runUntil").and_then(|t| t.parse().ok()).is_some_and(|at: jiff::Timestamp| at > now);
+    let busy =
+        vm.text("/_sim/runUntil").and_then(|t| t.parse().ok()).is_some_and(|at: jiff::Timestamp| at > now);
     if busy {
         return SimResponse::arm_error(
             409,

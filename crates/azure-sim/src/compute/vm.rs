@@ -36,13 +36,21 @@ fn write(world: &mut World, request: &Request, id: &str) -> SimResponse {
         Some(old) if old.state == ProvisioningState::Deleting => SimResponse::arm_error(
             409,
             "OperationNotAllowed",
-            &format!("Operation 'update' is not allowed on VM '{}' since the VM is marked for deletion.", old.name),
+            &format!(
+                "Operation 'update' is not allowed on VM '{}' since the VM is marked for deletion.",
+                old.name
+            ),
         ),
         Some(old) => update(world, request, &old, tags),
     }
 }
 
-fn create(world: &mut World, request: &Request, id: &str, tags: Option<crate::resource::Tags>) -> SimResponse {
+fn create(
+    world: &mut World,
+    request: &Request,
+    id: &str,
+    tags: Option<crate::resource::Tags>,
+) -> SimResponse {
     let Some(location) = request.location() else {
         return SimResponse::arm_error(
             400,
@@ -81,8 +89,7 @@ fn create(world: &mut World, request: &Request, id: &str, tags: Option<crate::re
     world.market.sell(&location, size.name, 1);
     put_disk(world, &vm, &disk);
     let time = seconds(VM, Verb::Create);
-    let spec =
-        Spec::new(Style::Compute, &location, time).settles(id).effect(power_effect(id, "running"));
+    let spec = Spec::new(Style::Compute, &location, time).settles(id).effect(power_effect(id, "running"));
     let accepted = view::render(&vm);
     world.put(vm);
     let operation = world.begin(spec, &request.api_version);

@@ -211,7 +211,8 @@ fn tls(vm: &Resource) -> Value {
     }
     let id = vm.text("/vmId").unwrap_or_default();
     let seed = uuid::Uuid::new_v5(&uuid::Uuid::NAMESPACE_OID, format!("tls/{id}").as_bytes());
-    let bytes: Vec<String> = seed.as_bytes().iter().chain(seed.as_bytes()).map(|b| format!("{b:02X}")).collect();
+    let bytes: Vec<String> =
+        seed.as_bytes().iter().chain(seed.as_bytes()).map(|b| format!("{b:02X}")).collect();
     let issuer = if mode == "acme" { "Let's Encrypt" } else { "Caddy Local Authority" };
     let start: Timestamp = vm.created_at;
     let end = later(start, 90 * 24 * 3600);

@@ -96,14 +96,12 @@ pub(crate) fn is_manager(vm: &Resource) -> bool {
 
 /// Runs a script: `flamenco-azure-ctl VERB …` is answered, everything else is silent.
 pub(crate) fn run(world: &mut World, vm: &Resource, script: &str) -> Answer {
-    let lines = script.lines().map(str::trim);
-    let call = lines.filter_map(|line| line.strip_prefix("flamenco-azure-ctl ")).next();
+    let call = script.lines().find_map(|line| line.trim().strip_prefix("flamenco-azure-ctl "));
     match call {
         Some(call) if is_manager(vm) => ctl::answer(world, vm, call),
-        Some(_) => Answer {
-            stderr: "flamenco-azure-ctl: command not found\n".to_owned(),
-            ..Answer::default()
-        },
+        Some(_) => {
+            Answer { stderr: "flamenco-azure-ctl: command not found\n".to_owned(), ..Answer::default() }
+        }
         None => Answer::default(),
     }
 }

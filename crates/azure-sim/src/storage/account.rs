@@ -141,7 +141,12 @@ fn write(world: &mut World, request: &Request, id: &str) -> SimResponse {
     }
 }
 
-fn create(world: &mut World, request: &Request, id: &str, tags: Option<crate::resource::Tags>) -> SimResponse {
+fn create(
+    world: &mut World,
+    request: &Request,
+    id: &str,
+    tags: Option<crate::resource::Tags>,
+) -> SimResponse {
     let name = crate::resource::last_segment(id).to_owned();
     if !is_legal(&name) {
         return bad("AccountNameInvalid", &illegal(&name));
@@ -161,7 +166,10 @@ fn create(world: &mut World, request: &Request, id: &str, tags: Option<crate::re
         return bad("LocationRequired", "The location property is required for this definition.");
     };
     if crate::catalogue::location(&location).is_none() {
-        return bad("LocationNotAvailableForResourceType", &format!("The provided location '{location}' is not available for resource type '{ACCOUNT}'."));
+        return bad(
+            "LocationNotAvailableForResourceType",
+            &format!("The provided location '{location}' is not available for resource type '{ACCOUNT}'."),
+        );
     }
     let kind = request.body.get("kind").and_then(Value::as_str).unwrap_or("StorageV2").to_owned();
     let Some(sku) = request.body.pointer("/sku/name").and_then(Value::as_str).map(str::to_owned) else {
@@ -183,6 +191,10 @@ fn create(world: &mut World, request: &Request, id: &str, tags: Option<crate::re
     account.extra.insert("sku".into(), json!({"name": sku, "tier": tier}));
     account.extra.insert("kind".into(), json!(kind));
     account.properties = defaults(&name, &kind, &location, &now.to_string());
+    if kind == "StorageV2" {
+        account.set("accessTier", json!("Hot"));
+    }
+    add_secondary(&mut account, &sku, &location);
     if let Err(refusal) = take_properties(world, &mut account, &request.body) {
         return refusal;
     }
@@ -212,7 +224,10 @@ fn update(
     }
     let asked = request.body.get("kind").and_then(Value::as_str);
     if asked.is_some_and(|kind| account.extra.get("kind").and_then(Value::as_str) != Some(kind)) {
-        return bad("AccountPropertyIsImmutable", "The property 'kind' of the storage account cannot be changed.");
+        return bad(
+            "AccountPropertyIsImmutable",
+            "The property 'kind' of the storage account cannot be changed.",
+        );
     }
     if let Err(refusal) = take_properties(world, &mut account, &request.body) {
         return refusal;
@@ -253,6 +268,22 @@ fn defaults(name: &str, kind: &str, location: &str, now: &str) -> Value {
     })
 }
 
+/// Geo-redundant accounts have a second region, and with read access its endpoints.
+fn add_secondary(account: &mut Resource, sku: &str, location: &str) {
+    let paired = crate::catalogue::location(location).map_or("", |l| l.paired);
+    if !sku.contains("GRS") && !sku.contains("GZRS") || paired.is_empty() {
+        return;
+    }
+    account.set("secondaryLocation", json!(paired));
+    account.set("statusOfSecondary", json!("available"));
+    if sku.contains("RAG") {
+        let name = &account.name;
+        let host = |service: &str| format!("https://{name}-secondary.{service}.core.windows.net/");
+        let endpoints = json!({"dfs": host("dfs"), "web": host("z6.web"), "blob": host("blob"), "queue": host("queue"), "table": host("table")});
+        account.set("secondaryEndpoints", endpoints);
+    }
+}
+
 fn no_rules() -> Value {
     json!({
         "ipv6Rules": [], "bypass": "AzureServices", "virtualNetworkRules": [], "ipRules": [], "defaultAction": "Allow",
@@ -282,12 +313,15 @@ fn network_rules(world: &World, wanted: &Value) -> Result<Value, SimResponse> {
     for rule in subnets.into_iter().flatten() {
         let id = reference(Some(rule)).unwrap_or_default();
         let Some(subnet) = world.resource(id).filter(|r| r.is(crate::network::SUBNET)) else {
-            return Err(refused(&format!("Object reference to the virtual network resource {id} is not found.")));
+            return Err(refused(&format!(
+                "Object reference to the virtual network resource {id} is not found."
+            )));
         };
         let endpoints = subnet.property("/serviceEndpoints").and_then(Value::as_array);
         let ready = endpoints.into_iter().flatten().any(|endpoint| {
             let service = endpoint.get("service").and_then(Value::as_str).unwrap_or_default();
-            service.eq_ignore_ascii_case("Microsoft.Storage") || service.eq_ignore_ascii_case("Microsoft.Storage.Global")
+            service.eq_ignore_ascii_case("Microsoft.Storage")
+                || service.eq_ignore_ascii_case("Microsoft.Storage.Global")
         });
         if !ready {
             return Err(refused(&format!(

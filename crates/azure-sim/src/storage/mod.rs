@@ -23,7 +23,9 @@ pub(crate) fn handle(world: &mut World, request: &Request) -> SimResponse {
         (_, "storageaccounts") => account::handle(world, request),
         ("GET", "storageaccounts/fileservices") if request.is_collection() => share::services(world, request),
         (_, "storageaccounts/fileservices") => share::service(world, request),
-        ("GET", "storageaccounts/fileservices/shares") if request.is_collection() => share::list(world, request),
+        ("GET", "storageaccounts/fileservices/shares") if request.is_collection() => {
+            share::list(world, request)
+        }
         (_, "storageaccounts/fileservices/shares") => share::handle(world, request),
         _ => request.no_such_method(),
     }
@@ -38,14 +40,13 @@ pub(crate) fn body(resource: &Resource) -> serde_json::Value {
 /// `None` when it can, or when the text names no share.
 pub(crate) fn mount_trouble(world: &World, text: &str, subnet: &str) -> Option<String> {
     let (host, path) = export(text)?;
-    let denied = |why: &str| Some(format!("mount.nfs: access denied by server while mounting {host}:/{path} ({why})"));
+    let denied =
+        |why: &str| Some(format!("mount.nfs: access denied by server while mounting {host}:/{path} ({why})"));
     let mut words = path.split('/');
     let (account, share) = (words.next()?, words.next()?);
     let name = host.split('.').next()?;
-    let Some(account) = world
-        .resources()
-        .values()
-        .find(|r| r.is(ACCOUNT) && r.name == name && name == account)
+    let Some(account) =
+        world.resources().values().find(|r| r.is(ACCOUNT) && r.name == name && name == account)
     else {
         return Some(format!("mount.nfs: Failed to resolve server {host}: Name or service not known"));
     };
@@ -54,7 +55,9 @@ pub(crate) fn mount_trouble(world: &World, text: &str, subnet: &str) -> Option<S
     if share.text("/enabledProtocols") != Some("NFS") {
         return denied("not an NFS share");
     }
-    if account.property("/supportsHttpsTrafficOnly") == Some(&serde_json::json!(true)) && !text.contains("aznfs") {
+    if account.property("/supportsHttpsTrafficOnly") == Some(&serde_json::json!(true))
+        && !text.contains("aznfs")
+    {
         return denied("secure transfer is required");
     }
     let open = account.text("/networkAcls/defaultAction") != Some("Deny");

@@ -108,7 +108,11 @@ fn bad(code: &str, message: &str) -> SimResponse {
 
 fn is_legal(name: &str) -> bool {
     let plain = name.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-');
-    (3..=63).contains(&name.len()) && plain && !name.contains("--") && !name.starts_with('-') && !name.ends_with('-')
+    (3..=63).contains(&name.len())
+        && plain
+        && !name.contains("--")
+        && !name.starts_with('-')
+        && !name.ends_with('-')
 }
 
 fn write(world: &mut World, request: &Request, id: &str, account: &Resource) -> SimResponse {
@@ -126,7 +130,10 @@ fn write(world: &mut World, request: &Request, id: &str, account: &Resource) -> 
     let protocol = match (&old, text("enabledProtocols")) {
         (Some(old), None) => old.text("/enabledProtocols").unwrap_or("SMB").to_owned(),
         (Some(old), Some(asked)) if old.text("/enabledProtocols") != Some(asked) => {
-            return bad("CannotChangeShareProtocol", "The protocol of an existing share cannot be changed: enabledProtocols.");
+            return bad(
+                "CannotChangeShareProtocol",
+                "The protocol of an existing share cannot be changed: enabledProtocols.",
+            );
         }
         (_, asked) => asked.unwrap_or("SMB").to_owned(),
     };
@@ -143,7 +150,9 @@ fn write(world: &mut World, request: &Request, id: &str, account: &Resource) -> 
     if !(least..=102_400).contains(&quota) {
         return bad(
             "InvalidHeaderValue",
-            &format!("The value for one of the HTTP headers is not in the correct format: shareQuota must be between {least} and 102400 GiB."),
+            &format!(
+                "The value for one of the HTTP headers is not in the correct format: shareQuota must be between {least} and 102400 GiB."
+            ),
         );
     }
     let now = world.now();
@@ -151,7 +160,12 @@ fn write(world: &mut World, request: &Request, id: &str, account: &Resource) -> 
     let mut share = old.unwrap_or_else(|| Resource::new(id, SHARE, now));
     share.set("leaseStatus", json!("unlocked"));
     share.set("leaseState", json!("available"));
-    share.set("accessTier", json!(if premium { "Premium" } else { "TransactionOptimized" }));
+    share.set(
+        "accessTier",
+        json!(text("accessTier").unwrap_or(if premium { "Premium" } else { "TransactionOptimized" })),
+    );
+    share.set("accessTierChangeTime", json!(now.to_string()));
+    share.set("signedIdentifiers", json!([]));
     share.set("lastModifiedTime", json!(now.to_string()));
     share.set("shareQuota", json!(quota));
     share.set("enabledProtocols", json!(protocol));
@@ -168,9 +182,8 @@ fn write(world: &mut World, request: &Request, id: &str, account: &Resource) -> 
     world.put(share);
     // Recorded: PUT echoes what was asked for, 201 when it is new.
     match (request.method.as_str(), new) {
-        ("PATCH", _) => SimResponse::json(200, &whole),
-        (_, true) => SimResponse::json(201, &brief),
-        (_, false) => SimResponse::json(200, &whole),
+        ("PUT", true) => SimResponse::json(201, &brief),
+        _ => SimResponse::json(200, &whole),
     }
     .with_header("etag", &etag)
 }
