@@ -115,15 +115,18 @@ pub struct InitArgs {
     /// Farm name from which the other names are derived
     #[arg(long, value_name = "NAME")]
     pub name: Option<String>,
-    /// Who may sign in by ssh (CIDR; repeatable)
+    /// Who may sign in by ssh (CIDR, repeatable, or `nobody`)
     #[arg(long, value_name = "CIDR")]
     pub ssh_from: Vec<String>,
-    /// Who may open the web page (CIDR; repeatable)
+    /// Who may open the web page (CIDR, repeatable, or `nobody`)
     #[arg(long, value_name = "CIDR")]
     pub web_from: Vec<String>,
     /// Public key file for ssh
     #[arg(long, value_name = "FILE")]
     pub ssh_key: Option<PathBuf>,
+    /// Accept 0.0.0.0/0 in the access lists
+    #[arg(long)]
+    pub allow_world: bool,
     /// Accept the summary without asking
     #[arg(long, short)]
     pub yes: bool,

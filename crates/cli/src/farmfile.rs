@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use flamenco_azure_core::arm::Cloud;
 use flamenco_azure_core::identity::Environment as Credentials;
 use flamenco_azure_core::ids::ResourceId;
-use flamenco_azure_core::spec::{Farm, FarmSpec, Overrides, validate, warnings};
+use flamenco_azure_core::spec::{Farm, FarmSpec, Overrides, validate};
 use jiff::Timestamp;
 
 use crate::args::Global;
@@ -59,6 +59,15 @@ impl Environment {
         let file = self.get("AZURE_AUTH_LOCATION").map_or_else(|| here.join("client_credentials.json"), PathBuf::from);
         Credentials::from_variables(|name| self.get(name).map(str::to_owned))
             .with_auth_file(files::read(&file).ok().map(|text| (file, text)))
+    }
+
+    /// The key of this machine and where it was found: the agent's first, else ssh-keygen's default files.
+    pub fn ssh_key(&self) -> Option<(String, String)> {
+        let agent = || self.agent_key().map(|key| (key, "the ssh agent".to_owned()));
+        agent().or_else(|| {
+            let directory = self.home()?.join(".ssh");
+            KEY_FILES.iter().find_map(|name| Some((files::read(&directory.join(name)).ok()?, format!("~/.ssh/{name}"))))
+        })
     }
 
     /// The first key of a running ssh agent.
@@ -127,38 +136,34 @@ pub fn spec(here: &Path, global: &Global) -> Outcome<(PathBuf, FarmSpec)> {
     } else {
         FarmSpec::default()
     };
-    if let Some(name) = &global.farm {
-        spec.default_name = Some(name.clone());
-    }
+    overlay(&mut spec.subscription_id, global.subscription.as_ref());
+    overlay(&mut spec.location, global.location.as_ref());
+    overlay(&mut spec.resource_group, global.group.as_ref());
+    overlay(&mut spec.storage_account_name, global.sa.as_ref());
+    overlay(&mut spec.batch_account_name, global.ba.as_ref());
+    overlay(&mut spec.virtual_machine, global.vm.as_ref());
+    overlay(&mut spec.default_name, global.farm.as_ref());
     Ok((path, spec))
 }
 
-fn overrides(global: &Global, extra: &Extra) -> Overrides {
-    Overrides {
-        subscription: global.subscription.clone(),
-        location: global.location.clone(),
-        group: global.group.clone(),
-        storage_account: global.sa.clone(),
-        batch_account: global.ba.clone(),
-        vm: global.vm.clone(),
-        allow_world: extra.allow_world,
-        ..Overrides::none(extra.today.to_zoned(jiff::tz::TimeZone::UTC).date())
+fn overlay(place: &mut Option<String>, flag: Option<&String>) {
+    if let Some(value) = flag {
+        *place = Some(value.clone());
     }
 }
 
 /// Loads, completes and checks the farm file.
 pub fn load(here: &Path, global: &Global, environment: &Environment, extra: &Extra) -> Outcome<FarmFile> {
     let (path, mut spec) = spec(here, global)?;
-    let mut overrides = overrides(global, extra);
-    match &extra.ssh_key {
-        Some(key) => overrides.ssh_key = Some(files::read(&here.join(key))?),
-        None => {
-            if let Some(key) = found_key(&spec, environment, extra) {
-                spec.manager.get_or_insert_default().ssh_public_key = Some(key);
-            }
-        }
+    let key = match &extra.ssh_key {
+        Some(path) => Some(files::read(&here.join(path))?),
+        None => found_key(&spec, environment, extra),
+    };
+    if key.is_some() {
+        spec.manager.get_or_insert_default().ssh_public_key = key;
     }
-    let farm = validate(&spec, &overrides).map_err(|error| {
+    let overrides = Overrides { allow_world: extra.allow_world, today: extra.today };
+    let (farm, warnings) = validate(&spec, &overrides).map_err(|error| {
         let missing = !path.exists();
         let mut failure: Failure = flamenco_azure_core::Error::from(error).into();
         if missing {
@@ -167,8 +172,7 @@ pub fn load(here: &Path, global: &Global, environment: &Environment, extra: &Ext
         }
         failure
     })?;
-    let warnings = warnings(&spec, &overrides).iter().map(ToString::to_string).collect();
-    Ok(FarmFile { path, farm, warnings })
+    Ok(FarmFile { path, farm, warnings: warnings.iter().map(ToString::to_string).collect() })
 }
 
 /// The key where neither flag nor file names one: the agent's first, else ssh-keygen's default files.
@@ -176,11 +180,7 @@ fn found_key(spec: &FarmSpec, environment: &Environment, extra: &Extra) -> Optio
     if spec.manager.as_ref().is_some_and(|manager| manager.ssh_public_key.is_some()) {
         return None;
     }
-    let from_files = || {
-        let directory = environment.home()?.join(".ssh");
-        KEY_FILES.iter().find_map(|name| files::read(&directory.join(name)).ok())
-    };
-    let found = environment.agent_key().or_else(from_files);
+    let found = environment.ssh_key().map(|(key, _)| key);
     found.or_else(|| extra.simulated.then(|| SIMULATED_KEY.to_owned()))
 }
 
@@ -218,7 +218,7 @@ pub fn max_nodes(here: &Path, global: &Global, pool: &str) -> Option<u32> {
 
 /// The subscription that the file names.
 pub fn subscription(here: &Path, global: &Global) -> Option<String> {
-    global.subscription.clone().or_else(|| spec(here, global).ok()?.1.subscription_id)
+    spec(here, global).ok()?.1.subscription_id
 }
 
 /// The cloud that the file names.

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use flamenco_azure_core::arm::{ArmClient, ArmError, Request};
+use flamenco_azure_core::ids::{Location, SubscriptionId};
 use flamenco_azure_core::inventory::Inventory;
 use flamenco_azure_core::spec::Farm;
 use futures::future::{join, try_join};
@@ -11,14 +12,14 @@ use serde_json::{Value, json};
 
 use crate::farm::Cores;
 
-/// Api-version of subscriptions, locations and providers.
-const RESOURCES_API: &str = "2021-04-01";
+/// Api-version of subscriptions and locations.
 const SUBSCRIPTIONS_API: &str = "2022-12-01";
 const SKUS_API: &str = "2021-07-01";
 const COMPUTE_API: &str = "2024-07-01";
 const NETWORK_API: &str = "2024-05-01";
 const STORAGE_API: &str = "2023-05-01";
-const BATCH_API: &str = "2025-06-01";
+/// Api-version of Batch accounts.
+pub const BATCH_API: &str = "2025-06-01";
 const PERMISSIONS_API: &str = "2022-04-01";
 
 /// One thing that stands in the way, with what to do about it.
@@ -136,7 +137,8 @@ pub async fn subscription(client: &ArmClient, farm: &Farm) -> Result<Vec<Finding
     Ok(findings)
 }
 
-fn nearest<'a>(word: &str, among: &[&'a str]) -> Option<&'a str> {
+/// The name that begins most like `word`, if any does.
+pub fn nearest<'a>(word: &str, among: &[&'a str]) -> Option<&'a str> {
     let common = |other: &str| word.chars().zip(other.chars()).take_while(|(a, b)| a == b).count();
     among.iter().copied().max_by_key(|other| common(other)).filter(|other| common(other) >= 4)
 }
@@ -213,45 +215,62 @@ fn quota_findings(farm: &Farm, inventory: &Inventory, sizes: &Sizes, usages: &[V
 
 /// Names that must be free because the resource does not exist yet.
 async fn taken(client: &ArmClient, farm: &Farm, inventory: &Inventory) -> Result<Vec<Finding>, ArmError> {
-    let base = format!("/subscriptions/{}/providers", farm.subscription);
-    let mut findings = Vec::new();
-    let ask = |path: String, api, name: &str, kind| {
-        Request::post(path, Some(json!({"name": name, "type": kind}))).api_version(api).idempotent()
-    };
+    let (subscription, location) = (&farm.subscription, &farm.location);
+    let mut refused = Vec::new();
     if storage_account(farm).is_some_and(|id| inventory.get(&id).is_none()) {
-        let request = ask(
-            format!("{base}/Microsoft.Storage/checkNameAvailability"),
-            STORAGE_API,
-            &farm.storage_account,
-            "Microsoft.Storage/storageAccounts",
-        );
-        findings.extend(refusal(client, &request, "storageAccountName", &farm.storage_account, "nameAvailable").await?);
+        let name = &farm.storage_account;
+        refused.push(("storageAccountName", name, storage_name_taken(client, subscription, name).await?));
     }
     if inventory.get(&batch_pool::spec::account(farm)).is_none() {
-        let request = ask(
-            format!("{base}/Microsoft.Batch/locations/{}/checkNameAvailability", farm.location),
-            BATCH_API,
-            &farm.batch_account,
-            "Microsoft.Batch/batchAccounts",
-        );
-        findings.extend(refusal(client, &request, "batchAccountName", &farm.batch_account, "nameAvailable").await?);
+        let name = &farm.batch_account;
+        refused.push(("batchAccountName", name, batch_name_taken(client, subscription, location, name).await?));
     }
     if farm.is_public() && inventory.get(&Names::of(farm).public_ip()).is_none() {
-        let label = farm.manager.vm_name.to_ascii_lowercase();
-        let path = format!("{base}/Microsoft.Network/locations/{}/CheckDnsNameAvailability", farm.location);
-        let request = Request::get(path).api_version(NETWORK_API).query("domainNameLabel", &label);
-        findings.extend(refusal(client, &request, "virtualMachine", &label, "available").await?);
+        let name = &farm.manager.vm_name;
+        refused.push(("virtualMachine", name, dns_label_taken(client, subscription, location, name).await?));
     }
-    Ok(findings)
+    let finding = |(key, name, why): (&str, &String, Option<String>)| {
+        Some(finding(format!("`{key}`: the name `{name}` is taken: {}", why?), "choose another one in the farm file"))
+    };
+    Ok(refused.into_iter().filter_map(finding).collect())
 }
 
-async fn refusal(
+/// Why Azure would not make a storage account of this name, in its words; `None` when it would.
+pub async fn storage_name_taken(
     client: &ArmClient,
-    request: &Request,
-    key: &str,
+    subscription: &SubscriptionId,
     name: &str,
-    member: &str,
-) -> Result<Option<Finding>, ArmError> {
+) -> Result<Option<String>, ArmError> {
+    let path = format!("/subscriptions/{subscription}/providers/Microsoft.Storage/checkNameAvailability");
+    let body = json!({"name": name, "type": "Microsoft.Storage/storageAccounts"});
+    refusal(client, &Request::post(path, Some(body)).api_version(STORAGE_API).idempotent(), "nameAvailable").await
+}
+
+/// Why Azure would not make a Batch account of this name in this region; `None` when it would.
+pub async fn batch_name_taken(
+    client: &ArmClient,
+    subscription: &SubscriptionId,
+    location: &Location,
+    name: &str,
+) -> Result<Option<String>, ArmError> {
+    let path = format!("/subscriptions/{subscription}/providers/Microsoft.Batch/locations/{location}/checkNameAvailability");
+    let body = json!({"name": name, "type": "Microsoft.Batch/batchAccounts"});
+    refusal(client, &Request::post(path, Some(body)).api_version(BATCH_API).idempotent(), "nameAvailable").await
+}
+
+/// Why no public address in this region can have this DNS label (a VM's name in lower case); `None` when one can.
+pub async fn dns_label_taken(
+    client: &ArmClient,
+    subscription: &SubscriptionId,
+    location: &Location,
+    vm: &str,
+) -> Result<Option<String>, ArmError> {
+    let path = format!("/subscriptions/{subscription}/providers/Microsoft.Network/locations/{location}/CheckDnsNameAvailability");
+    let request = Request::get(path).api_version(NETWORK_API).query("domainNameLabel", vm.to_ascii_lowercase());
+    refusal(client, &request, "available").await
+}
+
+async fn refusal(client: &ArmClient, request: &Request, member: &str) -> Result<Option<String>, ArmError> {
     // A provider that is not registered yet cannot check; it will be registered by the first write.
     let body = match client.send(request).await {
         Err(error) if matches!(error.kind(), flamenco_azure_core::arm::Kind::NotRegistered { .. }) => return Ok(None),
@@ -260,8 +279,7 @@ async fn refusal(
     if body.get(member).and_then(Value::as_bool) != Some(false) {
         return Ok(None);
     }
-    let why = body.get("message").and_then(Value::as_str).unwrap_or("it is in use");
-    Ok(Some(finding(format!("`{key}`: the name `{name}` is taken: {why}"), "choose another one in the farm file")))
+    Ok(Some(body.get("message").and_then(Value::as_str).unwrap_or("it is in use").to_owned()))
 }
 
 /// Whether the sign-in may write what a farm consists of.

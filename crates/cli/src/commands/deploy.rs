@@ -26,7 +26,7 @@ pub async fn run(session: &Session, args: &DeployArgs) -> Outcome {
         urls::summary(session, &file).await;
         return Ok(Exit::Done);
     }
-    if !args.yes && !session.ask.confirm("Carry this out?", "--yes")? {
+    if !args.yes && !session.ask.confirm("Carry this out?", "--yes").await? {
         session.printer.info("nothing was changed");
         return Ok(Exit::User);
     }
@@ -76,7 +76,7 @@ async fn half_done(session: &Session, file: &FarmFile, error: ExecError) -> Fail
 async fn left_behind(session: &Session, file: &FarmFile, group: &ResourceId) -> Option<Vec<String>> {
     let inventory = farm::observe(&session.client, group).await.ok()?;
     let prices = cost::prices(session, &file.farm).await;
-    Some(cost::existing(&file.farm, &inventory, prices.as_ref()))
+    Some(cost::existing(&file.farm, &inventory, prices))
 }
 
 /// Used by `teardown` and `pause` too: runs a plan and turns its failure into words.

@@ -29,7 +29,7 @@ pub async fn pause(session: &Session, args: ConfirmArgs) -> Outcome {
         return Ok(Exit::Done);
     }
     show::plan(session.printer, &steps);
-    if !args.yes && !session.ask.confirm("Pause the farm?", "--yes")? {
+    if !args.yes && !session.ask.confirm("Pause the farm?", "--yes").await? {
         return Ok(Exit::User);
     }
     if !args.force {
@@ -81,7 +81,7 @@ pub async fn resume(session: &Session, args: ConfirmArgs) -> Outcome {
     let sizes = preflight::sizes(&session.client, &file.farm).await?;
     let steps = plan(&farm::resumed(&file.farm, &sizes.cores(), &inventory)?, &inventory)?;
     show::plan(session.printer, &steps);
-    if !args.yes && !session.ask.confirm("Resume the farm?", "--yes")? {
+    if !args.yes && !session.ask.confirm("Resume the farm?", "--yes").await? {
         return Ok(Exit::User);
     }
     carry_out(session, &target.farm, &steps, "run `flamenco-azure resume` again to go on").await?;

@@ -36,7 +36,7 @@ pub async fn run(session: &Session, args: TeardownArgs) -> Outcome {
         before = steps;
         show::plan(printer, &plan);
         if !asked {
-            confirm(session, &target.farm, args.keep_data)?;
+            confirm(session, &target.farm, args.keep_data).await?;
             asked = true;
         }
         carry_out(session, &target.farm, &plan, "run `flamenco-azure teardown` again to go on").await?;
@@ -47,7 +47,7 @@ pub async fn run(session: &Session, args: TeardownArgs) -> Outcome {
     Ok(Exit::Done)
 }
 
-fn confirm(session: &Session, farm: &str, keep_data: bool) -> Outcome<()> {
+async fn confirm(session: &Session, farm: &str, keep_data: bool) -> Outcome<()> {
     if !keep_data {
         session.printer.warn("everything rendered is deleted too; `--keep-data` keeps the storage account");
     }
@@ -56,7 +56,7 @@ fn confirm(session: &Session, farm: &str, keep_data: bool) -> Outcome<()> {
         crate::ask::Asker::Nobody => {
             return Err(Failure::user("teardown wants the farm's name typed and --no-input is set").hint("add --yes"));
         }
-        ask => ask.text(&question, None)?,
+        ask => ask.text(&question, None).await?,
     };
     if answer == farm {
         return Ok(());
