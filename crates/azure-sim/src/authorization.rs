@@ -185,6 +185,11 @@ pub(crate) fn refuse(world: &World, request: &Request) -> Option<SimResponse> {
     Some(SimResponse::arm_error(403, "AuthorizationFailed", &message).by_gateway())
 }
 
+/// Whether the signed-in principal may do this in a resource group (for planes other than ARM).
+pub(crate) fn may(world: &World, group: &str, action: &str) -> bool {
+    world.principal.roles_at(Some(group)).iter().any(|role| role.allows(action))
+}
+
 /// 409 when a management lock forbids this write or delete.
 pub(crate) fn refuse_locked(world: &World, request: &Request) -> Option<SimResponse> {
     let about_locks = request.namespace == "Microsoft.Authorization";

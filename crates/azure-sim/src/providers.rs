@@ -75,7 +75,7 @@ pub(crate) const TYPES: &[(&str, &str, &[&str])] = &[
     ),
     (
         "Microsoft.Batch",
-        "2024-07-01",
+        "2025-06-01",
         &[
             "batchAccounts",
             "batchAccounts/pools",

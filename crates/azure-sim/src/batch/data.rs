@@ -39,6 +39,7 @@ fn answer(world: &mut World, request: &Request, host: &str) -> Answer {
         return Err(error(world, host, 404, "AccountNotFound", "The specified account does not exist.", &[]));
     };
     authenticate(world, request, host)?;
+    authorize(world, request, host, &account)?;
     if request.api_version.is_empty() {
         return Err(error(
             world,
@@ -92,6 +93,23 @@ fn authenticate(world: &mut World, request: &Request, host: &str) -> Result<(), 
         "www-authenticate",
         "Bearer authorization_uri=\"https://login.microsoftonline.com/\", resource=\"https://batch.core.windows.net/\"",
     ))
+}
+
+/// Pools are actions of the control plane, through this endpoint too (Microsoft Learn "Role-based access control for
+/// Azure Batch service").
+fn authorize(world: &mut World, request: &Request, host: &str, account: &str) -> Result<(), SimResponse> {
+    let verb = match request.method.as_str() {
+        "GET" | "HEAD" => "read",
+        "DELETE" => "delete",
+        _ => "write",
+    };
+    let group = crate::resource::group_of(account).unwrap_or_default().to_owned();
+    let action = format!("{POOL}/{verb}");
+    if crate::authorization::may(world, &group, &action) {
+        return Ok(());
+    }
+    let reason = format!("The principal may not perform {action} on {account}");
+    Err(error(world, host, 403, "Forbidden", "Access is Forbidden", &[("Reason", &reason)]))
 }
 
 /// The service's error body (recorded traffic).

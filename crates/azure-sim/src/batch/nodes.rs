@@ -149,7 +149,7 @@ pub(super) fn boot_again(world: &mut World, pool: &str, id: &str, state: NodeSta
         node.trouble = None;
         node.set(state, now);
     });
-    crate::guest::restart(world, id);
+    crate::guest::disconnect(world, id);
     if let Some(round) = round {
         world.schedule(later(now, seconds), event(pool, id, round, "start"));
     }

@@ -13,7 +13,7 @@ use crate::compute;
 use crate::resource::Resource;
 use crate::world::World;
 
-pub(crate) use workers::{connect, disconnect, restart};
+pub(crate) use workers::{connect, disconnect};
 
 /// What the simulator keeps about guests.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]

@@ -57,8 +57,3 @@ pub(crate) fn disconnect(world: &mut World, node: &str) {
         worker.rendering_until = None;
     }
 }
-
-/// A node restarts: its worker is offline until the start task has run again.
-pub(crate) fn restart(world: &mut World, node: &str) {
-    disconnect(world, node);
-}
