@@ -1,7 +1,9 @@
 //! A place to build farms in: a directory with a farm file, and a simulated Azure that outlives each run.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use azure_sim::{World, WorldConfig};
 use flamenco_azure_cli::args::{Cli, Global};
@@ -11,6 +13,9 @@ use flamenco_azure_cli::farmfile::Environment;
 use flamenco_azure_cli::printer::{Mode, Printer};
 use flamenco_azure_cli::session::Session;
 use flamenco_azure_cli::simulator::Simulator;
+use flamenco_azure_core::clock::{Clock as _, TokioClock};
+use flamenco_azure_core::exec::{Progress, Reporter};
+use flamenco_azure_core::plan::Step;
 
 use crate::wire::{Cut, Wire};
 
@@ -42,11 +47,52 @@ pub enum Ended {
     Cut,
 }
 
+/// What a run told while it went.
+#[derive(Debug, Default)]
+pub struct Timed {
+    /// Each step and how long it took.
+    pub steps: BTreeMap<String, (Step, Duration)>,
+    /// From the first step's begin to the last one's end.
+    pub makespan: Duration,
+}
+
+#[derive(Debug)]
+struct Collector {
+    clock: TokioClock,
+    seen: Mutex<(Timed, Option<jiff::Timestamp>)>,
+}
+
+impl Reporter for Collector {
+    fn report(&self, progress: &Progress) {
+        let now = self.clock.now();
+        let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
+        match progress {
+            Progress::Started { step } => {
+                seen.1.get_or_insert(now);
+                seen.0.steps.insert(step.id.clone(), (step.clone(), Duration::ZERO));
+            }
+            Progress::Done { step, took } => {
+                if let Some(entry) = seen.0.steps.get_mut(step) {
+                    entry.1 = *took;
+                }
+                let begin = seen.1.unwrap_or(now);
+                seen.0.makespan = now.duration_since(begin).unsigned_abs();
+            }
+            _ => {}
+        }
+    }
+}
+
+/// One request as it went over the wire: method, URL, body.
+pub type Exchanged = (String, String, String);
+
 /// A directory with a farm file, and a world.
 #[derive(Debug)]
 pub struct Yard {
     directory: tempfile::TempDir,
     world: Mutex<String>,
+    log: Mutex<Vec<Exchanged>>,
+    timed: Mutex<Timed>,
 }
 
 impl Default for Yard {
@@ -62,14 +108,14 @@ impl Yard {
         config.start = "2026-11-21T08:00:00Z".parse().unwrap();
         let mut world = World::new(config);
         prepare(&mut world);
-        let yard = Self { directory: tempfile::tempdir().unwrap(), world: Mutex::new(world.to_json().unwrap()) };
+        let yard = Self { directory: tempfile::tempdir().unwrap(), world: Mutex::new(world.to_json().unwrap()), log: Mutex::default(), timed: Mutex::default() };
         yard.write(farm_file);
         yard
     }
 
     /// A yard of its own over a copy of this one's world (and of its journal, unless on another machine).
     pub fn fork(&self, same_machine: bool) -> Self {
-        let fork = Self { directory: tempfile::tempdir().unwrap(), world: Mutex::new(self.world_text()) };
+        let fork = Self { directory: tempfile::tempdir().unwrap(), world: Mutex::new(self.world_text()), log: Mutex::default(), timed: Mutex::default() };
         fork.write(&std::fs::read_to_string(self.path().join("azure_config.yaml")).unwrap());
         if same_machine {
             copy(&self.path().join(".flamenco-azure"), &fork.path().join(".flamenco-azure"));
@@ -96,6 +142,13 @@ impl Yard {
         World::from_json(&self.world_text()).unwrap()
     }
 
+    /// What is there once everything under way has ended and nodes have booted: what two runs are compared by.
+    pub fn settled(&self) -> serde_json::Value {
+        let mut world = self.world();
+        world.advance_by(2 * 3600);
+        world.canonical()
+    }
+
     /// Changes the world between runs.
     pub fn poke(&self, change: impl FnOnce(&mut World)) {
         let mut world = self.world();
@@ -116,6 +169,23 @@ impl Yard {
         }
     }
 
+    /// Runs a command line and says how long each step took on the virtual clock.
+    pub fn timed(&self, line: &str) -> Timed {
+        self.run(line);
+        std::mem::take(&mut self.timed.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Method, URL and body of each request of the last run.
+    pub fn last_exchanges(&self) -> Vec<Exchanged> {
+        self.log.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Method and path of each request of the last run.
+    pub fn last_log(&self) -> Vec<(String, String)> {
+        let path = |url: &str| url.split('?').next().unwrap_or(url).to_owned();
+        self.last_exchanges().iter().map(|(method, url, _)| (method.clone(), path(url))).collect()
+    }
+
     /// Runs a command line, kills it at the cut, and says how many calls it made.
     pub fn cut(&self, line: &str, cut: Option<Cut>) -> (Ended, u64) {
         let runtime =
@@ -125,7 +195,7 @@ impl Yard {
             let simulator = Arc::new(Simulator::over(self.world(), None));
             let transport = Arc::new(simulator.transport().on_call(wire.hook(cut)));
             let cli = parse(line);
-            let session = Session::over(
+            let mut session = Session::over(
                 Printer::new(Mode::Quiet, true),
                 cli.global.clone(),
                 self.path().to_owned(),
@@ -134,6 +204,8 @@ impl Yard {
                 Arc::new(simulator.clock()),
                 transport,
             );
+            let collector = Arc::new(Collector { clock: simulator.clock(), seen: Mutex::default() });
+            session.reporter = Arc::clone(&collector) as Arc<dyn Reporter>;
             let ended = tokio::select! {
                 biased;
                 () = wire.is_cut() => Ended::Cut,
@@ -143,7 +215,15 @@ impl Yard {
             let clock = simulator.clock();
             let world = simulator.world();
             let mut world = world.lock().unwrap_or_else(PoisonError::into_inner);
-            world.advance_to(flamenco_azure_core::clock::Clock::now(&clock));
+            world.advance_to(clock.now());
+            let text = |body: &[u8]| String::from_utf8_lossy(body).into_owned();
+            *self.log.lock().unwrap_or_else(PoisonError::into_inner) = world
+                .log()
+                .iter()
+                .map(|e| (e.request.method.clone(), e.request.url.to_string(), text(&e.request.body)))
+                .collect();
+            *self.timed.lock().unwrap_or_else(PoisonError::into_inner) =
+                std::mem::take(&mut collector.seen.lock().unwrap_or_else(PoisonError::into_inner).0);
             *self.world.lock().unwrap_or_else(PoisonError::into_inner) = world.to_json().unwrap();
             ended
         });
@@ -168,5 +248,16 @@ fn copy(from: &Path, to: &PathBuf) {
         } else {
             std::fs::copy(entry.path(), target).unwrap();
         }
+    }
+}
+
+/// Fails with the differing fields only: whole worlds are too long to read.
+#[track_caller]
+pub fn assert_same(have: &serde_json::Value, want: &serde_json::Value, what: &str) {
+    if have != want {
+        let lines: Vec<String> =
+            flamenco_azure_core::plan::diff::diff(want, have, &[]).iter().map(|c| format!("{}: {} -> {}", c.path, c.have, c.want)).collect();
+        let text = lines.join("\n");
+        panic!("{what}: the worlds differ (have -> want):\n{}", text.chars().take(3000).collect::<String>());
     }
 }

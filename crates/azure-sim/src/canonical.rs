@@ -31,6 +31,8 @@ const VOLATILE: &[&str] = &[
     "startTime",
     "endTime",
     "keyCreationTime",
+    "lastEnabledTime",
+    "nodeManagementEndpoint",
 ];
 
 impl World {

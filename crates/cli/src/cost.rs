@@ -22,11 +22,14 @@ pub struct Line {
 }
 
 /// Reads the prices of the farm's region; `None` when they cannot be had (nothing depends on them).
-pub async fn prices(session: &Session, farm: &Farm) -> Option<PriceBook> {
-    let sizes: Vec<String> = std::iter::once(farm.manager.vm_size.clone())
-        .chain(farm.pools.iter().map(|pool| pool.vm_size.clone()))
-        .collect();
-    prices::fetch(&session.client, &farm.location, &sizes).await.ok()
+pub async fn prices<'a>(session: &'a Session, farm: &Farm) -> Option<&'a PriceBook> {
+    let read = async || {
+        let sizes: Vec<String> = std::iter::once(farm.manager.vm_size.clone())
+            .chain(farm.pools.iter().map(|pool| pool.vm_size.clone()))
+            .collect();
+        prices::fetch(&session.client, &farm.location, &sizes).await.ok()
+    };
+    session.prices.get_or_init(read).await.as_ref()
 }
 
 /// The bill of the farm as the farm file wants it.
@@ -68,7 +71,7 @@ pub async fn present(session: &Session, farm: &Farm) {
         session.printer.info("  cost: the price list could not be read; `flamenco-azure plan` tries again");
         return;
     };
-    let lines = bill(farm, &book);
+    let lines = bill(farm, book);
     let running: f64 = lines.iter().map(|line| line.running).sum();
     let idle: f64 = lines.iter().map(|line| line.idle).sum();
     if session.printer.mode() == Mode::Json {
@@ -84,7 +87,7 @@ pub async fn present(session: &Session, farm: &Farm) {
 /// Prints what a paused farm costs.
 pub async fn present_idle(session: &Session, farm: &Farm) {
     let Some(book) = prices(session, farm).await else { return };
-    let idle: f64 = bill(farm, &book).iter().map(|line| line.idle).sum();
+    let idle: f64 = bill(farm, book).iter().map(|line| line.idle).sum();
     session.printer.info(format!("  cost: about ${:.0} a month while paused", idle * HOURS_PER_MONTH));
 }
 

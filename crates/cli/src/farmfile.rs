@@ -59,6 +59,7 @@ impl Environment {
         let file = self.get("AZURE_AUTH_LOCATION").map_or_else(|| here.join("client_credentials.json"), PathBuf::from);
         Credentials::from_variables(|name| self.get(name).map(str::to_owned))
             .with_auth_file(files::read(&file).ok().map(|text| (file, text)))
+            .with_azure_vm(on_azure_vm())
     }
 
     /// The key of this machine and where it was found: the agent's first, else ssh-keygen's default files.
@@ -77,6 +78,13 @@ impl Environment {
         let text = String::from_utf8(output.stdout).ok()?;
         output.status.success().then(|| text.lines().next().map(str::to_owned)).flatten()
     }
+}
+
+/// Whether this is an Azure VM: its chassis tag is the same on all of them, and asking for a managed identity
+/// elsewhere would only wait for an address that nobody has.
+fn on_azure_vm() -> bool {
+    std::fs::read_to_string("/sys/class/dmi/id/chassis_asset_tag")
+        .is_ok_and(|tag| tag.trim() == "7783-7084-3265-9085-8269-3286-77")
 }
 
 /// What a command adds to the farm file.
@@ -136,31 +144,30 @@ pub fn spec(here: &Path, global: &Global) -> Outcome<(PathBuf, FarmSpec)> {
     } else {
         FarmSpec::default()
     };
-    overlay(&mut spec.subscription_id, global.subscription.as_ref());
-    overlay(&mut spec.location, global.location.as_ref());
-    overlay(&mut spec.resource_group, global.group.as_ref());
-    overlay(&mut spec.storage_account_name, global.sa.as_ref());
-    overlay(&mut spec.batch_account_name, global.ba.as_ref());
-    overlay(&mut spec.virtual_machine, global.vm.as_ref());
-    overlay(&mut spec.default_name, global.farm.as_ref());
-    Ok((path, spec))
-}
-
-fn overlay(place: &mut Option<String>, flag: Option<&String>) {
-    if let Some(value) = flag {
-        *place = Some(value.clone());
+    let flags = [
+        ("--subscription", &global.subscription),
+        ("--location", &global.location),
+        ("--group", &global.group),
+        ("--sa", &global.sa),
+        ("--ba", &global.ba),
+        ("--vm", &global.vm),
+        ("--farm", &global.farm),
+    ];
+    for (flag, value) in flags {
+        if let Some(value) = value {
+            spec.set_flag(flag, value);
+        }
     }
+    Ok((path, spec))
 }
 
 /// Loads, completes and checks the farm file.
 pub fn load(here: &Path, global: &Global, environment: &Environment, extra: &Extra) -> Outcome<FarmFile> {
     let (path, mut spec) = spec(here, global)?;
-    let key = match &extra.ssh_key {
-        Some(path) => Some(files::read(&here.join(path))?),
-        None => found_key(&spec, environment, extra),
-    };
-    if key.is_some() {
-        spec.manager.get_or_insert_default().ssh_public_key = key;
+    if let Some(path) = &extra.ssh_key {
+        spec.set_flag("--ssh-key", &files::read(&here.join(path))?);
+    } else if let Some(key) = found_key(&spec, environment, extra) {
+        spec.manager.get_or_insert_default().ssh_public_key = Some(key);
     }
     let overrides = Overrides { allow_world: extra.allow_world, today: extra.today };
     let (farm, warnings) = validate(&spec, &overrides).map_err(|error| {

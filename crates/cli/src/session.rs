@@ -42,6 +42,8 @@ pub struct Session {
     pub simulator: Option<Arc<Simulator>>,
     /// Which credential is used, for `whoami`.
     pub identity: Arc<crate::identity::SignIn>,
+    /// The price list, read once.
+    pub prices: tokio::sync::OnceCell<Option<flamenco_azure_core::prices::PriceBook>>,
 }
 
 /// Where a farm is: enough to look at it, resize it and remove it, with or without its file.
@@ -96,6 +98,7 @@ impl Session {
             reporter: Arc::new(progress::Lines::new(printer)),
             simulator: Some(simulator),
             identity: Arc::new(crate::identity::SignIn::Simulated),
+            prices: tokio::sync::OnceCell::new(),
         }
     }
 
@@ -129,6 +132,7 @@ impl Session {
             reporter: Arc::new(progress::Lines::new(printer)),
             simulator: None,
             identity,
+            prices: tokio::sync::OnceCell::new(),
         }
     }
 

@@ -119,9 +119,10 @@ impl Inventory {
         if let Some(farm) = tags::owner(&resource.tags()) {
             return Some(farm.to_owned());
         }
-        let manager = resource.text("/managedBy").and_then(|id| id.parse::<ResourceId>().ok());
-        let above = resource.id.parent().or(manager)?;
-        self.get(&above).and_then(|above| self.owner(above))
+        // A share's parent is its file service, which nobody lists: the nearest ancestor that is known decides.
+        let ancestor = std::iter::successors(resource.id.parent(), ResourceId::parent).find_map(|id| self.get(&id));
+        let manager = || self.get(&resource.text("/managedBy")?.parse().ok()?);
+        self.owner(ancestor.or_else(manager)?)
     }
 
     /// The top-level resources in the group that do not belong to `farm`.
@@ -148,9 +149,10 @@ mod tests {
             json!({"id": format!("{GROUP}/Microsoft.Compute/disks/d"),
                    "managedBy": format!("{GROUP}/Microsoft.Compute/VIRTUALMACHINES/M")}),
             json!({"id": format!("{GROUP}/Microsoft.Compute/disks/loose")}),
+            json!({"id": format!("{GROUP}/Microsoft.Network/virtualNetworks/v/x/default/shares/s")}),
         ]);
         let owned: Vec<_> = inventory.iter().filter(|r| inventory.owner(r).as_deref() == Some("a")).collect();
-        assert_eq!(owned.len(), 4);
+        assert_eq!(owned.len(), 5);
         assert_eq!(inventory.foreign("a").map(|r| r.id.name()).collect::<Vec<_>>(), ["loose"]);
     }
 

@@ -1,7 +1,7 @@
 //! `scale`, `pause`, `resume`.
 
 use flamenco_azure_cli::failure::Exit;
-use flamenco_azure_tests::yard::Yard;
+use flamenco_azure_tests::yard::{Yard, assert_same};
 
 #[test]
 fn plan_is_empty_after_a_scale() {
@@ -17,9 +17,10 @@ fn plan_is_empty_after_a_scale() {
 fn resume_undoes_pause() {
     let yard = Yard::default();
     yard.run("deploy --yes");
-    let before = yard.world().canonical();
+    let before = yard.settled();
     yard.run("pause --yes");
-    assert_ne!(before, yard.world().canonical());
+    assert_ne!(before, yard.settled());
     yard.run("resume --yes");
+    assert_same(&yard.settled(), &before, "pause and resume");
     assert_eq!(yard.run("plan --check"), Exit::Done);
 }

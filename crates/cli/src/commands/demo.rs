@@ -1,6 +1,7 @@
 //! `demo`: the whole life of a farm on a fresh simulated Azure, with the very code that runs on a subscription.
 
 use std::sync::{Arc, PoisonError};
+use std::time::Duration;
 
 use azure_sim::{World, WorldConfig};
 
@@ -35,6 +36,11 @@ pools:
     maxNodes: 10
 ";
 
+/// The demo's pool in the simulated world.
+const POOL: &str = "/subscriptions/5b3a7c1e-6f5d-4c2b-9a80-0123456789ab/resourceGroups/sunrise/providers/Microsoft.Batch/batchAccounts/sunrisebatch/pools/render";
+/// Time for nodes to boot and their Workers to sign on.
+const BOOT: Duration = Duration::from_mins(5);
+
 /// Runs `demo` in a directory of its own, which is gone afterwards.
 pub async fn run(session: &Session) -> Outcome {
     let place = std::env::temp_dir().join(format!("flamenco-azure-demo-{}", std::process::id()));
@@ -55,11 +61,13 @@ async fn life(session: &Session, simulator: &Simulator) -> Outcome {
     let begun = session.clock.now();
     chapter(session, "deploy");
     deploy::run(session, &DeployArgs { yes: true, ..DeployArgs::default() }).await?;
-    chapter(session, "status");
+    chapter(session, "status, five minutes later");
+    session.clock.sleep(BOOT).await;
     status::run(session, StatusArgs::default()).await?;
     chapter(session, "scale up to 6 nodes");
     resize(session, 6).await?;
     chapter(session, "Azure takes a node away");
+    session.clock.sleep(BOOT).await;
     lose_a_node(simulator)?;
     status::run(session, StatusArgs::default()).await?;
     chapter(session, "scale down to 1 node");
@@ -70,10 +78,9 @@ async fn life(session: &Session, simulator: &Simulator) -> Outcome {
     let (spent, left) = {
         let world = simulator.world();
         let world = world.lock().unwrap_or_else(PoisonError::into_inner);
-        (world.cost(), world.resources().len())
+        (world.total_cost(), world.resources().len())
     };
     let took = session.clock.now().duration_since(begun).unsigned_abs();
-    let spent: f64 = spent.values().sum();
     session.printer.result(format!(
         "a whole farm's life in {} of Azure's time, for about ${spent:.2}; {left} resources left",
         progress::seconds(took)
@@ -94,9 +101,9 @@ async fn resize(session: &Session, dedicated: u32) -> Outcome {
 fn lose_a_node(simulator: &Simulator) -> Outcome<()> {
     let world = simulator.world();
     let mut world = world.lock().unwrap_or_else(PoisonError::into_inner);
-    let node = world.batch_nodes("sunrisebatch", "render").into_iter().next();
-    let node = node.ok_or_else(|| Failure::bug(&anyhow::anyhow!("the demo's pool has no node")))?;
-    world.lose_node("sunrisebatch", "render", &node);
+    let node = world.nodes(POOL).into_iter().next();
+    let (node, _) = node.ok_or_else(|| Failure::bug(&anyhow::anyhow!("the demo's pool has no node")))?;
+    world.lose_node(&node);
     Ok(())
 }
 

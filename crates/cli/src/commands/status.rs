@@ -93,7 +93,7 @@ pub async fn read(session: &Session, target: &Target, inventory: &Inventory) -> 
         pools: lines.into_iter().collect::<Outcome<_>>()?,
         foreign: inventory.foreign(&target.farm).count(),
         hourly_usd: match farmfile::whole(&session.here, &session.global) {
-            Some(file) => cost::prices(session, &file).await.map(|prices| cost::now(&file, inventory, &prices)),
+            Some(file) => cost::prices(session, &file).await.map(|prices| cost::now(&file, inventory, prices)),
             None => None,
         },
     })

@@ -245,6 +245,9 @@ fn by_wording(status: u16, message: &str) -> Option<Kind> {
         Some(Kind::Throttled { after: wait(message) })
     } else if has("have enough capacity for") && has("IP address") {
         Some(Kind::SubnetFull)
+    } else if has("Run command extension execution is in progress") {
+        // One run-command at a time per VM; the next may be sent when it has ended.
+        Some(Kind::Busy)
     } else {
         None
     }

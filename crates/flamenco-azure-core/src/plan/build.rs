@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde_json::{Value, json};
 
 use super::desired::{Absent, Checkpoint, Desired, GroupWish, How, Order, Update, Wanted};
-use super::diff::{diff, merge};
+use super::diff::{at, at_mut, diff, merge};
 use super::{Action, Blocked, Change, Condition, Plan, PlanError, Step, Verb, without_nulls};
 use crate::arm::Request;
 use crate::ids::ResourceId;
@@ -282,7 +282,7 @@ fn update_request(desired: &Desired, observed: &Observed) -> Request {
     }
     // What cannot be changed is sent as it is, so that a PATCH of the tags does not claim a change that was not made.
     for pointer in desired.replace_on {
-        if let (Some(have), Some(place)) = (observed.pointer(pointer), body.pointer_mut(pointer)) {
+        if let (Some(have), Some(place)) = (at(&observed.body, pointer), at_mut(&mut body, pointer)) {
             *place = have.clone();
         }
     }

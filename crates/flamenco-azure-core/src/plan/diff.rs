@@ -121,6 +121,22 @@ fn fold(location: &str) -> String {
     location.chars().filter(|c| !c.is_whitespace()).collect::<String>().to_ascii_lowercase()
 }
 
+/// The value at a change's path: a JSON pointer in which elements of named lists go by their name.
+pub fn at<'a>(value: &'a Value, path: &str) -> Option<&'a Value> {
+    path.split('/').skip(1).try_fold(value, |value, key| match value {
+        Value::Array(items) => items.iter().find(|item| label(item).is_some_and(|l| l.eq_ignore_ascii_case(key))),
+        other => other.get(key),
+    })
+}
+
+/// [`at`], to be changed.
+pub fn at_mut<'a>(value: &'a mut Value, path: &str) -> Option<&'a mut Value> {
+    path.split('/').skip(1).try_fold(value, |value, key| match value {
+        Value::Array(items) => items.iter_mut().find(|item| label(item).is_some_and(|l| l.eq_ignore_ascii_case(key))),
+        other => other.get_mut(key),
+    })
+}
+
 /// `base` with `over` laid over it: objects are merged, everything else is replaced, `null` removes.
 pub fn merge(base: &Value, over: &Value) -> Value {
     match (base, over) {
@@ -176,6 +192,14 @@ mod tests {
         let merged = merge(&have, &want);
         assert!(diff(&want, &merged, &[]).is_empty(), "{merged}");
         assert_eq!(merged["a"]["keep"], json!(true));
+    }
+
+    #[test]
+    fn a_changes_path_leads_back_to_its_value() {
+        let have = json!({"properties": {"subnets": [{"name": "Workers", "p": {"prefix": "a"}}]}});
+        let want = json!({"properties": {"subnets": [{"name": "workers", "p": {"prefix": "b"}}]}});
+        let path = &diff(&want, &have, &[])[0].path;
+        assert_eq!((at(&want, path), at(&have, path)), (Some(&json!("b")), Some(&json!("a"))));
     }
 
     #[test]

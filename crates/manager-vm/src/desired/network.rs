@@ -175,6 +175,14 @@ fn vnet(farm: &Farm, with_nat: bool) -> Option<Desired> {
     }
     Some(Desired {
         after,
+        // Machines are in these ranges: Azure refuses to move them under their feet.
+        replace_on: &[
+            "/properties/addressSpace",
+            "/properties/subnets/manager/properties/addressPrefix",
+            "/properties/subnets/workers/properties/addressPrefix",
+        ],
+        replace_remedy: "a larger `maxNodes` or another `network.addressSpace` needs a new network: \
+                         `flamenco-azure teardown --keep-data`, then `deploy`",
         update: Update::PutKeeping("/properties/subnets"),
         ..resource(farm, names.vnet(), "the farm's virtual network", body)
     })
