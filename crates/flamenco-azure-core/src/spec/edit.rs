@@ -96,7 +96,7 @@ fn set_lines(text: &str, tree: &Node, keys: &[&str], value: &Value) -> Option<St
             let (start, _) = bytes(node.referenced);
             let space =
                 if matches!(node.value, Kind::Null) && text[..start].ends_with(':') { " " } else { "" };
-            return Some(format!("{}{space}{}{}", &text[..start], inline(value), text.get(end(node)..)?));
+            return Some(format!("{}{space}{}{}", &text[..start], inline(value), text.get(close(text, node)..)?));
         }
         at = node;
     }
@@ -106,6 +106,14 @@ fn set_lines(text: &str, tree: &Node, keys: &[&str], value: &Value) -> Option<St
 /// Inserts a new key into the block `parent`, which has the depth `depth`.
 fn insert(text: &str, parent: &Node, depth: usize, keys: &[&str], value: &Value) -> Option<String> {
     match &parent.value {
+        Kind::Map(entries) if is_flow(text, parent) => {
+            // `{ssh: []}`: the key goes before the closing brace.
+            let at = close(text, parent).checked_sub(1)?;
+            let gap = if entries.is_empty() { "" } else { ", " };
+            let entry = inline(&keys.iter().rev().fold(value.clone(), |inner, key| serde_json::json!({*key: inner})));
+            let entry = entry.strip_prefix('{')?.strip_suffix('}')?;
+            Some(format!("{}{gap}{entry}{}", text[..at].trim_end(), &text[at..]))
+        }
         Kind::Map(entries) => {
             let column = usize::try_from(entries.first()?.0.referenced.column()).ok()?;
             let lines = block(keys, value, column - 1);
@@ -113,7 +121,7 @@ fn insert(text: &str, parent: &Node, depth: usize, keys: &[&str], value: &Value)
                 let gap = if text.is_empty() || text.ends_with('\n') { "" } else { "\n" };
                 return Some(format!("{text}{gap}{lines}"));
             }
-            Some(insert_after(text, end(parent).checked_sub(1)?, &lines))
+            Some(insert_after(text, close(text, parent).checked_sub(1)?, &lines))
         }
         Kind::Null if depth == 0 => {
             let gap = if text.is_empty() || text.ends_with('\n') { "" } else { "\n" };
@@ -121,6 +129,38 @@ fn insert(text: &str, parent: &Node, depth: usize, keys: &[&str], value: &Value)
         }
         _ => None,
     }
+}
+
+/// Whether a list or block is written in brackets.
+fn is_flow(text: &str, node: &Node) -> bool {
+    matches!(node.value, Kind::Map(_) | Kind::List(_)) && text[bytes(node.referenced).0..].starts_with(['[', '{'])
+}
+
+/// The byte after a value. The parser places brackets where they open; where they close is found by counting.
+fn close(text: &str, node: &Node) -> usize {
+    if !is_flow(text, node) {
+        return match &node.value {
+            Kind::Map(entries) => entries.iter().map(|(_, value)| close(text, value)).fold(end(node), usize::max),
+            Kind::List(items) => items.iter().map(|item| close(text, item)).fold(end(node), usize::max),
+            _ => end(node),
+        };
+    }
+    let start = bytes(node.referenced).0;
+    let (mut depth, mut quote) = (0usize, None);
+    for (at, c) in text[start..].char_indices() {
+        match (quote, c) {
+            (Some(open), _) if c == open => quote = None,
+            (Some(_), _) => {}
+            (None, '"' | '\'') => quote = Some(c),
+            (None, '[' | '{') => depth += 1,
+            (None, ']' | '}') => depth -= 1,
+            (None, _) => {}
+        }
+        if depth == 0 {
+            return start + at + c.len_utf8();
+        }
+    }
+    end(node)
 }
 
 /// `text` with `lines` put after the line that holds the byte `at`.
@@ -178,7 +218,7 @@ fn unset_lines(text: &str, tree: &Node, keys: &[&str]) -> Option<String> {
     }
     let (name, node) = doomed?;
     let from = text[..bytes(name.referenced).0].rfind('\n').map_or(0, |newline| newline + 1);
-    let last = end(node).max(bytes(name.referenced).1);
+    let last = close(text, node).max(bytes(name.referenced).1);
     // A value that ends with its line (a block text) already covers the line's end.
     let upto = if text[..last].ends_with('\n') {
         last
