@@ -115,6 +115,7 @@ impl Asker {
                     |typed: &str, _: &&str, label: &str, _: usize| matches_all(typed, label).then_some(0);
                 let mut prompt = inquire::Select::new(question.title, labels)
                     .with_scorer(&scorer)
+                    .with_formatter(&|chosen| chosen.value.split_whitespace().collect::<Vec<_>>().join(" "))
                     .with_starting_cursor(start.unwrap_or(0))
                     .with_page_size(15);
                 if !question.help.is_empty() {
@@ -134,7 +135,7 @@ impl Asker {
                     let line = next_line(Question { default, ..question }).await?;
                     match pick(choices, &line, listed) {
                         Some(index) => return Ok(Reply::Answer(index)),
-                        None => say(&format!("  `{line}` is none of the {} choices", choices.len())),
+                        None => say(&none_of(choices, &line)),
                     }
                 }
             }
@@ -184,6 +185,13 @@ fn pick(choices: &[Choice], line: &str, numbered: bool) -> Option<usize> {
     let plain = |text: &str| text.split_whitespace().collect::<String>().to_lowercase();
     let wanted = plain(line);
     choices.iter().position(|choice| choice.names.iter().any(|name| plain(name) == wanted))
+}
+
+fn none_of(choices: &[Choice], line: &str) -> String {
+    let names: Vec<&str> = choices.iter().flat_map(|choice| &choice.names).map(String::as_str).collect();
+    let near = crate::preflight::nearest(&line.to_lowercase(), &names);
+    let near = near.map(|name| format!("; did you mean `{name}`?")).unwrap_or_default();
+    format!("  `{line}` is none of the {} choices{near}", choices.len())
 }
 
 /// Reads a line without blocking the runtime, so that Ctrl-C is heard; the thread ends with the process.

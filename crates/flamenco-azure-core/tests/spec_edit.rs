@@ -118,3 +118,10 @@ fn comments_survive_edits_of_values_in_brackets() {
         assert!(edited.contains("# a") && edited.contains("# b"), "{path} in\n{text}gave\n{edited}");
     }
 }
+
+#[test]
+fn an_emptied_block_stands_beside_its_key() {
+    let text = "# a\nmanager:\n  access:\n    ssh: []\nlocation: x\n";
+    let edited = "# a\nmanager:\n  access: {}\nlocation: x\n";
+    assert_eq!(edit::set("f", text, "manager.access", &json!({})).unwrap(), edited);
+}

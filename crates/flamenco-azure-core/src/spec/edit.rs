@@ -94,9 +94,10 @@ fn set_lines(text: &str, tree: &Node, keys: &[&str], value: &Value) -> Option<St
                 ));
             }
             let (start, _) = bytes(node.referenced);
-            let space =
-                if matches!(node.value, Kind::Null) && text[..start].ends_with(':') { " " } else { "" };
-            return Some(format!("{}{space}{}{}", &text[..start], inline(value), text.get(close(text, node)..)?));
+            // A block's first line comes up to its key, unless a comment stands between.
+            let head = Some(text[..start].trim_end()).filter(|head| head.ends_with(':'));
+            let head = head.map_or_else(|| text[..start].to_owned(), |head| format!("{head} "));
+            return Some(format!("{head}{}{}", inline(value), text.get(close(text, node)..)?));
         }
         at = node;
     }

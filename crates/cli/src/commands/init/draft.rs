@@ -199,7 +199,7 @@ mod tests {
             (Field::Web, "0.0.0.0/0"),
             (Field::SshKey, "-----BEGIN OPENSSH PRIVATE KEY-----"),
             (Field::ManagerSize, "huge"),
-            (Field::NodeSize, "Standard_H16"),
+            (Field::NodeSize, "Standard_NC6s_v3"),
             (Field::Dedicated, "many"),
             (Field::Subscription, "mine"),
         ];

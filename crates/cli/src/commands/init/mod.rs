@@ -30,8 +30,8 @@ pub async fn run(session: &Session, args: &InitArgs) -> Outcome {
     let draft = Draft::open(path, &session.here, overrides)?;
     let printer = session.printer;
     if session.ask != Asker::Nobody {
-        let what = if draft.exists() { "completes" } else { "asks a few questions and writes" };
-        printer.info(format!("This {what} the farm file `{}`. Answers are saved at once; Ctrl-C stops.\n", draft.name));
+        let what = if draft.exists() { "Completing" } else { "A few questions for" };
+        printer.info(format!("{what} the farm file `{}`. Answers are saved at once; Ctrl-C stops.\n", draft.name));
     }
     let mut interview = Interview::begin(session, args, draft).await?;
     interview.complete().await?;
