@@ -31,7 +31,7 @@ pub(super) fn handle(world: &mut World, request: &Request) -> SimResponse {
         "poweroff" => act(world, request, &vm, 18, "stopped"),
         "restart" | "redeploy" => restart(world, request, &vm),
         "simulateeviction" => evict(world, &vm),
-        "retrievebootdiagnosticsdata" => diagnostics(world, &vm),
+        "retrievebootdiagnosticsdata" => diagnostics(&vm),
         _ => request.no_such_type(),
     }
 }
@@ -113,7 +113,7 @@ fn evict(world: &mut World, vm: &Resource) -> SimResponse {
 }
 
 /// Links to managed boot diagnostics. The links work nowhere: there is no blob service in this world.
-fn diagnostics(world: &World, vm: &Resource) -> SimResponse {
+fn diagnostics(vm: &Resource) -> SimResponse {
     if vm.property("/diagnosticsProfile/bootDiagnostics/enabled") != Some(&json!(true)) {
         return check::invalid("diagnosticsProfile", "Boot diagnostics is not enabled for this VM.");
     }
@@ -122,7 +122,6 @@ fn diagnostics(world: &World, vm: &Resource) -> SimResponse {
         "https://md-simulated.z1.blob.storage.azure.net/bootdiagnostics-{}/{}.{id}",
         vm.name, vm.name
     );
-    let _ = world;
     SimResponse::json(
         200,
         &json!({
