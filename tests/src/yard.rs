@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use azure_sim::{World, WorldConfig};
+use azure_sim::{Exchange, World, WorldConfig};
 use flamenco_azure_cli::args::{Cli, Global};
 use flamenco_azure_cli::commands;
 use flamenco_azure_cli::failure::{Exit, Failure, Outcome};
@@ -91,7 +91,7 @@ pub type Exchanged = (String, String, String);
 pub struct Yard {
     directory: tempfile::TempDir,
     world: Mutex<String>,
-    log: Mutex<Vec<Exchanged>>,
+    log: Mutex<Vec<Exchange>>,
     timed: Mutex<Timed>,
 }
 
@@ -108,14 +108,24 @@ impl Yard {
         config.start = "2026-11-21T08:00:00Z".parse().unwrap();
         let mut world = World::new(config);
         prepare(&mut world);
-        let yard = Self { directory: tempfile::tempdir().unwrap(), world: Mutex::new(world.to_json().unwrap()), log: Mutex::default(), timed: Mutex::default() };
+        let yard = Self {
+            directory: tempfile::tempdir().unwrap(),
+            world: Mutex::new(world.to_json().unwrap()),
+            log: Mutex::default(),
+            timed: Mutex::default(),
+        };
         yard.write(farm_file);
         yard
     }
 
     /// A yard of its own over a copy of this one's world (and of its journal, unless on another machine).
     pub fn fork(&self, same_machine: bool) -> Self {
-        let fork = Self { directory: tempfile::tempdir().unwrap(), world: Mutex::new(self.world_text()), log: Mutex::default(), timed: Mutex::default() };
+        let fork = Self {
+            directory: tempfile::tempdir().unwrap(),
+            world: Mutex::new(self.world_text()),
+            log: Mutex::default(),
+            timed: Mutex::default(),
+        };
         fork.write(&std::fs::read_to_string(self.path().join("azure_config.yaml")).unwrap());
         if same_machine {
             copy(&self.path().join(".flamenco-azure"), &fork.path().join(".flamenco-azure"));
@@ -177,6 +187,15 @@ impl Yard {
 
     /// Method, URL and body of each request of the last run.
     pub fn last_exchanges(&self) -> Vec<Exchanged> {
+        let text = |body: &[u8]| String::from_utf8_lossy(body).into_owned();
+        self.last_traffic()
+            .iter()
+            .map(|e| (e.request.method.clone(), e.request.url.to_string(), text(&e.request.body)))
+            .collect()
+    }
+
+    /// Each request of the last run with the answer it got.
+    pub fn last_traffic(&self) -> Vec<Exchange> {
         self.log.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
@@ -216,12 +235,7 @@ impl Yard {
             let world = simulator.world();
             let mut world = world.lock().unwrap_or_else(PoisonError::into_inner);
             world.advance_to(clock.now());
-            let text = |body: &[u8]| String::from_utf8_lossy(body).into_owned();
-            *self.log.lock().unwrap_or_else(PoisonError::into_inner) = world
-                .log()
-                .iter()
-                .map(|e| (e.request.method.clone(), e.request.url.to_string(), text(&e.request.body)))
-                .collect();
+            *self.log.lock().unwrap_or_else(PoisonError::into_inner) = world.log().to_vec();
             *self.timed.lock().unwrap_or_else(PoisonError::into_inner) =
                 std::mem::take(&mut collector.seen.lock().unwrap_or_else(PoisonError::into_inner).0);
             *self.world.lock().unwrap_or_else(PoisonError::into_inner) = world.to_json().unwrap();
@@ -255,8 +269,10 @@ fn copy(from: &Path, to: &PathBuf) {
 #[track_caller]
 pub fn assert_same(have: &serde_json::Value, want: &serde_json::Value, what: &str) {
     if have != want {
-        let lines: Vec<String> =
-            flamenco_azure_core::plan::diff::diff(want, have, &[]).iter().map(|c| format!("{}: {} -> {}", c.path, c.have, c.want)).collect();
+        let lines: Vec<String> = flamenco_azure_core::plan::diff::diff(want, have, &[])
+            .iter()
+            .map(|c| format!("{}: {} -> {}", c.path, c.have, c.want))
+            .collect();
         let text = lines.join("\n");
         panic!("{what}: the worlds differ (have -> want):\n{}", text.chars().take(3000).collect::<String>());
     }

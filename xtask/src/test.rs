@@ -56,7 +56,10 @@ fn missing() -> Vec<String> {
         .map(|(tool, package, lost)| format!("{lost}: no `{tool}` (Debian: apt-get install {package})"))
         .collect();
     if !truth().join("recordings").is_dir() {
-        lines.push(format!("the replay of recorded Azure traffic: no `{}` (set AZURE_TRUTH_DIR)", truth().display()));
+        lines.push(format!(
+            "the replay of recorded Azure traffic: no `{}` (set AZURE_TRUTH_DIR)",
+            truth().display()
+        ));
     }
     lines
 }

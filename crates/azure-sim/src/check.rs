@@ -47,7 +47,9 @@ impl World {
     fn is_owned(&self, id: &str, depth: u32) -> bool {
         let Some(resource) = self.resource(id) else {
             // Some parents are only places, as `fileServices/default` is.
-            return depth > 0 && depth <= 8 && parent_of(id).is_some_and(|above| self.is_owned(above, depth + 1));
+            return depth > 0
+                && depth <= 8
+                && parent_of(id).is_some_and(|above| self.is_owned(above, depth + 1));
         };
         let tagged = resource.tags.iter().flatten().any(|(name, _)| name.starts_with(OWNER_TAG));
         if tagged || depth > 8 {

@@ -27,9 +27,9 @@ mod providers;
 pub mod resource;
 mod resources;
 mod route;
-mod storage;
 #[cfg(feature = "server")]
 pub mod server;
+mod storage;
 mod throttle;
 pub mod transport;
 mod wire;

@@ -450,7 +450,10 @@ fn a_reader_sees_nodes_and_changes_nothing() {
     w.principal_mut().set_subscription_role(Some(azure_sim::Role::Reader));
     assert_eq!(data(&mut w, "GET", "/pools/render/nodes", None).status, 200);
     let body = json!({"targetDedicatedNodes": 2});
-    assert_eq!(code(&data(&mut w, "POST", "/pools/render/resize", Some(&body))), (403, "Forbidden".to_owned()));
+    assert_eq!(
+        code(&data(&mut w, "POST", "/pools/render/resize", Some(&body))),
+        (403, "Forbidden".to_owned())
+    );
     assert_eq!(resize(&mut w, 2, 0).status, 403);
 }
 

@@ -50,7 +50,11 @@ fn batch_account(farm: &Farm) -> Desired {
         create_only: &[],
         replace_on: &["/properties/poolAllocationMode"],
         replace_remedy: "tear the farm down with --keep-data and deploy again",
-        update: Update::Patch(&["/tags", "/properties/allowedAuthenticationModes", "/properties/publicNetworkAccess"]),
+        update: Update::Patch(&[
+            "/tags",
+            "/properties/allowedAuthenticationModes",
+            "/properties/publicNetworkAccess",
+        ]),
     }
 }
 
@@ -87,7 +91,11 @@ fn batch_pool(farm: &Farm, pool: &Pool, around: &Surroundings) -> Desired {
         after,
         // Node counts belong to whoever scales once the pool exists.
         create_only: &["/properties/scaleSettings"],
-        replace_on: &["/properties/vmSize", "/properties/deploymentConfiguration", "/properties/networkConfiguration"],
+        replace_on: &[
+            "/properties/vmSize",
+            "/properties/deploymentConfiguration",
+            "/properties/networkConfiguration",
+        ],
         replace_remedy: "give the pool another `name` in the farm file (the old one is removed by `teardown`), or \
                          delete it and deploy again",
         update: Update::Patch(&["/properties/startTask", "/properties/metadata"]),

@@ -18,7 +18,9 @@ pub fn explain(error: &ResizeError) -> String {
         "AccountVMSeriesCoreQuotaReached" => {
             "the Batch account's quota for this VM series is used up: ask for more, or choose a size of another series"
         }
-        "SpotNotSupportedInBatchServiceMode" | "LowPriorityNodesNotSupported" | "UnsupportedLowPriorityNodes" => {
+        "SpotNotSupportedInBatchServiceMode"
+        | "LowPriorityNodesNotSupported"
+        | "UnsupportedLowPriorityNodes" => {
             "this Batch-managed account does not get Spot nodes: use dedicated ones, or a user-subscription account or \
              a scale-set pool, which can have them"
         }

@@ -7,7 +7,11 @@ use flamenco_azure_core::inventory::Inventory;
 use crate::wire;
 
 /// One list of accounts and, for each account of a farm, one list of pools. Does nothing for an absent group.
-pub async fn observe(client: &ArmClient, group: &ResourceId, inventory: &mut Inventory) -> Result<(), ArmError> {
+pub async fn observe(
+    client: &ArmClient,
+    group: &ResourceId,
+    inventory: &mut Inventory,
+) -> Result<(), ArmError> {
     if inventory.group.is_none() {
         return Ok(());
     }
@@ -16,8 +20,11 @@ pub async fn observe(client: &ArmClient, group: &ResourceId, inventory: &mut Inv
         Err(error) if error.is_not_found() => return Ok(()),
         accounts => inventory.extend(accounts?),
     }
-    let accounts: Vec<ResourceId> =
-        inventory.of_kind(wire::ACCOUNT).filter(|a| inventory.owner(a).is_some()).map(|a| a.id.clone()).collect();
+    let accounts: Vec<ResourceId> = inventory
+        .of_kind(wire::ACCOUNT)
+        .filter(|a| inventory.owner(a).is_some())
+        .map(|a| a.id.clone())
+        .collect();
     for account in accounts {
         match client.list(&list(format!("{account}/pools"))).await {
             Err(error) if error.is_not_found() => {}

@@ -110,7 +110,8 @@ impl WorkerPool for BatchPool {
         for batch in ids.chunks(REMOVE_AT_ONCE) {
             self.until_steady().await?;
             // Asked again after a crash or a lost answer: only those that are still there.
-            let there: Vec<String> = self.nodes().await?.into_iter().map(|n| n.id).filter(|id| batch.contains(id)).collect();
+            let there: Vec<String> =
+                self.nodes().await?.into_iter().map(|n| n.id).filter(|id| batch.contains(id)).collect();
             if there.is_empty() {
                 continue;
             }
@@ -144,7 +145,8 @@ pub fn state_of(body: &Value) -> PoolState {
     let number = |pointer: &str| -> u32 {
         body.pointer(pointer).and_then(Value::as_u64).and_then(|n| u32::try_from(n).ok()).unwrap_or(0)
     };
-    let text = |value: &Value, key: &str| value.get(key).and_then(Value::as_str).unwrap_or_default().to_owned();
+    let text =
+        |value: &Value, key: &str| value.get(key).and_then(Value::as_str).unwrap_or_default().to_owned();
     let errors = body.pointer("/properties/resizeOperationStatus/errors").and_then(Value::as_array);
     PoolState {
         steady: body

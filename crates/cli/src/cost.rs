@@ -34,7 +34,8 @@ pub async fn prices<'a>(session: &'a Session, farm: &Farm) -> Option<&'a PriceBo
 
 /// The bill of the farm as the farm file wants it.
 pub fn bill(farm: &Farm, book: &PriceBook) -> Vec<Line> {
-    let line = |what: String, running: Option<f64>, idle: f64| Line { what, running: running.unwrap_or(0.0), idle };
+    let line =
+        |what: String, running: Option<f64>, idle: f64| Line { what, running: running.unwrap_or(0.0), idle };
     let mut lines = vec![
         line(format!("Manager {}", farm.manager.vm_size), book.vm_hour(&farm.manager.vm_size), 0.0),
         disk(book),
@@ -75,7 +76,9 @@ pub async fn present(session: &Session, farm: &Farm) {
     let running: f64 = lines.iter().map(|line| line.running).sum();
     let idle: f64 = lines.iter().map(|line| line.idle).sum();
     if session.printer.mode() == Mode::Json {
-        session.printer.event("cost", json!({"hourlyUsd": running, "pausedMonthlyUsd": idle * HOURS_PER_MONTH}));
+        session
+            .printer
+            .event("cost", json!({"hourlyUsd": running, "pausedMonthlyUsd": idle * HOURS_PER_MONTH}));
         return;
     }
     session.printer.info(format!(
@@ -112,7 +115,9 @@ pub fn existing(farm: &Farm, inventory: &Inventory, book: Option<&PriceBook>) ->
     }
     if let (Some(id), Storage::Own { share_gib, .. }) = (storage_account(farm), &farm.storage) {
         if inventory.get(&id).is_some() {
-            let price = book.and_then(PriceBook::files_gib_month).map(|p| p * f64::from(*share_gib) / HOURS_PER_MONTH);
+            let price = book
+                .and_then(PriceBook::files_gib_month)
+                .map(|p| p * f64::from(*share_gib) / HOURS_PER_MONTH);
             found.push(priced(format!("storage {share_gib} GiB"), price));
         }
     }

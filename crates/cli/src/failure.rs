@@ -131,7 +131,9 @@ impl From<flamenco_azure_core::pool::PoolError> for Failure {
     fn from(error: flamenco_azure_core::pool::PoolError) -> Self {
         use flamenco_azure_core::pool::PoolError;
         match &error {
-            PoolError::Missing(_) => Self::user(error.to_string()).hint("`flamenco-azure status` lists the pools"),
+            PoolError::Missing(_) => {
+                Self::user(error.to_string()).hint("`flamenco-azure status` lists the pools")
+            }
             PoolError::Azure { source, .. } => {
                 let hint = source.hint().map(|hint| hint.0);
                 Self { exit: Exit::Azure, message: chain(&error), hint }

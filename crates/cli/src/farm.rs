@@ -82,7 +82,8 @@ pub fn paused(farm: &Farm, inventory: &Inventory) -> Wanted {
     let mut before = Vec::new();
     if paused_counts(farm.name.as_str(), inventory).is_none() {
         let counts = encode_counts(&pool_targets(farm, inventory));
-        let mark = tag_request(&wanted.group.id, "Merge", &json!({tags::paused_tag(farm.name.as_str()): counts}));
+        let mark =
+            tag_request(&wanted.group.id, "Merge", &json!({tags::paused_tag(farm.name.as_str()): counts}));
         wanted.orders.push(Order {
             resource: wanted.group.id.clone(),
             verb: Verb::Update,
@@ -109,7 +110,9 @@ pub fn paused(farm: &Farm, inventory: &Inventory) -> Wanted {
     if inventory.get(&names.vm()).is_some_and(|vm| !manager_vm::observe::is_deallocated(vm)) {
         wanted.orders.push(power(&names, Verb::Stop, "deallocate", "releases the cores", before.clone()));
     }
-    if let Some(mut vnet) = manager_vm::desired::vnet_without_nat(farm).filter(|v| inventory.get(&v.id).is_some()) {
+    if let Some(mut vnet) =
+        manager_vm::desired::vnet_without_nat(farm).filter(|v| inventory.get(&v.id).is_some())
+    {
         vnet.after = before;
         vnet.after.push(names.vm());
         wanted.absent.push(Absent {
@@ -166,7 +169,14 @@ fn power(names: &Names, verb: Verb, action: &str, reason: &str, after: Vec<Resou
     let request =
         Request::post(format!("{}/{action}", names.vm()), None).api_version(wire::COMPUTE_API).idempotent();
     let reason = reason.to_owned();
-    Order { resource: names.vm(), verb, purpose: "Manager VM", reason, after, action: Action::Send { request } }
+    Order {
+        resource: names.vm(),
+        verb,
+        purpose: "Manager VM",
+        reason,
+        after,
+        action: Action::Send { request },
+    }
 }
 
 fn resize(pool: &ResourceId, target: Count, reason: &str) -> Order {
@@ -230,7 +240,8 @@ fn decode_counts(text: &str) -> Counts {
 /// The farms that the group's tags name.
 pub fn farms_in(inventory: &Inventory) -> Vec<String> {
     let prefix = format!("{}.", tags::FARM);
-    let tags = inventory.group.as_ref().map(flamenco_azure_core::inventory::Observed::tags).unwrap_or_default();
+    let tags =
+        inventory.group.as_ref().map(flamenco_azure_core::inventory::Observed::tags).unwrap_or_default();
     tags.iter()
         .filter(|(_, value)| [tags::CREATED, tags::JOINED].contains(&value.as_str()))
         .filter_map(|(name, _)| name.strip_prefix(&prefix).map(str::to_owned))

@@ -32,7 +32,11 @@ pub struct Environment {
 impl Environment {
     /// The environment of this process.
     pub fn of_process() -> Self {
-        Self { variables: std::env::vars_os().filter_map(|(k, v)| Some((k.into_string().ok()?, v.into_string().ok()?))).collect() }
+        Self {
+            variables: std::env::vars_os()
+                .filter_map(|(k, v)| Some((k.into_string().ok()?, v.into_string().ok()?)))
+                .collect(),
+        }
     }
 
     /// An environment made by a test.
@@ -56,7 +60,9 @@ impl Environment {
 
     /// What the credential chain looks at, with the old tool's auth file.
     pub fn credentials(&self, here: &Path) -> Credentials {
-        let file = self.get("AZURE_AUTH_LOCATION").map_or_else(|| here.join("client_credentials.json"), PathBuf::from);
+        let file = self
+            .get("AZURE_AUTH_LOCATION")
+            .map_or_else(|| here.join("client_credentials.json"), PathBuf::from);
         Credentials::from_variables(|name| self.get(name).map(str::to_owned))
             .with_auth_file(files::read(&file).ok().map(|text| (file, text)))
             .with_azure_vm(on_azure_vm())
@@ -67,14 +73,20 @@ impl Environment {
         let agent = || self.agent_key().map(|key| (key, "the ssh agent".to_owned()));
         agent().or_else(|| {
             let directory = self.home()?.join(".ssh");
-            KEY_FILES.iter().find_map(|name| Some((files::read(&directory.join(name)).ok()?, format!("~/.ssh/{name}"))))
+            KEY_FILES
+                .iter()
+                .find_map(|name| Some((files::read(&directory.join(name)).ok()?, format!("~/.ssh/{name}"))))
         })
     }
 
     /// The first key of a running ssh agent.
     fn agent_key(&self) -> Option<String> {
         self.get("SSH_AUTH_SOCK")?;
-        let output = std::process::Command::new("ssh-add").arg("-L").stdin(std::process::Stdio::null()).output().ok()?;
+        let output = std::process::Command::new("ssh-add")
+            .arg("-L")
+            .stdin(std::process::Stdio::null())
+            .output()
+            .ok()?;
         let text = String::from_utf8(output.stdout).ok()?;
         output.status.success().then(|| text.lines().next().map(str::to_owned)).flatten()
     }
@@ -202,20 +214,27 @@ pub struct Whereabouts {
 
 /// Reads where the farm is.
 pub fn whereabouts(here: &Path, global: &Global) -> Outcome<Whereabouts> {
-    let file = load(here, global, &Environment::default(), &Extra {
-        ssh_key: None,
-        allow_world: true,
-        // Looking at a farm or removing it is possible whatever became of its sizes.
-        today: Timestamp::UNIX_EPOCH,
-        simulated: true,
-    })?;
+    let file = load(
+        here,
+        global,
+        &Environment::default(),
+        &Extra {
+            ssh_key: None,
+            allow_world: true,
+            // Looking at a farm or removing it is possible whatever became of its sizes.
+            today: Timestamp::UNIX_EPOCH,
+            simulated: true,
+        },
+    )?;
     Ok(Whereabouts { farm: file.farm.name.to_string(), group: file.farm.group_id() })
 }
 
 /// The whole farm, when there is a file and it is in order.
 pub fn whole(here: &Path, global: &Global) -> Option<Farm> {
     let extra = Extra { ssh_key: None, allow_world: true, today: Timestamp::UNIX_EPOCH, simulated: true };
-    exists(here, global).then(|| load(here, global, &Environment::default(), &extra).ok().map(|file| file.farm)).flatten()
+    exists(here, global)
+        .then(|| load(here, global, &Environment::default(), &extra).ok().map(|file| file.farm))
+        .flatten()
 }
 
 /// The most nodes that the file grants a pool.

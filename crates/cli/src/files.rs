@@ -8,13 +8,15 @@ use crate::failure::{Failure, Outcome};
 
 /// Reads a text file.
 pub fn read(path: &Path) -> Outcome<String> {
-    fs::read_to_string(path).map_err(|error| Failure::user(format!("could not read `{}`: {error}", path.display())))
+    fs::read_to_string(path)
+        .map_err(|error| Failure::user(format!("could not read `{}`: {error}", path.display())))
 }
 
 /// Writes a file that only its owner may read (0600), whole or not at all: the content goes to a file beside it,
 /// which then takes its place.
 pub fn write_private(path: &Path, text: &str) -> Outcome<()> {
-    let fail = |error: std::io::Error| Failure::user(format!("could not write `{}`: {error}", path.display()));
+    let fail =
+        |error: std::io::Error| Failure::user(format!("could not write `{}`: {error}", path.display()));
     let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty());
     if let Some(parent) = parent {
         fs::create_dir_all(parent).map_err(fail)?;

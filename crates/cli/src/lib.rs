@@ -79,7 +79,8 @@ fn execute(cli: &Cli, printer: Printer, environment: Environment) -> Outcome {
         Command::Man => return man(printer),
         _ => {}
     }
-    let here = std::env::current_dir().map_err(|error| Failure::user(format!("no current directory: {error}")))?;
+    let here =
+        std::env::current_dir().map_err(|error| Failure::user(format!("no current directory: {error}")))?;
     let simulated = cli.global.simulate.is_some() || matches!(cli.command, Command::Demo);
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
@@ -106,15 +107,29 @@ fn interrupted() -> Failure {
     failure.hint("nothing is lost: run the same command again and it goes on")
 }
 
-fn open(cli: &Cli, printer: Printer, environment: Environment, here: PathBuf, simulated: bool) -> Outcome<Session> {
+fn open(
+    cli: &Cli,
+    printer: Printer,
+    environment: Environment,
+    here: PathBuf,
+    simulated: bool,
+) -> Outcome<Session> {
     let mut global = cli.global.clone();
     if !simulated {
         let cloud = farmfile::cloud(&here, &global);
         let seed = u64::from(std::process::id());
-        return Ok(Session::live(printer, global, here, environment, cloud.unwrap_or_else(Cloud::public), seed));
+        return Ok(Session::live(
+            printer,
+            global,
+            here,
+            environment,
+            cloud.unwrap_or_else(Cloud::public),
+            seed,
+        ));
     }
     let file = global.simulate.take().filter(|path| !path.as_os_str().is_empty()).map(|path| here.join(path));
-    let subscription = farmfile::subscription(&here, &global).unwrap_or_else(|| commands::demo::SUBSCRIPTION.to_owned());
+    let subscription =
+        farmfile::subscription(&here, &global).unwrap_or_else(|| commands::demo::SUBSCRIPTION.to_owned());
     let simulator = Arc::new(Simulator::open(file.as_deref(), &subscription)?);
     Ok(Session::simulated(printer, global, here, environment, simulator))
 }
@@ -157,5 +172,9 @@ fn man(printer: Printer) -> Outcome {
 /// Requests by method and path on standard error; our own crates only, which log no header, body or query.
 fn log_requests() {
     let filter = tracing_subscriber::EnvFilter::new("off,flamenco_azure_core=debug");
-    let _ = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).without_time().try_init();
+    let _ = tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr)
+        .without_time()
+        .try_init();
 }

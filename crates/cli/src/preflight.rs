@@ -69,7 +69,10 @@ impl Sizes {
             }
             let capability = |name: &str| {
                 let all = item.get("capabilities").and_then(Value::as_array)?;
-                all.iter().find(|c| c.get("name").and_then(Value::as_str) == Some(name))?.get("value")?.as_str()
+                all.iter()
+                    .find(|c| c.get("name").and_then(Value::as_str) == Some(name))?
+                    .get("value")?
+                    .as_str()
             };
             let size = Size {
                 name: text("name"),
@@ -86,32 +89,35 @@ impl Sizes {
 fn restriction(item: &Value, location: &str) -> Option<String> {
     item.get("restrictions")?.as_array()?.iter().find_map(|r| {
         let here = r.get("type")?.as_str()? == "Location"
-            && r.get("values")?.as_array()?.iter().any(|v| v.as_str().is_some_and(|v| v.eq_ignore_ascii_case(location)));
+            && r.get("values")?
+                .as_array()?
+                .iter()
+                .any(|v| v.as_str().is_some_and(|v| v.eq_ignore_ascii_case(location)));
         here.then(|| r.get("reasonCode").and_then(Value::as_str).unwrap_or("restricted").to_owned())
     })
 }
 
 /// Reads the sizes of the farm's region.
 pub async fn sizes(client: &ArmClient, farm: &Farm) -> Result<Sizes, ArmError> {
-    let request = Request::get(format!("/subscriptions/{}/providers/Microsoft.Compute/skus", farm.subscription))
-        .api_version(SKUS_API)
-        .query("$filter", format!("location eq '{}'", farm.location));
+    let request =
+        Request::get(format!("/subscriptions/{}/providers/Microsoft.Compute/skus", farm.subscription))
+            .api_version(SKUS_API)
+            .query("$filter", format!("location eq '{}'", farm.location));
     Ok(Sizes::read(&client.list(&request).await?, farm.location.as_str()))
 }
 
 /// Checks that the subscription and the region are there at all: everything else depends on them.
 pub async fn subscription(client: &ArmClient, farm: &Farm) -> Result<Vec<Finding>, ArmError> {
     let base = format!("/subscriptions/{}", farm.subscription);
-    let (subscription, locations) = try_join(
-        client.get(&Request::get(&base).api_version(SUBSCRIPTIONS_API)),
-        async {
-            match client.list(&Request::get(format!("{base}/locations")).api_version(SUBSCRIPTIONS_API)).await {
+    let (subscription, locations) =
+        try_join(client.get(&Request::get(&base).api_version(SUBSCRIPTIONS_API)), async {
+            match client.list(&Request::get(format!("{base}/locations")).api_version(SUBSCRIPTIONS_API)).await
+            {
                 Err(error) if error.is_not_found() => Ok(Vec::new()),
                 other => other,
             }
-        },
-    )
-    .await?;
+        })
+        .await?;
     let Some(subscription) = subscription else {
         return Ok(vec![finding(
             format!("this sign-in sees no subscription `{}`", farm.subscription),
@@ -119,7 +125,8 @@ pub async fn subscription(client: &ArmClient, farm: &Farm) -> Result<Vec<Finding
         )]);
     };
     let mut findings = Vec::new();
-    if let Some(state) = subscription.get("state").and_then(Value::as_str).filter(|state| *state != "Enabled") {
+    if let Some(state) = subscription.get("state").and_then(Value::as_str).filter(|state| *state != "Enabled")
+    {
         findings.push(finding(
             format!("subscription `{}` is {}", farm.subscription, state.to_lowercase()),
             "enable it in the Azure portal, or use another one",
@@ -129,10 +136,13 @@ pub async fn subscription(client: &ArmClient, farm: &Farm) -> Result<Vec<Finding
     if !names.contains(&farm.location.as_str()) {
         let near = nearest(farm.location.as_str(), &names);
         let remedy = match near {
-            Some(near) => format!("did you mean `{near}`? `az account list-locations --output table` lists all"),
+            Some(near) => {
+                format!("did you mean `{near}`? `az account list-locations --output table` lists all")
+            }
             None => "`az account list-locations --output table` lists them".to_owned(),
         };
-        findings.push(finding(format!("`location`: the subscription has no region `{}`", farm.location), remedy));
+        findings
+            .push(finding(format!("`location`: the subscription has no region `{}`", farm.location), remedy));
     }
     Ok(findings)
 }
@@ -153,7 +163,8 @@ pub async fn check(
     let base = format!("/subscriptions/{}", farm.subscription);
     let usages = format!("{base}/providers/Microsoft.Compute/locations/{}/usages", farm.location);
     let usages = Request::get(usages).api_version(COMPUTE_API);
-    let (usages, (names, rights)) = join(client.list(&usages), join(taken(client, farm, inventory), rights(client, farm))).await;
+    let (usages, (names, rights)) =
+        join(client.list(&usages), join(taken(client, farm, inventory), rights(client, farm))).await;
     let mut findings = size_findings(farm, sizes);
     findings.extend(quota_findings(farm, inventory, sizes, &usages?));
     findings.extend(names?);
@@ -168,7 +179,10 @@ fn size_findings(farm: &Farm, sizes: &Sizes) -> Vec<Finding> {
         .filter_map(|(key, name)| match sizes.get(name) {
             None => Some(finding(
                 format!("{key}: `{name}` does not exist in {}", farm.location),
-                format!("`az vm list-skus --location {} --output table` lists the sizes there", farm.location),
+                format!(
+                    "`az vm list-skus --location {} --output table` lists the sizes there",
+                    farm.location
+                ),
             )),
             Some(Size { restricted: Some(reason), name, .. }) => Some(finding(
                 format!("{key}: `{name}` is not open to this subscription in {} ({reason})", farm.location),
@@ -223,14 +237,21 @@ async fn taken(client: &ArmClient, farm: &Farm, inventory: &Inventory) -> Result
     }
     if inventory.get(&batch_pool::spec::account(farm)).is_none() {
         let name = &farm.batch_account;
-        refused.push(("batchAccountName", name, batch_name_taken(client, subscription, location, name).await?));
+        refused.push((
+            "batchAccountName",
+            name,
+            batch_name_taken(client, subscription, location, name).await?,
+        ));
     }
     if farm.is_public() && inventory.get(&Names::of(farm).public_ip()).is_none() {
         let name = &farm.manager.vm_name;
         refused.push(("virtualMachine", name, dns_label_taken(client, subscription, location, name).await?));
     }
     let finding = |(key, name, why): (&str, &String, Option<String>)| {
-        Some(finding(format!("`{key}`: the name `{name}` is taken: {}", why?), "choose another one in the farm file"))
+        Some(finding(
+            format!("`{key}`: the name `{name}` is taken: {}", why?),
+            "choose another one in the farm file",
+        ))
     };
     Ok(refused.into_iter().filter_map(finding).collect())
 }
@@ -243,7 +264,8 @@ pub async fn storage_name_taken(
 ) -> Result<Option<String>, ArmError> {
     let path = format!("/subscriptions/{subscription}/providers/Microsoft.Storage/checkNameAvailability");
     let body = json!({"name": name, "type": "Microsoft.Storage/storageAccounts"});
-    refusal(client, &Request::post(path, Some(body)).api_version(STORAGE_API).idempotent(), "nameAvailable").await
+    refusal(client, &Request::post(path, Some(body)).api_version(STORAGE_API).idempotent(), "nameAvailable")
+        .await
 }
 
 /// Why Azure would not make a Batch account of this name in this region; `None` when it would.
@@ -253,9 +275,12 @@ pub async fn batch_name_taken(
     location: &Location,
     name: &str,
 ) -> Result<Option<String>, ArmError> {
-    let path = format!("/subscriptions/{subscription}/providers/Microsoft.Batch/locations/{location}/checkNameAvailability");
+    let path = format!(
+        "/subscriptions/{subscription}/providers/Microsoft.Batch/locations/{location}/checkNameAvailability"
+    );
     let body = json!({"name": name, "type": "Microsoft.Batch/batchAccounts"});
-    refusal(client, &Request::post(path, Some(body)).api_version(BATCH_API).idempotent(), "nameAvailable").await
+    refusal(client, &Request::post(path, Some(body)).api_version(BATCH_API).idempotent(), "nameAvailable")
+        .await
 }
 
 /// Why no public address in this region can have this DNS label (a VM's name in lower case); `None` when one can.
@@ -265,15 +290,20 @@ pub async fn dns_label_taken(
     location: &Location,
     vm: &str,
 ) -> Result<Option<String>, ArmError> {
-    let path = format!("/subscriptions/{subscription}/providers/Microsoft.Network/locations/{location}/CheckDnsNameAvailability");
-    let request = Request::get(path).api_version(NETWORK_API).query("domainNameLabel", vm.to_ascii_lowercase());
+    let path = format!(
+        "/subscriptions/{subscription}/providers/Microsoft.Network/locations/{location}/CheckDnsNameAvailability"
+    );
+    let request =
+        Request::get(path).api_version(NETWORK_API).query("domainNameLabel", vm.to_ascii_lowercase());
     refusal(client, &request, "available").await
 }
 
 async fn refusal(client: &ArmClient, request: &Request, member: &str) -> Result<Option<String>, ArmError> {
     // A provider that is not registered yet cannot check; it will be registered by the first write.
     let body = match client.send(request).await {
-        Err(error) if matches!(error.kind(), flamenco_azure_core::arm::Kind::NotRegistered { .. }) => return Ok(None),
+        Err(error) if matches!(error.kind(), flamenco_azure_core::arm::Kind::NotRegistered { .. }) => {
+            return Ok(None);
+        }
         answer => answer?.body.unwrap_or_default(),
     };
     if body.get(member).and_then(Value::as_bool) != Some(false) {
@@ -307,7 +337,9 @@ async fn rights(client: &ArmClient, farm: &Farm) -> Result<Vec<Finding>, ArmErro
     } else {
         vec![finding(
             format!("this sign-in may not: {}", missing.join(", ")),
-            format!("ask an owner for the role Contributor: `az role assignment create --role Contributor --assignee YOU --scope {whole}`"),
+            format!(
+                "ask an owner for the role Contributor: `az role assignment create --role Contributor --assignee YOU --scope {whole}`"
+            ),
         )]
     })
 }
@@ -330,7 +362,9 @@ fn wildcard(pattern: &str, text: &str) -> bool {
         let Some(at) = found else { return false };
         rest = &rest[at + part.len()..];
     }
-    rest.is_empty() || parts.last().is_some_and(|last| last.is_empty()) || text.ends_with(parts[parts.len() - 1])
+    rest.is_empty()
+        || parts.last().is_some_and(|last| last.is_empty())
+        || text.ends_with(parts[parts.len() - 1])
 }
 
 #[cfg(test)]

@@ -33,7 +33,8 @@ impl Lines {
 
     fn start(&self, step: &str, title: String) {
         let bar = self.bars.as_ref().map(|bars| {
-            let style = ProgressStyle::with_template("  {spinner} {msg}").unwrap_or_else(|_| ProgressStyle::default_spinner());
+            let style = ProgressStyle::with_template("  {spinner} {msg}")
+                .unwrap_or_else(|_| ProgressStyle::default_spinner());
             let bar = bars.add(ProgressBar::new_spinner().with_style(style).with_message(title.clone()));
             bar.enable_steady_tick(Duration::from_millis(120));
             bar
@@ -62,7 +63,10 @@ impl Reporter for Lines {
     fn report(&self, progress: &Progress) {
         if self.printer.mode() == Mode::Json {
             if let Ok(serde_json::Value::Object(mut members)) = serde_json::to_value(progress) {
-                let name = members.shift_remove("event").and_then(|v| v.as_str().map(str::to_owned)).unwrap_or_default();
+                let name = members
+                    .shift_remove("event")
+                    .and_then(|v| v.as_str().map(str::to_owned))
+                    .unwrap_or_default();
                 if let Some(step) = members.get("step").and_then(|s| s.get("id")).cloned() {
                     members.insert("step".to_owned(), step);
                 }
@@ -71,10 +75,15 @@ impl Reporter for Lines {
             return;
         }
         match progress {
-            Progress::Resuming { step } => self.printer.info(format!("  waiting for `{step}` of an earlier run")),
+            Progress::Resuming { step } => {
+                self.printer.info(format!("  waiting for `{step}` of an earlier run"))
+            }
             Progress::Begun { .. } => {}
             Progress::Started { step } => {
-                self.start(&step.id, format!("{:<6} {} ({})", step.verb.as_str(), step.resource.name(), step.purpose));
+                self.start(
+                    &step.id,
+                    format!("{:<6} {} ({})", step.verb.as_str(), step.resource.name(), step.purpose),
+                );
             }
             Progress::Waiting { step, note } => {
                 if let Some(Running { title, bar: Some(bar) }) = self.lock().get(step) {
@@ -116,6 +125,9 @@ mod tests {
     #[test]
     fn durations_read_well() {
         let said = |s| seconds(Duration::from_secs(s));
-        assert_eq!([said(48), said(120), said(200), said(7500)], ["48 s", "2 min", "3 min 20 s", "2 h 5 min"]);
+        assert_eq!(
+            [said(48), said(120), said(200), said(7500)],
+            ["48 s", "2 min", "3 min 20 s", "2 h 5 min"]
+        );
     }
 }

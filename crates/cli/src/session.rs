@@ -139,12 +139,17 @@ impl Session {
     /// Loads and checks the farm file.
     pub fn farm_file(&self, ssh_key: Option<&Path>, allow_world: bool) -> Outcome<FarmFile> {
         let simulated = self.simulator.is_some();
-        let file = farmfile::load(&self.here, &self.global, &self.environment, &farmfile::Extra {
-            ssh_key: ssh_key.map(Path::to_owned),
-            allow_world,
-            today: self.clock.now(),
-            simulated,
-        })?;
+        let file = farmfile::load(
+            &self.here,
+            &self.global,
+            &self.environment,
+            &farmfile::Extra {
+                ssh_key: ssh_key.map(Path::to_owned),
+                allow_world,
+                today: self.clock.now(),
+                simulated,
+            },
+        )?;
         for warning in &file.warnings {
             self.printer.warn(warning);
         }
@@ -174,8 +179,9 @@ impl Session {
         let flags = (self.global.subscription.as_deref(), self.global.group.as_deref());
         let group = match flags {
             (Some(subscription), Some(group)) if !farmfile::exists(&self.here, &self.global) => {
-                let subscription: SubscriptionId =
-                    subscription.parse().map_err(|error: flamenco_azure_core::ids::IdError| Failure::user(error.to_string()))?;
+                let subscription: SubscriptionId = subscription
+                    .parse()
+                    .map_err(|error: flamenco_azure_core::ids::IdError| Failure::user(error.to_string()))?;
                 ResourceId::group(&subscription, group)
             }
             _ => {
@@ -195,8 +201,12 @@ impl Session {
                     .hint("its tags name the farms: `az group show --name GROUP --query tags`"));
             }
             (None, many) => {
-                return Err(Failure::user(format!("resource group `{}` holds {} farms", group.name(), many.len()))
-                    .hint(format!("add `--farm NAME`: {}", many.join(", "))));
+                return Err(Failure::user(format!(
+                    "resource group `{}` holds {} farms",
+                    group.name(),
+                    many.len()
+                ))
+                .hint(format!("add `--farm NAME`: {}", many.join(", "))));
             }
         };
         Ok((Target { farm, group }, inventory))
@@ -210,7 +220,11 @@ impl Session {
 
 impl Target {
     /// The farm's resources of one type.
-    pub fn resources<'a>(&'a self, inventory: &'a Inventory, kind: &'a str) -> impl Iterator<Item = &'a Observed> {
+    pub fn resources<'a>(
+        &'a self,
+        inventory: &'a Inventory,
+        kind: &'a str,
+    ) -> impl Iterator<Item = &'a Observed> {
         inventory.of_kind(kind).filter(move |r| inventory.owner(r).as_deref() == Some(&self.farm))
     }
 

@@ -37,7 +37,12 @@ pub fn plan(printer: Printer, plan: &Plan) {
         printer.info(format!("         {}", blocked.remedy));
     }
     for left in &plan.left {
-        printer.result(format!("  = stays  {:<28} {} ({})", left.resource.name(), left.why, left.resource.kind()));
+        printer.result(format!(
+            "  = stays  {:<28} {} ({})",
+            left.resource.name(),
+            left.why,
+            left.resource.kind()
+        ));
     }
 }
 

@@ -80,7 +80,8 @@ impl Location {
 impl FromStr for Location {
     type Err = IdError;
     fn from_str(text: &str) -> Result<Self, IdError> {
-        let name: String = text.chars().filter(|c| !c.is_whitespace()).collect::<String>().to_ascii_lowercase();
+        let name: String =
+            text.chars().filter(|c| !c.is_whitespace()).collect::<String>().to_ascii_lowercase();
         if !name.is_empty() && name.len() <= 40 && name.chars().all(|c| c.is_ascii_alphanumeric()) {
             Ok(Self(name))
         } else {
@@ -199,7 +200,9 @@ impl FromStr for ResourceId {
         let well_formed = segments.len() >= 4
             && segments.len() % 2 == 0
             && segments[0].eq_ignore_ascii_case("subscriptions")
-            && segments.iter().all(|s| !s.is_empty() && !s.contains(['?', '#', ' ']) && *s != "." && *s != "..");
+            && segments
+                .iter()
+                .all(|s| !s.is_empty() && !s.contains(['?', '#', ' ']) && *s != "." && *s != "..");
         if well_formed { Ok(Self(text.to_owned())) } else { Err(refused()) }
     }
 }
@@ -281,7 +284,14 @@ mod tests {
 
     #[test]
     fn garbled_ids_are_refused() {
-        for text in ["", "/", "subscriptions/x/resourceGroups/y", "/subscriptions/x", "/subscriptions/x/resourceGroups/", "/subscriptions/x/resourceGroups/.."] {
+        for text in [
+            "",
+            "/",
+            "subscriptions/x/resourceGroups/y",
+            "/subscriptions/x",
+            "/subscriptions/x/resourceGroups/",
+            "/subscriptions/x/resourceGroups/..",
+        ] {
             assert!(text.parse::<ResourceId>().is_err(), "{text}");
         }
     }

@@ -120,7 +120,8 @@ impl Inventory {
             return Some(farm.to_owned());
         }
         // A share's parent is its file service, which nobody lists: the nearest ancestor that is known decides.
-        let ancestor = std::iter::successors(resource.id.parent(), ResourceId::parent).find_map(|id| self.get(&id));
+        let ancestor =
+            std::iter::successors(resource.id.parent(), ResourceId::parent).find_map(|id| self.get(&id));
         let manager = || self.get(&resource.text("/managedBy")?.parse().ok()?);
         self.owner(ancestor.or_else(manager)?)
     }
@@ -159,9 +160,11 @@ mod tests {
     #[test]
     fn provisioning_states_are_read_whatever_their_case() {
         let state = |s: &str| {
-            Observed::from_body(json!({"id": "/subscriptions/s/resourceGroups/g", "properties": {"provisioningState": s}}))
-                .unwrap()
-                .provisioning()
+            Observed::from_body(
+                json!({"id": "/subscriptions/s/resourceGroups/g", "properties": {"provisioningState": s}}),
+            )
+            .unwrap()
+            .provisioning()
         };
         assert_eq!(state("succeeded"), Provisioning::Settled);
         assert_eq!(state("Deleting"), Provisioning::Deleting);

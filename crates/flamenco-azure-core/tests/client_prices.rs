@@ -24,10 +24,16 @@ async fn prices_are_read_without_a_token_page_by_page() {
     ]);
     let sizes = ["Standard_D8as_v6".to_owned(), "Standard_B2s".to_owned()];
     let book = prices::fetch(&client(&script), &"westeurope".parse().unwrap(), &sizes).await.unwrap();
-    assert_eq!((book.vm_hour("Standard_D8as_v6"), book.spot_hour("Standard_D8as_v6")), (Some(0.4), Some(0.1)));
+    assert_eq!(
+        (book.vm_hour("Standard_D8as_v6"), book.spot_hour("Standard_D8as_v6")),
+        (Some(0.4), Some(0.1))
+    );
     assert_eq!(book.vm_hour("Standard_B2s"), None);
     let sent = script.sent();
-    assert!(sent.iter().all(|sent| sent.url.starts_with("https://prices.azure.com/") && sent.authorization.is_none()));
+    assert!(
+        sent.iter()
+            .all(|sent| sent.url.starts_with("https://prices.azure.com/") && sent.authorization.is_none())
+    );
     let url = url::Url::parse(&sent[2].url).unwrap();
     let filter = url.query_pairs().find(|(key, _)| key == "$filter").unwrap().1.into_owned();
     assert_eq!(

@@ -106,11 +106,23 @@ proptest! {
 fn comments_survive_edits_of_values_in_brackets() {
     let cases = [
         ("# a\nmanager:\n  access: {} # b\n", "manager.access", json!({"ssh": ["192.0.2.0/24"], "web": []})),
-        ("# a\nmanager:\n  access: {ssh: [192.0.2.0/24], web: []} # b\n", "manager.access.web", json!(["192.0.2.7"])),
+        (
+            "# a\nmanager:\n  access: {ssh: [192.0.2.0/24], web: []} # b\n",
+            "manager.access.web",
+            json!(["192.0.2.7"]),
+        ),
         ("# a\nmanager:\n  access: {ssh: [192.0.2.0/24]} # b\n", "manager.access.web", json!(["192.0.2.7"])),
         ("# a\nmanager: {} # b\n", "manager.access.web", json!(["192.0.2.7"])),
-        ("# a\nmanager:\n  access: # b\n    ssh: [192.0.2.0/24]\n    web: []\nlocation: x\n", "manager.access", json!({})),
-        ("# a\npools: [{name: 'x', dedicated: 4}] # b\nlocation: x\n", "pools", json!([{"name": "x", "dedicated": 3}])),
+        (
+            "# a\nmanager:\n  access: # b\n    ssh: [192.0.2.0/24]\n    web: []\nlocation: x\n",
+            "manager.access",
+            json!({}),
+        ),
+        (
+            "# a\npools: [{name: 'x', dedicated: 4}] # b\nlocation: x\n",
+            "pools",
+            json!([{"name": "x", "dedicated": 3}]),
+        ),
         ("# a\nmanager:\n  access:\n    ssh: [192.0.2.0/24] # b\n", "manager.access.web", json!([])),
     ];
     for (text, path, value) in cases {

@@ -22,7 +22,11 @@ const LISTS: &[(&str, &str)] = &[
 
 /// Reads the group, the names of everything inside (foreign resources too), and the bodies of the types we make.
 /// An absent group is an empty inventory.
-pub async fn observe(client: &ArmClient, group: &ResourceId, inventory: &mut Inventory) -> Result<(), ArmError> {
+pub async fn observe(
+    client: &ArmClient,
+    group: &ResourceId,
+    inventory: &mut Inventory,
+) -> Result<(), ArmError> {
     let read = Request::get(group.as_str()).api_version(wire::RESOURCES_API);
     let Some(body) = client.get(&read).await? else { return Ok(()) };
     inventory.group = Observed::from_body(body);

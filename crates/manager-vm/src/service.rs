@@ -97,11 +97,9 @@ impl ManagerVm {
 
     async fn ask(&self, verb: &'static str, args: &str) -> Result<Value> {
         let script = vec![format!("flamenco-azure-ctl {verb} {args}").trim_end().to_owned()];
-        let answer = self
-            .client
-            .run(&run_command(&self.vm, &script))
-            .await
-            .map_err(|source| Error::Azure { doing: "run a command on the Manager VM", source: Box::new(source) })?;
+        let answer = self.client.run(&run_command(&self.vm, &script)).await.map_err(|source| {
+            Error::Azure { doing: "run a command on the Manager VM", source: Box::new(source) }
+        })?;
         answer
             .as_ref()
             .and_then(|body| body.pointer("/value/0/message")?.as_str())
@@ -116,7 +114,9 @@ impl ManagerVm {
 
 /// Node ids and Worker names go into a shell line: anything but what Batch generates is refused.
 fn joined(names: &[String]) -> Result<String> {
-    let safe = |name: &&String| !name.is_empty() && name.chars().all(|c| c.is_ascii_alphanumeric() || "-_.".contains(c));
+    let safe = |name: &&String| {
+        !name.is_empty() && name.chars().all(|c| c.is_ascii_alphanumeric() || "-_.".contains(c))
+    };
     match names.iter().find(|name| !safe(name)) {
         Some(odd) => Err(Error::UnsafeName(odd.clone())),
         None => Ok(names.join(",")),
@@ -150,7 +150,11 @@ impl ManagerHost for ManagerVm {
                 break;
             }
             let names = joined(batch)?;
-            let args = format!("--count {} --wait {} --candidates {names}", missing.min(batch.len()), wait.as_secs());
+            let args = format!(
+                "--count {} --wait {} --candidates {names}",
+                missing.min(batch.len()),
+                wait.as_secs()
+            );
             let answer = self.ask("drain", &args).await?;
             result.drained.extend(picked(&answer, "drained", batch));
             result.pending.extend(picked(&answer, "pending", batch));
@@ -161,7 +165,8 @@ impl ManagerHost for ManagerVm {
     async fn undrain(&self, candidates: &[String]) -> Result<usize> {
         let mut cleared = 0;
         for batch in candidates.chunks(BATCH) {
-            cleared += count_of(&self.ask("undrain", &format!("--candidates {}", joined(batch)?)).await?, "cleared");
+            cleared +=
+                count_of(&self.ask("undrain", &format!("--candidates {}", joined(batch)?)).await?, "cleared");
         }
         Ok(cleared)
     }
@@ -169,7 +174,8 @@ impl ManagerHost for ManagerVm {
     async fn forget(&self, names: &[String]) -> Result<usize> {
         let mut deleted = 0;
         for batch in names.chunks(BATCH) {
-            deleted += count_of(&self.ask("forget", &format!("--names {}", joined(batch)?)).await?, "deleted");
+            deleted +=
+                count_of(&self.ask("forget", &format!("--names {}", joined(batch)?)).await?, "deleted");
         }
         Ok(deleted)
     }

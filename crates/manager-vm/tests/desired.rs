@@ -21,7 +21,9 @@ manager:
 fn farm(more: &str) -> Farm {
     let text = format!("{BASE}{more}");
     let spec = FarmSpec::parse("test.yaml", &text).unwrap();
-    validate(&spec, &Overrides { allow_world: false, today: "2026-11-21T08:00:00Z".parse().unwrap() }).unwrap().0
+    validate(&spec, &Overrides { allow_world: false, today: "2026-11-21T08:00:00Z".parse().unwrap() })
+        .unwrap()
+        .0
 }
 
 fn all(farm: &Farm) -> Vec<Desired> {

@@ -10,7 +10,9 @@ use flamenco_azure_tests::yard::{Ended, Yard, assert_same};
 fn survives_every_cut(yard: &Yard, command: &str, same_machine: bool) {
     let reference = yard.fork(true);
     let (ended, calls) = reference.cut(command, None);
-    let Ended::Finished(Ok(Exit::Done)) = ended else { panic!("`{command}` does not even work uncut: {ended:?}") };
+    let Ended::Finished(Ok(Exit::Done)) = ended else {
+        panic!("`{command}` does not even work uncut: {ended:?}")
+    };
     let want = reference.settled();
     for call in 1..=calls {
         for phase in [Phase::Before, Phase::After] {

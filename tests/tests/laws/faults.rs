@@ -9,8 +9,13 @@ fn survives_lost_answers(yard: &Yard, command: &str) {
     let reference = yard.fork(true);
     reference.run(command);
     let want = reference.settled();
-    let writes: Vec<usize> =
-        reference.last_exchanges().iter().enumerate().filter(|(_, e)| e.0 != "GET").map(|(n, _)| n + 1).collect();
+    let writes: Vec<usize> = reference
+        .last_exchanges()
+        .iter()
+        .enumerate()
+        .filter(|(_, e)| e.0 != "GET")
+        .map(|(n, _)| n + 1)
+        .collect();
     assert!(!writes.is_empty());
     for call in &writes {
         let fork = yard.fork(true);
@@ -33,7 +38,12 @@ fn deploy_survives_a_lost_answer_at_every_write() {
 fn scale_and_teardown_survive_a_lost_answer_at_every_write() {
     let yard = Yard::default();
     yard.run("deploy --yes");
-    for command in ["scale render --dedicated 4 --wait", "scale render --dedicated 1 --wait", "pause --yes", "teardown --yes"] {
+    for command in [
+        "scale render --dedicated 4 --wait",
+        "scale render --dedicated 1 --wait",
+        "pause --yes",
+        "teardown --yes",
+    ] {
         survives_lost_answers(&yard, command);
     }
 }
@@ -50,7 +60,10 @@ fn a_failed_boot_ends_with_the_guests_reason_what_it_costs_and_how_to_go_on() {
     assert_eq!(failure.exit, Exit::Azure);
     assert!(failure.message.contains("checksum of flamenco-3.8.5 differs"), "{failure}");
     let hint = failure.hint.unwrap();
-    assert!(hint.contains("costs money now: ") && hint.contains("Manager VM") && hint.contains("teardown"), "{hint}");
+    assert!(
+        hint.contains("costs money now: ") && hint.contains("Manager VM") && hint.contains("teardown"),
+        "{hint}"
+    );
     yard.poke(|world| world.repair_boot(&vm));
     yard.run("deploy --yes");
     assert_eq!(yard.run("plan --check"), Exit::Done);

@@ -20,12 +20,22 @@ fn a_whole_run_leaves_no_secret_behind() {
     let secret = "q1w2e3r4t5-registration-secret-z9y8x7";
     let file = format!("{}workerRegistrationSecret: {secret}\n", flamenco_azure_tests::yard::FARM_FILE);
     let yard = Yard::new(&file, |_| {});
-    for line in ["deploy --yes", "scale render --dedicated 3 --wait", "scale render --dedicated 1", "status", "pause --yes", "resume --yes", "teardown --yes"] {
+    for line in [
+        "deploy --yes",
+        "scale render --dedicated 3 --wait",
+        "scale render --dedicated 1",
+        "status",
+        "pause --yes",
+        "resume --yes",
+        "teardown --yes",
+    ] {
         yard.run(line);
         for (method, url, body) in yard.last_exchanges() {
             for text in [&url, &body] {
                 assert!(!text.contains(secret), "{line}: {method} {url}");
-                for mark in ["Bearer ", "AccountKey", "sig=", "PRIVATE KEY", "SharedAccess", "adminPassword\""] {
+                for mark in
+                    ["Bearer ", "AccountKey", "sig=", "PRIVATE KEY", "SharedAccess", "adminPassword\""]
+                {
                     assert!(!text.contains(mark), "`{mark}` in {line}: {method} {url}");
                 }
             }

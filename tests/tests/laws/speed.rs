@@ -39,7 +39,8 @@ fn a_deploy_with_nothing_to_do_reads_each_type_once() {
     yard.run("deploy --yes");
     let before = yard.world().calls();
     yard.run("deploy --yes");
-    let log: Vec<(String, String)> = yard.last_exchanges().into_iter().map(|(method, url, _)| (method, url)).collect();
+    let log: Vec<(String, String)> =
+        yard.last_exchanges().into_iter().map(|(method, url, _)| (method, url)).collect();
     assert!(log.iter().all(|(method, _)| method == "GET"), "{log:#?}");
     let mut counts: BTreeMap<&str, usize> = BTreeMap::new();
     for (_, url) in &log {

@@ -17,7 +17,9 @@ fn second_farm() -> String {
 /// A group of someone else's with a network in it.
 fn with_foreign(world: &mut azure_sim::World) {
     world.add_group("crunch-rg", "westeurope", azure_sim::Tags::new());
-    let id = format!("/subscriptions/{SUBSCRIPTION}/resourceGroups/crunch-rg/providers/Microsoft.Network/virtualNetworks/theirs");
+    let id = format!(
+        "/subscriptions/{SUBSCRIPTION}/resourceGroups/crunch-rg/providers/Microsoft.Network/virtualNetworks/theirs"
+    );
     let now = world.now();
     world.add_foreign(Resource::new(&id, "Microsoft.Network/virtualNetworks", now));
 }
@@ -65,7 +67,8 @@ fn two_farms_in_one_group_do_not_meet() {
 
 #[test]
 fn a_group_that_was_there_before_is_never_deleted() {
-    let yard = Yard::new(FARM_FILE, |world| world.add_group("crunch-rg", "westeurope", azure_sim::Tags::new()));
+    let yard =
+        Yard::new(FARM_FILE, |world| world.add_group("crunch-rg", "westeurope", azure_sim::Tags::new()));
     let before = yard.settled();
     yard.run("deploy --yes");
     yard.run("teardown --yes");
@@ -93,7 +96,8 @@ fn keep_data_keeps_the_share_and_the_next_farm_takes_it_over() {
     yard.run("deploy --yes");
     let before = yard.settled();
     yard.run("teardown --yes --keep-data");
-    let kept: Vec<String> = yard.world().resources().keys().map(|id| id.rsplit('/').next().unwrap().to_owned()).collect();
+    let kept: Vec<String> =
+        yard.world().resources().keys().map(|id| id.rsplit('/').next().unwrap().to_owned()).collect();
     assert!(kept.contains(&"crunchfiles".to_owned()) && kept.contains(&"flamenco".to_owned()), "{kept:?}");
     assert!(!kept.contains(&"crunch-vm".to_owned()), "{kept:?}");
     yard.run("deploy --yes");

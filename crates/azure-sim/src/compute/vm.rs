@@ -262,7 +262,8 @@ fn update(
     // A resize restarts the machine; everything else leaves it alone.
     let resized = quota::size_of(&vm) != quota::size_of(old);
     // Operations on one VM queue up: one that comes while the VM is being made ends after that.
-    let queued = old.ready_at.map_or(0, |ready| (ready.as_second() - world.now().as_second()).max(0).unsigned_abs());
+    let queued =
+        old.ready_at.map_or(0, |ready| (ready.as_second() - world.now().as_second()).max(0).unsigned_abs());
     let time = queued + if resized { seconds(VM, Verb::Update) } else { 3 };
     if queued == 0 {
         vm.state = ProvisioningState::Updating;

@@ -5,8 +5,8 @@ use std::path::PathBuf;
 use std::process::Stdio;
 
 use flamenco_azure_core::spec::Farm;
-use manager_vm::spec::{ADMIN_USER, Names};
 use manager_vm::ManagerHost as _;
+use manager_vm::spec::{ADMIN_USER, Names};
 
 use crate::args::{SshArgs, TunnelArgs};
 use crate::failure::{Exit, Failure, Outcome};
@@ -76,12 +76,13 @@ pub async fn run_program(session: &Session, program: &str, args: &[String]) -> O
         session.printer.info("(simulated: the command is shown, not run)");
         return Ok(Exit::Done);
     }
-    let status = tokio::process::Command::new(program)
-        .args(args)
-        .stdin(Stdio::inherit())
-        .status()
-        .await
-        .map_err(|error| Failure::user(format!("could not run `{program}`: {error}")).hint(format!("install {program}")))?;
+    let status =
+        tokio::process::Command::new(program).args(args).stdin(Stdio::inherit()).status().await.map_err(
+            |error| {
+                Failure::user(format!("could not run `{program}`: {error}"))
+                    .hint(format!("install {program}"))
+            },
+        )?;
     if status.success() {
         return Ok(Exit::Done);
     }
@@ -101,7 +102,12 @@ pub async fn ssh(session: &Session, args: &SshArgs) -> Outcome {
 pub async fn tunnel(session: &Session, args: TunnelArgs) -> Outcome {
     let farm = session.farm_file(None, true)?.farm;
     let mut all = options(session, &farm).await?;
-    all.extend(["-N".to_owned(), "-L".to_owned(), format!("{}:127.0.0.1:8080", args.port), destination(&farm)]);
+    all.extend([
+        "-N".to_owned(),
+        "-L".to_owned(),
+        format!("{}:127.0.0.1:8080", args.port),
+        destination(&farm),
+    ]);
     session.printer.info(format!("the Manager is at http://localhost:{}/ until Ctrl-C", args.port));
     run_program(session, "ssh", &all).await
 }

@@ -50,8 +50,13 @@ pub async fn run(session: &Session) -> Outcome {
     let simulator = Arc::new(Simulator::over(World::new(config), None));
     let mut global = session.global.clone();
     global.config = None;
-    let own =
-        Session::simulated(session.printer, global, place.clone(), session.environment.clone(), Arc::clone(&simulator));
+    let own = Session::simulated(
+        session.printer,
+        global,
+        place.clone(),
+        session.environment.clone(),
+        Arc::clone(&simulator),
+    );
     let result = life(&own, &simulator).await;
     let _ = std::fs::remove_dir_all(&place);
     result
@@ -85,10 +90,9 @@ async fn life(session: &Session, simulator: &Simulator) -> Outcome {
         "a whole farm's life in {} of Azure's time, for about ${spent:.2}; {left} resources left",
         progress::seconds(took)
     ));
-    session.printer.event(
-        "demo",
-        serde_json::json!({"seconds": took.as_secs(), "usd": spent, "resourcesLeft": left}),
-    );
+    session
+        .printer
+        .event("demo", serde_json::json!({"seconds": took.as_secs(), "usd": spent, "resourcesLeft": left}));
     Ok(Exit::Done)
 }
 
@@ -110,6 +114,8 @@ fn lose_a_node(simulator: &Simulator) -> Outcome<()> {
 fn chapter(session: &Session, title: &str) {
     if session.printer.mode() == Mode::Human {
         let time = session.clock.now().strftime("%H:%M:%S").to_string();
-        session.printer.result(format!("\n{}  (simulated time {time})", session.printer.bold(&format!("── {title} "))));
+        session
+            .printer
+            .result(format!("\n{}  (simulated time {time})", session.printer.bold(&format!("── {title} "))));
     }
 }

@@ -37,7 +37,12 @@ pub async fn run(session: &Session, args: &DeployArgs) -> Outcome {
     for (step, error) in report.shortfalls() {
         session.printer.warn(format!("{step}: {}", batch_pool::error::explain(error)));
     }
-    if prepared.plan.steps.iter().any(|step| step.verb == Verb::Create && step.resource.is_kind(manager_vm::wire::VM)) {
+    if prepared
+        .plan
+        .steps
+        .iter()
+        .any(|step| step.verb == Verb::Create && step.resource.is_kind(manager_vm::wire::VM))
+    {
         connect::forget_host_keys(session, &file.farm)?;
     }
     let took = session.clock.now().duration_since(begun).unsigned_abs();
@@ -67,7 +72,8 @@ async fn half_done(session: &Session, file: &FarmFile, error: ExecError) -> Fail
         Some(_) => "nothing that costs money was made".to_owned(),
         None => "what exists now could not be read".to_owned(),
     };
-    let next = "run `flamenco-azure deploy` again to go on, or `flamenco-azure teardown` to remove everything";
+    let next =
+        "run `flamenco-azure deploy` again to go on, or `flamenco-azure teardown` to remove everything";
     let hint = failure.hint.take().map(|hint| format!("{hint}\n       ")).unwrap_or_default();
     failure.hint = Some(format!("{hint}{lines}; {next}"));
     failure

@@ -59,7 +59,10 @@ async fn drain_everything(
             continue;
         }
         let nodes: Vec<String> = pool.nodes().await?.into_iter().map(|node| node.id).collect();
-        session.printer.info(format!("waiting for the Workers of pool `{}` to finish (`--force` does not)", pool.name()));
+        session.printer.info(format!(
+            "waiting for the Workers of pool `{}` to finish (`--force` does not)",
+            pool.name()
+        ));
         scale::drain(session.printer, &manager, &nodes, nodes.len()).await?;
     }
     Ok(())
@@ -76,7 +79,8 @@ pub async fn resume(session: &Session, args: ConfirmArgs) -> Outcome {
         return Err(target.missing());
     }
     if farm::paused_counts(&target.farm, &inventory).is_none() {
-        return Err(Failure::user(format!("farm `{}` is not paused", target.farm)).hint("`flamenco-azure status` shows it"));
+        return Err(Failure::user(format!("farm `{}` is not paused", target.farm))
+            .hint("`flamenco-azure status` shows it"));
     }
     let sizes = preflight::sizes(&session.client, &file.farm).await?;
     let steps = plan(&farm::resumed(&file.farm, &sizes.cores(), &inventory)?, &inventory)?;

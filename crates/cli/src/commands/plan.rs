@@ -107,9 +107,12 @@ pub async fn run(session: &Session, args: &PlanArgs) -> Outcome {
     let prepared = prepare(session, &file).await?;
     present(session, &prepared).await;
     if let Some(path) = &args.out {
-        let text = serde_json::to_string_pretty(&prepared.plan).map_err(|error| Failure::bug(&error.into()))?;
+        let text =
+            serde_json::to_string_pretty(&prepared.plan).map_err(|error| Failure::bug(&error.into()))?;
         files::write_private(&session.here.join(path), &text)?;
-        session.printer.info(format!("plan written to {}; `flamenco-azure deploy {0}` carries it out", path.display()));
+        session
+            .printer
+            .info(format!("plan written to {}; `flamenco-azure deploy {0}` carries it out", path.display()));
     }
     Ok(if args.check && prepared.plan.has_drift() { Exit::Drift } else { Exit::Done })
 }

@@ -32,14 +32,18 @@ pub fn pools(session: &Session, target: &Target, inventory: &Inventory) -> Vec<B
 pub async fn run(session: &Session, args: &ScaleArgs) -> Outcome {
     let begun = session.clock.now();
     if args.dedicated.is_none() && args.spot.is_none() {
-        return Err(Failure::user("how many nodes?").hint("`flamenco-azure scale POOL --dedicated N --spot N`"));
+        return Err(
+            Failure::user("how many nodes?").hint("`flamenco-azure scale POOL --dedicated N --spot N`")
+        );
     }
     let (target, inventory) = session.target().await?;
     if !target.exists(&inventory) {
         return Err(target.missing());
     }
     if farm::paused_counts(&target.farm, &inventory).is_some() {
-        return Err(Failure::user(format!("farm `{}` is paused", target.farm)).hint("`flamenco-azure resume` first"));
+        return Err(
+            Failure::user(format!("farm `{}` is paused", target.farm)).hint("`flamenco-azure resume` first")
+        );
     }
     let pool = choose(pools(session, &target, &inventory), args.pool.as_deref())?;
     let state = pool.until_steady().await?;
@@ -72,7 +76,9 @@ fn choose(mut pools: Vec<BatchPool>, name: Option<&str>) -> Outcome<BatchPool> {
     };
     match index {
         Some(index) => Ok(pools.swap_remove(index)),
-        None if names.is_empty() => Err(Failure::user("the farm has no pool").hint("`flamenco-azure deploy` makes them")),
+        None if names.is_empty() => {
+            Err(Failure::user("the farm has no pool").hint("`flamenco-azure deploy` makes them"))
+        }
         None => Err(Failure::user(match name {
             Some(name) => format!("the farm has no pool `{name}`"),
             None => "which pool?".to_owned(),
@@ -87,8 +93,11 @@ fn within_limit(session: &Session, pool: &str, wanted: Count) -> Outcome<()> {
     if wanted.total() <= limit {
         return Ok(());
     }
-    Err(Failure::user(format!("pool `{pool}`: {} nodes are more than its `maxNodes` of {limit}", wanted.total()))
-        .hint("raise `maxNodes` in the farm file and deploy, then scale; nothing was changed"))
+    Err(Failure::user(format!(
+        "pool `{pool}`: {} nodes are more than its `maxNodes` of {limit}",
+        wanted.total()
+    ))
+    .hint("raise `maxNodes` in the farm file and deploy, then scale; nothing was changed"))
 }
 
 /// Removes nodes until there are no more than wanted of either kind.
@@ -111,7 +120,8 @@ async fn shrink(
         kind.sort_by_key(|node| (node.state == NodeState::Ready, node.id.clone()));
         let idle: Vec<String> =
             kind.iter().filter(|n| n.state != NodeState::Ready).take(excess).map(|n| n.id.clone()).collect();
-        let ready: Vec<String> = kind.iter().filter(|n| n.state == NodeState::Ready).map(|n| n.id.clone()).collect();
+        let ready: Vec<String> =
+            kind.iter().filter(|n| n.state == NodeState::Ready).map(|n| n.id.clone()).collect();
         let mut going = idle;
         let more = excess - going.len();
         if more > 0 {
@@ -177,7 +187,13 @@ async fn wait(session: &Session, pool: &BatchPool) -> Outcome<()> {
         return Ok(());
     }
     let words: Vec<_> = state.errors.iter().map(batch_pool::error::explain).collect();
-    Err(Failure::azure(format!("pool `{}` has {} instead of {}: {}", pool.name(), state.current, state.target, words.join("; "))))
+    Err(Failure::azure(format!(
+        "pool `{}` has {} instead of {}: {}",
+        pool.name(),
+        state.current,
+        state.target,
+        words.join("; ")
+    )))
 }
 
 #[cfg(test)]
@@ -206,7 +222,12 @@ mod tests {
         pool
     }
 
-    async fn shrunk(pool: &MockWorkerPool, manager: &MockManagerHost, dedicated: u32, force: bool) -> Outcome<()> {
+    async fn shrunk(
+        pool: &MockWorkerPool,
+        manager: &MockManagerHost,
+        dedicated: u32,
+        force: bool,
+    ) -> Outcome<()> {
         let quiet = Printer::new(Mode::Quiet, true);
         shrink(quiet, pool, manager, Count { dedicated, spot: 9 }, force).await
     }
@@ -221,7 +242,11 @@ mod tests {
             assert_eq!((candidates, count, wait), (strings(&["a", "b"]).as_slice(), 1, WAIT_AT_ONCE));
             calls += 1;
             let b = strings(&["b"]);
-            Ok(if calls == 1 { Drained { pending: b, ..Drained::default() } } else { Drained { drained: b, ..Drained::default() } })
+            Ok(if calls == 1 {
+                Drained { pending: b, ..Drained::default() }
+            } else {
+                Drained { drained: b, ..Drained::default() }
+            })
         });
         manager.expect_forget().once().returning(|names| Ok(names.len()));
         shrunk(&pool, &manager, 1, false).await.unwrap();

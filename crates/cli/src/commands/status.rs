@@ -93,14 +93,22 @@ pub async fn read(session: &Session, target: &Target, inventory: &Inventory) -> 
         pools: lines.into_iter().collect::<Outcome<_>>()?,
         foreign: inventory.foreign(&target.farm).count(),
         hourly_usd: match farmfile::whole(&session.here, &session.global) {
-            Some(file) => cost::prices(session, &file).await.map(|prices| cost::now(&file, inventory, prices)),
+            Some(file) => {
+                cost::prices(session, &file).await.map(|prices| cost::now(&file, inventory, prices))
+            }
             None => None,
         },
     })
 }
 
-async fn manager_line(session: &Session, target: &Target, inventory: &Inventory, vm: &Observed) -> ManagerLine {
-    let address = target.resources(inventory, wire::PIP).find(|ip| ip.text("/properties/dnsSettings/fqdn").is_some());
+async fn manager_line(
+    session: &Session,
+    target: &Target,
+    inventory: &Inventory,
+    vm: &Observed,
+) -> ManagerLine {
+    let address =
+        target.resources(inventory, wire::PIP).find(|ip| ip.text("/properties/dnsSettings/fqdn").is_some());
     let mut line = ManagerLine {
         vm: vm.id.name().to_owned(),
         size: vm.text("/properties/hardwareProfile/vmSize").unwrap_or_default().to_owned(),
@@ -122,14 +130,17 @@ async fn manager_line(session: &Session, target: &Target, inventory: &Inventory,
 async fn pool_line(pool: &batch_pool::BatchPool, inventory: &Inventory) -> Outcome<PoolLine> {
     let body = inventory.get(pool.id()).map(|observed| observed.body.clone()).unwrap_or_default();
     let state = batch_pool::service::state_of(&body);
-    let nodes: Vec<Node> = if state.steady && state.current.total() == 0 { Vec::new() } else { pool.nodes().await? };
+    let nodes: Vec<Node> =
+        if state.steady && state.current.total() == 0 { Vec::new() } else { pool.nodes().await? };
     let mut by_state: BTreeMap<NodeState, usize> = BTreeMap::new();
     for node in &nodes {
         *by_state.entry(node.state).or_default() += 1;
     }
-    let failed = nodes.iter().filter_map(|node| Some(format!("{}: {}", node.id, node.trouble.as_ref()?))).take(5);
+    let failed =
+        nodes.iter().filter_map(|node| Some(format!("{}: {}", node.id, node.trouble.as_ref()?))).take(5);
     let trouble = state.errors.iter().map(batch_pool::error::explain).chain(failed).collect();
-    let size = body.pointer("/properties/vmSize").and_then(serde_json::Value::as_str).unwrap_or_default().to_owned();
+    let size =
+        body.pointer("/properties/vmSize").and_then(serde_json::Value::as_str).unwrap_or_default().to_owned();
     Ok(PoolLine { pool: pool.id().name().to_owned(), size, state, nodes: by_state, trouble })
 }
 
@@ -151,9 +162,13 @@ fn show(session: &Session, status: &FarmStatus) {
             printer.result(format!("           {host} ({address})"));
         }
         if let Some(flamenco) = &manager.flamenco {
-            let workers: Vec<_> = flamenco.workers.iter().filter(|(_, n)| **n > 0).map(|(s, n)| format!("{n} {s}")).collect();
+            let workers: Vec<_> =
+                flamenco.workers.iter().filter(|(_, n)| **n > 0).map(|(s, n)| format!("{n} {s}")).collect();
             let workers = if workers.is_empty() { "none".to_owned() } else { workers.join(", ") };
-            printer.result(format!("           Flamenco {}; Workers: {workers}; {} rendering", flamenco.version, flamenco.busy));
+            printer.result(format!(
+                "           Flamenco {}; Workers: {workers}; {} rendering",
+                flamenco.version, flamenco.busy
+            ));
         }
         if let Some(trouble) = &manager.trouble {
             printer.warn(trouble);
@@ -179,7 +194,10 @@ fn show(session: &Session, status: &FarmStatus) {
         printer.result(format!("  cost     about ${hourly:.2} an hour now (list prices)"));
     }
     if status.foreign > 0 {
-        printer.result(format!("  {} in the group belong to others", crate::show::count(status.foreign, "resource")));
+        printer.result(format!(
+            "  {} in the group belong to others",
+            crate::show::count(status.foreign, "resource")
+        ));
     }
 }
 

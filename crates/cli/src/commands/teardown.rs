@@ -19,7 +19,11 @@ pub async fn run(session: &Session, args: TeardownArgs) -> Outcome {
     let (target, mut inventory) = session.target().await?;
     session.executor(&target.farm)?.settle().await?;
     if !target.exists(&inventory) {
-        session.printer.result(format!("there is nothing of farm `{}` in group `{}`", target.farm, target.group.name()));
+        session.printer.result(format!(
+            "there is nothing of farm `{}` in group `{}`",
+            target.farm,
+            target.group.name()
+        ));
         return Ok(Exit::Done);
     }
     let options = TeardownOptions { keep_data: args.keep_data };
@@ -54,7 +58,9 @@ async fn confirm(session: &Session, farm: &str, keep_data: bool) -> Outcome<()> 
     let question = format!("Type the farm's name ({farm}) to remove it");
     let answer = match session.ask {
         crate::ask::Asker::Nobody => {
-            return Err(Failure::user("teardown wants the farm's name typed and --no-input is set").hint("add --yes"));
+            return Err(
+                Failure::user("teardown wants the farm's name typed and --no-input is set").hint("add --yes")
+            );
         }
         ask => ask.text(&question, None).await?,
     };

@@ -6,11 +6,11 @@ use manager_vm::desired::inbound_rules;
 use manager_vm::spec::ADMIN_USER;
 use serde_json::json;
 
+use crate::cost;
 use crate::failure::{Exit, Outcome};
 use crate::farmfile::FarmFile;
 use crate::printer::Mode;
 use crate::session::Session;
-use crate::cost;
 
 /// Where artists send frames.
 pub const OUTPUT: &str = "/mnt/flamenco-output/render";
@@ -47,14 +47,20 @@ fn print(session: &Session, farm: &Farm) {
     let printer = session.printer;
     let Some(urls) = of(farm) else { return };
     if printer.mode() == Mode::Json {
-        printer.event("urls", json!({"manager": urls.manager, "shaman": urls.shaman, "output": OUTPUT, "ssh": urls.ssh}));
+        printer.event(
+            "urls",
+            json!({"manager": urls.manager, "shaman": urls.shaman, "output": OUTPUT, "ssh": urls.ssh}),
+        );
         return;
     }
     printer.result(format!("  Manager      {}", urls.manager));
     if urls.manager.starts_with("http://localhost") {
         printer.result("               (after `flamenco-azure tunnel`)");
     }
-    printer.result(format!("  Shaman       {}   (Flamenco 2 add-ons; Flamenco 3 wants the Manager URL)", urls.shaman));
+    printer.result(format!(
+        "  Shaman       {}   (Flamenco 2 add-ons; Flamenco 3 wants the Manager URL)",
+        urls.shaman
+    ));
     printer.result(format!("  job output   {OUTPUT}"));
     if farm.is_public() {
         printer.result(format!("  ssh          ssh {}   (or `flamenco-azure ssh`)", urls.ssh));

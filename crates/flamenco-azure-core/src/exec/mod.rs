@@ -16,7 +16,9 @@ use futures::stream::{FuturesUnordered, StreamExt as _};
 use serde_json::Value;
 
 pub use self::ask::guest_json;
-pub use self::report::{ExecError, Failure, NoReporter, Outcome, Progress, QuotaShort, Report, Reporter, StepError};
+pub use self::report::{
+    ExecError, Failure, NoReporter, Outcome, Progress, QuotaShort, Report, Reporter, StepError,
+};
 use crate::arm::{ArmClient, Operation, Request};
 use crate::clock::Clock;
 use crate::journal::{Entry, Event, Journal, JournalError, open_operations};
@@ -103,7 +105,9 @@ impl Executor {
                     done.insert(&step.id);
                     report.outcomes.insert(step.id.clone(), outcome);
                 }
-                Err(source) => failures.push(Failure { step: step.id.clone(), purpose: step.purpose.clone(), source }),
+                Err(source) => {
+                    failures.push(Failure { step: step.id.clone(), purpose: step.purpose.clone(), source })
+                }
             }
         }
         report.not_begun =
@@ -120,7 +124,10 @@ impl Executor {
             Ok(_) => (Event::Done, Progress::Done { step: step.id.clone(), took }),
             Err(error) => {
                 let message = report::chain(error);
-                (Event::Failed { message: message.clone() }, Progress::Failed { step: step.id.clone(), message })
+                (
+                    Event::Failed { message: message.clone() },
+                    Progress::Failed { step: step.id.clone(), message },
+                )
             }
         };
         let recorded = self.record(&step.id, event);
@@ -144,7 +151,8 @@ impl Executor {
                     return self.send(step, delete).await.map(Outcome::Answer);
                 }
                 self.send(step, untag).await?;
-                let names = inside.iter().filter_map(|r| r.get("name")?.as_str().map(str::to_owned)).collect();
+                let names =
+                    inside.iter().filter_map(|r| r.get("name")?.as_str().map(str::to_owned)).collect();
                 Ok(Outcome::GroupKept { inside: names })
             }
         }

@@ -53,17 +53,21 @@ fn look(body: Option<&Value>, until: Condition) -> Look {
     match (until, observed) {
         (Condition::Gone, None) => Look::Holds(Vec::new()),
         (Condition::Gone, Some(_)) => Look::NotYet("Deleting".to_owned()),
-        (Condition::Settled | Condition::PoolSteady | Condition::BatchCores { .. }, None) => Look::Never("gone".to_owned()),
+        (Condition::Settled | Condition::PoolSteady | Condition::BatchCores { .. }, None) => {
+            Look::Never("gone".to_owned())
+        }
         // A failed change is over too: the planner sees it as such next time.
         (Condition::Settled, Some(observed)) => match observed.provisioning() {
             Provisioning::InProgress => Look::NotYet("Updating".to_owned()),
             Provisioning::Deleting => Look::Never("Deleting".to_owned()),
             Provisioning::Settled | Provisioning::Failed => Look::Holds(Vec::new()),
         },
-        (Condition::BatchCores { dedicated, spot }, Some(observed)) => match batch_cores(&observed, dedicated, spot) {
-            Some(short) => Look::QuotaShort(short),
-            None => Look::Holds(Vec::new()),
-        },
+        (Condition::BatchCores { dedicated, spot }, Some(observed)) => {
+            match batch_cores(&observed, dedicated, spot) {
+                Some(short) => Look::QuotaShort(short),
+                None => Look::Holds(Vec::new()),
+            }
+        }
         (Condition::PoolSteady, Some(observed)) => {
             match observed.text("/properties/allocationState").unwrap_or("Resizing") {
                 state if state.eq_ignore_ascii_case("steady") => Look::Holds(resize_errors(&observed)),
@@ -88,7 +92,8 @@ fn batch_cores(account: &Observed, dedicated: u32, spot: u32) -> Option<QuotaSho
 /// The errors of a pool's last resize (`resizeOperationStatus.errors`, present only while steady).
 fn resize_errors(pool: &Observed) -> Vec<ResizeError> {
     let errors = pool.pointer("/properties/resizeOperationStatus/errors").and_then(Value::as_array);
-    let text = |error: &Value, key: &str| error.get(key).and_then(Value::as_str).unwrap_or_default().to_owned();
+    let text =
+        |error: &Value, key: &str| error.get(key).and_then(Value::as_str).unwrap_or_default().to_owned();
     errors
         .into_iter()
         .flatten()

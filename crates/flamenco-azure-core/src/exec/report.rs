@@ -192,8 +192,10 @@ pub struct ExecError {
 }
 
 fn failed_steps(failures: &[Failure]) -> String {
-    let lines: Vec<_> =
-        failures.iter().map(|f| format!("could not {} ({}): {}", f.step, f.purpose, chain(&f.source))).collect();
+    let lines: Vec<_> = failures
+        .iter()
+        .map(|f| format!("could not {} ({}): {}", f.step, f.purpose, chain(&f.source)))
+        .collect();
     lines.join("\n")
 }
 

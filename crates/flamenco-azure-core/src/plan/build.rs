@@ -22,7 +22,12 @@ pub const RESOURCES_API: &str = "2021-04-01";
 /// [`PlanError::Foreign`] when a wanted name is taken by a resource of someone else; nothing is planned then.
 pub fn plan(wanted: &Wanted, inventory: &Inventory) -> Result<Plan, PlanError> {
     refuse_foreign(wanted, inventory)?;
-    let mut builder = Builder { group: wanted.group.id.clone(), chains: Vec::new(), index: BTreeMap::new(), blocked: Vec::new() };
+    let mut builder = Builder {
+        group: wanted.group.id.clone(),
+        chains: Vec::new(),
+        index: BTreeMap::new(),
+        blocked: Vec::new(),
+    };
     builder.group(&wanted.farm, &wanted.group, inventory)?;
     for desired in &wanted.resources {
         builder.desired(desired, inventory);
@@ -95,10 +100,14 @@ impl Builder {
             all.insert(tags::group_tag(farm), tags::CREATED.to_owned());
             let body = json!({"location": wish.location.as_str(), "tags": all});
             let request = Request::put(wish.id.as_str(), body).api_version(RESOURCES_API);
-            self.push(&[], step(Verb::Create, &wish.id, "resource group", "does not exist", Action::Send { request }));
+            self.push(
+                &[],
+                step(Verb::Create, &wish.id, "resource group", "does not exist", Action::Send { request }),
+            );
             return Ok(());
         };
-        let have: String = observed.text("/location").unwrap_or_default().to_ascii_lowercase().replace(' ', "");
+        let have: String =
+            observed.text("/location").unwrap_or_default().to_ascii_lowercase().replace(' ', "");
         if have != wish.location.as_str() {
             return Err(PlanError::GroupElsewhere {
                 group: wish.id.name().to_owned(),
@@ -122,12 +131,18 @@ impl Builder {
         match observed.provisioning() {
             Provisioning::Deleting => {
                 let reason = "is being deleted";
-                self.push(&desired.after, step(Verb::Await, &desired.id, desired.purpose, reason, wait(Condition::Gone)));
+                self.push(
+                    &desired.after,
+                    step(Verb::Await, &desired.id, desired.purpose, reason, wait(Condition::Gone)),
+                );
                 return self.create(desired, "must be made anew");
             }
             Provisioning::InProgress => {
                 let reason = "an earlier change is still under way";
-                self.push(&desired.after, step(Verb::Await, &desired.id, desired.purpose, reason, wait(Condition::Settled)));
+                self.push(
+                    &desired.after,
+                    step(Verb::Await, &desired.id, desired.purpose, reason, wait(Condition::Settled)),
+                );
             }
             Provisioning::Settled | Provisioning::Failed => {}
         }
@@ -150,7 +165,10 @@ impl Builder {
     fn create(&mut self, desired: &Desired, reason: &str) {
         let request =
             Request::put(desired.id.as_str(), without_nulls(&desired.body)).api_version(desired.api_version);
-        self.push(&desired.after, step(Verb::Create, &desired.id, desired.purpose, reason, Action::Send { request }));
+        self.push(
+            &desired.after,
+            step(Verb::Create, &desired.id, desired.purpose, reason, Action::Send { request }),
+        );
     }
 
     fn order(&mut self, order: &Order) {
@@ -161,7 +179,8 @@ impl Builder {
     fn absent(&mut self, absent: &Absent, inventory: &Inventory) {
         if inventory.get(&absent.id).is_some() {
             let request = Request::delete(absent.id.as_str()).api_version(absent.api_version);
-            let step = step(Verb::Delete, &absent.id, absent.purpose, &absent.reason, Action::Send { request });
+            let step =
+                step(Verb::Delete, &absent.id, absent.purpose, &absent.reason, Action::Send { request });
             self.push(&absent.after, step);
         }
     }
@@ -171,7 +190,9 @@ impl Builder {
         let observed = inventory.get(&checkpoint.resource);
         let evident = match &checkpoint.evidence {
             None => true,
-            Some((pointer, value)) => observed.and_then(|o| o.pointer(pointer)).is_some_and(|have| have == value),
+            Some((pointer, value)) => {
+                observed.and_then(|o| o.pointer(pointer)).is_some_and(|have| have == value)
+            }
         };
         if !touched && evident {
             return;
@@ -265,7 +286,8 @@ fn named(element: &Value) -> Option<String> {
 }
 
 fn without_foreign_elements(want: &Value, have: &Value, list: &str) -> Value {
-    let wanted: Vec<_> = want.pointer(list).and_then(Value::as_array).into_iter().flatten().map(named).collect();
+    let wanted: Vec<_> =
+        want.pointer(list).and_then(Value::as_array).into_iter().flatten().map(named).collect();
     let mut have = have.clone();
     if let Some(Value::Array(elements)) = have.pointer_mut(list) {
         elements.retain(|element| wanted.contains(&named(element)));
@@ -287,9 +309,12 @@ fn update_request(desired: &Desired, observed: &Observed) -> Request {
         }
     }
     match desired.update {
-        Update::Put => Request::put(desired.id.as_str(), without_nulls(&body)).api_version(desired.api_version),
+        Update::Put => {
+            Request::put(desired.id.as_str(), without_nulls(&body)).api_version(desired.api_version)
+        }
         Update::PutKeeping(list) => {
-            let wanted: Vec<_> = body.pointer(list).and_then(Value::as_array).into_iter().flatten().map(named).collect();
+            let wanted: Vec<_> =
+                body.pointer(list).and_then(Value::as_array).into_iter().flatten().map(named).collect();
             let kept: Vec<Value> = observed
                 .pointer(list)
                 .and_then(Value::as_array)

@@ -63,7 +63,8 @@ fn apply(plan: &Plan, inventory: &mut Inventory) {
             Method::Patch => merge(&old, &body),
             _ => continue,
         };
-        let mut new = merge(&json!({"id": step.resource, "properties": {"provisioningState": "Succeeded"}}), &new);
+        let mut new =
+            merge(&json!({"id": step.resource, "properties": {"provisioningState": "Succeeded"}}), &new);
         if step.resource == group() {
             if let Some(tags) = new.pointer("/properties/tags").cloned() {
                 new["tags"] = tags;
@@ -77,11 +78,19 @@ fn apply(plan: &Plan, inventory: &mut Inventory) {
 }
 
 fn properties() -> impl Strategy<Value = Value> {
-    let scalar = prop_oneof![any::<bool>().prop_map(Value::from), (0..5_u8).prop_map(Value::from), "[a-c]{1,2}".prop_map(Value::from)];
+    let scalar = prop_oneof![
+        any::<bool>().prop_map(Value::from),
+        (0..5_u8).prop_map(Value::from),
+        "[a-c]{1,2}".prop_map(Value::from)
+    ];
     let map = prop::collection::btree_map("[a-d]", scalar.clone(), 0..3);
     prop::collection::btree_map(
         "[a-e]|secret",
-        prop_oneof![scalar.clone(), map.prop_map(|m| json!(m)), prop::collection::btree_set("[x-z]", 0..3).prop_map(|s| json!(s))],
+        prop_oneof![
+            scalar.clone(),
+            map.prop_map(|m| json!(m)),
+            prop::collection::btree_set("[x-z]", 0..3).prop_map(|s| json!(s))
+        ],
         0..5,
     )
     .prop_map(|map| json!(map))
@@ -95,7 +104,11 @@ fn farm(most: usize) -> impl Strategy<Value = Vec<Desired>> {
             .enumerate()
             .map(|(n, (properties, mask))| {
                 // Only earlier ones come first, so there is no cycle.
-                let after = ids[..n].iter().enumerate().filter(|(bit, _)| mask >> (bit % 64) & 1 == 1).map(|(_, id)| id.clone());
+                let after = ids[..n]
+                    .iter()
+                    .enumerate()
+                    .filter(|(bit, _)| mask >> (bit % 64) & 1 == 1)
+                    .map(|(_, id)| id.clone());
                 desired(ids[n].clone(), properties, after.collect())
             })
             .collect();
@@ -136,35 +149,50 @@ fn nothing_is_planned_over_a_foreign_resource() {
     let mut inventory = Inventory::default();
     inventory.extend([json!({"id": vnet("v"), "tags": {"flamenco-farm": "other"}})]);
     let error = plan(&wanted(vec![desired(vnet("V"), json!({}), vec![])]), &inventory).unwrap_err();
-    assert_eq!(error.to_string(), "not owned by farm `studio` but in the way: Microsoft.Network/virtualNetworks `v`");
+    assert_eq!(
+        error.to_string(),
+        "not owned by farm `studio` but in the way: Microsoft.Network/virtualNetworks `v`"
+    );
 }
 
 #[test]
 fn an_existing_group_is_joined_and_never_claimed() {
-    let inventory = Inventory::of_group(Observed::from_body(json!({"id": group(), "location": "westeurope", "tags": {"team": "fx"}})));
+    let inventory = Inventory::of_group(Observed::from_body(
+        json!({"id": group(), "location": "westeurope", "tags": {"team": "fx"}}),
+    ));
     let plan = plan(&wanted(vec![]), &inventory).unwrap();
     let Action::Send { request } = &plan.steps[0].action else { panic!("a request") };
-    assert_eq!(request.body, Some(json!({"operation": "Merge", "properties": {"tags": {"flamenco-farm.studio": "joined"}}})));
+    assert_eq!(
+        request.body,
+        Some(json!({"operation": "Merge", "properties": {"tags": {"flamenco-farm.studio": "joined"}}}))
+    );
 }
 
 #[test]
 fn a_group_in_another_region_is_refused() {
     let inventory = Inventory::of_group(Observed::from_body(json!({"id": group(), "location": "West US"})));
-    assert!(matches!(plan(&wanted(vec![]), &inventory), Err(PlanError::GroupElsewhere { have, .. }) if have == "westus"));
+    assert!(
+        matches!(plan(&wanted(vec![]), &inventory), Err(PlanError::GroupElsewhere { have, .. }) if have == "westus")
+    );
 }
 
 #[test]
 fn what_cannot_change_is_named_and_not_claimed() {
     let mut inventory = Inventory::default();
     let mut before = desired(vnet("v"), json!({"fixed": 1, "a": 1}), vec![]);
-    inventory.group = Observed::from_body(json!({"id": group(), "location": "westeurope", "tags": {"flamenco-farm.studio": "created"}}));
+    inventory.group = Observed::from_body(
+        json!({"id": group(), "location": "westeurope", "tags": {"flamenco-farm.studio": "created"}}),
+    );
     inventory.extend([merge(&before.body, &json!({"id": vnet("v")}))]);
     before.body["properties"] = json!({"fixed": 2, "a": 2});
     let plan = plan(&wanted(vec![before]), &inventory).unwrap();
     assert_eq!(plan.blocked[0].changes[0].path, "/properties/fixed");
     let Action::Send { request } = &plan.steps[0].action else { panic!("a request") };
     let body = request.body.as_ref().unwrap();
-    assert_eq!((body.pointer("/properties/fixed"), body.pointer("/properties/a")), (Some(&json!(1)), Some(&json!(2))));
+    assert_eq!(
+        (body.pointer("/properties/fixed"), body.pointer("/properties/a")),
+        (Some(&json!(1)), Some(&json!(2)))
+    );
 }
 
 #[test]
@@ -176,8 +204,13 @@ fn half_done_changes_are_awaited_first() {
         ("Succeeded", vec![]),
     ] {
         let want = desired(vnet("v"), json!({}), vec![]);
-        let mut inventory = Inventory::of_group(Observed::from_body(json!({"id": group(), "location": "westeurope", "tags": {"flamenco-farm.studio": "created"}})));
-        inventory.extend([merge(&want.body, &json!({"id": vnet("v"), "properties": {"provisioningState": state}}))]);
+        let mut inventory = Inventory::of_group(Observed::from_body(
+            json!({"id": group(), "location": "westeurope", "tags": {"flamenco-farm.studio": "created"}}),
+        ));
+        inventory.extend([merge(
+            &want.body,
+            &json!({"id": vnet("v"), "properties": {"provisioningState": state}}),
+        )]);
         let plan = plan(&wanted(vec![want]), &inventory).unwrap();
         assert_eq!(plan.steps.iter().map(|s| s.verb).collect::<Vec<_>>(), verbs, "{state}");
     }
@@ -185,14 +218,17 @@ fn half_done_changes_are_awaited_first() {
 
 #[test]
 fn subnets_of_others_survive_an_update() {
-    let mut want = desired(vnet("v"), json!({"subnets": [{"name": "workers", "properties": {"p": 2}}]}), vec![]);
+    let mut want =
+        desired(vnet("v"), json!({"subnets": [{"name": "workers", "properties": {"p": 2}}]}), vec![]);
     want.update = Update::PutKeeping("/properties/subnets");
     let mut inventory = Inventory::default();
     let others = json!({"name": "theirs", "properties": {"p": 9}});
     inventory.extend([json!({"id": vnet("v"), "location": "westeurope", "tags": {"flamenco-farm": FARM},
         "properties": {"subnets": [{"name": "Workers", "properties": {"p": 1}}, others]}})]);
     let plan = plan(&wanted(vec![want]), &inventory).unwrap();
-    let Action::Send { request } = &plan.step("update virtualNetworks/v").unwrap().action else { panic!("a request") };
+    let Action::Send { request } = &plan.step("update virtualNetworks/v").unwrap().action else {
+        panic!("a request")
+    };
     let subnets = request.body.as_ref().unwrap().pointer("/properties/subnets").unwrap();
     assert_eq!(subnets, &json!([{"name": "workers", "properties": {"p": 2}}, others]));
 }
@@ -216,7 +252,9 @@ fn an_absent_resource_is_deleted_after_what_releases_it() {
 }
 
 fn inventory_of_two_farms(made: &str) -> Inventory {
-    let mut inventory = Inventory::of_group(Observed::from_body(json!({"id": group(), "tags": {"flamenco-farm.studio": made}})));
+    let mut inventory = Inventory::of_group(Observed::from_body(
+        json!({"id": group(), "tags": {"flamenco-farm.studio": made}}),
+    ));
     let vm = |name: &str| group().resource("Microsoft.Compute/virtualMachines", name);
     inventory.extend([
         json!({"id": vm("m"), "tags": {"flamenco-farm": FARM}}),
@@ -230,8 +268,10 @@ fn inventory_of_two_farms(made: &str) -> Inventory {
 
 #[test]
 fn teardown_deletes_in_the_order_in_which_azure_lets_go() {
-    let plan = plan_teardown(FARM, &group(), &inventory_of_two_farms("created"), TeardownOptions::default()).unwrap();
-    let order: BTreeMap<&str, usize> = plan.steps.iter().enumerate().map(|(n, s)| (s.id.as_str(), n)).collect();
+    let plan = plan_teardown(FARM, &group(), &inventory_of_two_farms("created"), TeardownOptions::default())
+        .unwrap();
+    let order: BTreeMap<&str, usize> =
+        plan.steps.iter().enumerate().map(|(n, s)| (s.id.as_str(), n)).collect();
     assert!(order["delete virtualMachines/m"] < order["delete networkInterfaces/n"]);
     assert!(order["delete networkInterfaces/n"] < order["delete virtualNetworks/v"]);
     assert_eq!(plan.steps.last().unwrap().id, "delete resourceGroups/rg");

@@ -98,7 +98,10 @@ fn label(value: &Value) -> Option<String> {
 fn matches(want: &Value, have: &Value) -> bool {
     for key in ["name", "id"] {
         if let Some(name) = want.get(key).and_then(Value::as_str) {
-            return have.get(key).and_then(Value::as_str).is_some_and(|other| other.eq_ignore_ascii_case(name));
+            return have
+                .get(key)
+                .and_then(Value::as_str)
+                .is_some_and(|other| other.eq_ignore_ascii_case(name));
         }
     }
     match (want, have) {
@@ -124,7 +127,9 @@ fn fold(location: &str) -> String {
 /// The value at a change's path: a JSON pointer in which elements of named lists go by their name.
 pub fn at<'a>(value: &'a Value, path: &str) -> Option<&'a Value> {
     path.split('/').skip(1).try_fold(value, |value, key| match value {
-        Value::Array(items) => items.iter().find(|item| label(item).is_some_and(|l| l.eq_ignore_ascii_case(key))),
+        Value::Array(items) => {
+            items.iter().find(|item| label(item).is_some_and(|l| l.eq_ignore_ascii_case(key)))
+        }
         other => other.get(key),
     })
 }
@@ -132,7 +137,9 @@ pub fn at<'a>(value: &'a Value, path: &str) -> Option<&'a Value> {
 /// [`at`], to be changed.
 pub fn at_mut<'a>(value: &'a mut Value, path: &str) -> Option<&'a mut Value> {
     path.split('/').skip(1).try_fold(value, |value, key| match value {
-        Value::Array(items) => items.iter_mut().find(|item| label(item).is_some_and(|l| l.eq_ignore_ascii_case(key))),
+        Value::Array(items) => {
+            items.iter_mut().find(|item| label(item).is_some_and(|l| l.eq_ignore_ascii_case(key)))
+        }
         other => other.get_mut(key),
     })
 }

@@ -289,9 +289,9 @@ impl PlanError {
                 "choose other names in the farm file (`virtualMachine`, `storageAccountName`, `batchAccountName`), \
                  or another `resourceGroup`; nothing was changed",
             )),
-            Self::GroupElsewhere { have, .. } => {
-                Some(Hint::new(format!("set `location: {have}`, or choose another `resourceGroup`; nothing was changed")))
-            }
+            Self::GroupElsewhere { have, .. } => Some(Hint::new(format!(
+                "set `location: {have}`, or choose another `resourceGroup`; nothing was changed"
+            ))),
             Self::Cycle { .. } | Self::UnknownNeed { .. } => None,
         }
     }
@@ -301,7 +301,11 @@ impl PlanError {
 pub(crate) fn without_nulls(value: &Value) -> Value {
     match value {
         Value::Object(members) => Value::Object(
-            members.iter().filter(|(_, v)| !v.is_null()).map(|(k, v)| (k.clone(), without_nulls(v))).collect(),
+            members
+                .iter()
+                .filter(|(_, v)| !v.is_null())
+                .map(|(k, v)| (k.clone(), without_nulls(v)))
+                .collect(),
         ),
         Value::Array(items) => Value::Array(items.iter().map(without_nulls).collect()),
         other => other.clone(),

@@ -70,14 +70,18 @@ pub fn plan_teardown(
     for resource in &owned {
         match kind_of(&resource.id) {
             Some(kind) if options.keep_data && kind.kind == STORAGE => {
-                plan.left.push(Left { resource: resource.id.clone(), why: "holds the farm's data (--keep-data)".into() });
+                plan.left.push(Left {
+                    resource: resource.id.clone(),
+                    why: "holds the farm's data (--keep-data)".into(),
+                });
             }
             // The VM takes its OS disk with it (deleteOption Delete).
             Some(kind) if kind.kind == DISK && resource.text("/managedBy").is_some() => {}
             Some(kind) => doomed.push((resource, kind)),
             None if resource.id.parent().is_some() => {}
             None => {
-                let why = format!("carries the farm's tag, but flamenco-azure makes no {}", resource.id.kind());
+                let why =
+                    format!("carries the farm's tag, but flamenco-azure makes no {}", resource.id.kind());
                 plan.left.push(Left { resource: resource.id.clone(), why });
             }
         }
@@ -109,7 +113,13 @@ pub fn plan_teardown(
 }
 
 /// Ends with the group: deleted if the tool made it and it is empty by then, else only our tags are taken off.
-fn release_group(plan: &mut Plan, farm: &str, group: &ResourceId, inventory: &Inventory, options: TeardownOptions) {
+fn release_group(
+    plan: &mut Plan,
+    farm: &str,
+    group: &ResourceId,
+    inventory: &Inventory,
+    options: TeardownOptions,
+) {
     let Some(observed) = &inventory.group else { return };
     let have = observed.tags();
     let Some(made) = tags::get(&have, &tags::group_tag(farm)) else { return };

@@ -111,7 +111,8 @@ fn insert(text: &str, parent: &Node, depth: usize, keys: &[&str], value: &Value)
             // `{ssh: []}`: the key goes before the closing brace.
             let at = close(text, parent).checked_sub(1)?;
             let gap = if entries.is_empty() { "" } else { ", " };
-            let entry = inline(&keys.iter().rev().fold(value.clone(), |inner, key| serde_json::json!({*key: inner})));
+            let entry =
+                inline(&keys.iter().rev().fold(value.clone(), |inner, key| serde_json::json!({*key: inner})));
             let entry = entry.strip_prefix('{')?.strip_suffix('}')?;
             Some(format!("{}{gap}{entry}{}", text[..at].trim_end(), &text[at..]))
         }
@@ -134,14 +135,17 @@ fn insert(text: &str, parent: &Node, depth: usize, keys: &[&str], value: &Value)
 
 /// Whether a list or block is written in brackets.
 fn is_flow(text: &str, node: &Node) -> bool {
-    matches!(node.value, Kind::Map(_) | Kind::List(_)) && text[bytes(node.referenced).0..].starts_with(['[', '{'])
+    matches!(node.value, Kind::Map(_) | Kind::List(_))
+        && text[bytes(node.referenced).0..].starts_with(['[', '{'])
 }
 
 /// The byte after a value. The parser places brackets where they open; where they close is found by counting.
 fn close(text: &str, node: &Node) -> usize {
     if !is_flow(text, node) {
         return match &node.value {
-            Kind::Map(entries) => entries.iter().map(|(_, value)| close(text, value)).fold(end(node), usize::max),
+            Kind::Map(entries) => {
+                entries.iter().map(|(_, value)| close(text, value)).fold(end(node), usize::max)
+            }
             Kind::List(items) => items.iter().map(|item| close(text, item)).fold(end(node), usize::max),
             _ => end(node),
         };

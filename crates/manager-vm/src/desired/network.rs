@@ -25,7 +25,8 @@ pub struct RuleSummary {
 pub fn inbound_rules(farm: &Farm) -> Vec<RuleSummary> {
     let cidrs = |list: &[_]| -> Vec<String> { list.iter().map(ToString::to_string).collect() };
     let ssh = cidrs(farm.manager.access.ssh.admitted());
-    let web = if farm.manager.tls == Tls::Off { Vec::new() } else { cidrs(farm.manager.access.web.admitted()) };
+    let web =
+        if farm.manager.tls == Tls::Off { Vec::new() } else { cidrs(farm.manager.access.web.admitted()) };
     let mut rules = Vec::new();
     if !ssh.is_empty() {
         rules.push(RuleSummary { what: "ssh", port: 22, from: ssh });
@@ -43,7 +44,12 @@ pub(super) fn resources(farm: &Farm) -> Vec<Desired> {
     let names = Names::of(farm);
     let mut all = vec![manager_nsg(farm, &names)];
     if farm.is_public() {
-        all.push(public_ip(farm, &names.public_ip(), "Manager's public address", Some(&farm.manager.vm_name)));
+        all.push(public_ip(
+            farm,
+            &names.public_ip(),
+            "Manager's public address",
+            Some(&farm.manager.vm_name),
+        ));
     }
     if let Some(vnet) = vnet(farm, true) {
         all.push(workers_nsg(farm, &names));
@@ -74,7 +80,12 @@ fn resource(farm: &Farm, id: ResourceId, purpose: &'static str, body: Value) -> 
 }
 
 fn manager_nsg(farm: &Farm, names: &Names) -> Desired {
-    let mut rules = vec![rule("flamenco-from-workers", 100, 8080, json!({"sourceAddressPrefixes": worker_prefixes(farm)}))];
+    let mut rules = vec![rule(
+        "flamenco-from-workers",
+        100,
+        8080,
+        json!({"sourceAddressPrefixes": worker_prefixes(farm)}),
+    )];
     for (index, summary) in inbound_rules(farm).into_iter().enumerate() {
         let name = format!("{}-from-outside", summary.what);
         let source = match summary.from.as_slice() {
@@ -83,7 +94,12 @@ fn manager_nsg(farm: &Farm, names: &Names) -> Desired {
         };
         rules.push(rule(&name, 200 + 10 * index as u32, summary.port, source));
     }
-    resource(farm, names.manager_nsg(), "who may reach the Manager", json!({"properties": {"securityRules": rules}}))
+    resource(
+        farm,
+        names.manager_nsg(),
+        "who may reach the Manager",
+        json!({"properties": {"securityRules": rules}}),
+    )
 }
 
 /// Where Workers call from: their subnet, or the whole virtual network when its prefixes are someone else's business.
@@ -96,7 +112,12 @@ fn worker_prefixes(farm: &Farm) -> Vec<String> {
 
 fn workers_nsg(farm: &Farm, names: &Names) -> Desired {
     // Nothing comes in from outside; Azure's default rules allow the virtual network and deny the rest.
-    resource(farm, names.workers_nsg(), "keeps the nodes closed", json!({"properties": {"securityRules": []}}))
+    resource(
+        farm,
+        names.workers_nsg(),
+        "keeps the nodes closed",
+        json!({"properties": {"securityRules": []}}),
+    )
 }
 
 fn rule(name: &str, priority: u32, port: u16, source: Value) -> Value {
@@ -151,7 +172,9 @@ pub fn vnet_without_nat(farm: &Farm) -> Option<Desired> {
 
 fn vnet(farm: &Farm, with_nat: bool) -> Option<Desired> {
     let names = Names::of(farm);
-    let Network::Own { address_space, manager_subnet, workers_subnet, .. } = &farm.network else { return None };
+    let Network::Own { address_space, manager_subnet, workers_subnet, .. } = &farm.network else {
+        return None;
+    };
     let nat = if with_nat { json!({"id": names.nat()}) } else { Value::Null };
     let subnet = |name: &str, prefix: String, nsg: ResourceId| {
         json!({"name": name, "properties": {
@@ -208,5 +231,8 @@ fn nic(farm: &Farm, names: &Names) -> Desired {
         // The subnet is someone else's: its security group stays as it is and ours sits on the interface.
         properties["networkSecurityGroup"] = json!({"id": names.manager_nsg()});
     }
-    Desired { after, ..resource(farm, names.nic(), "Manager's network interface", json!({"properties": properties})) }
+    Desired {
+        after,
+        ..resource(farm, names.nic(), "Manager's network interface", json!({"properties": properties}))
+    }
 }

@@ -20,7 +20,8 @@ const GUEST_WAIT_SECONDS: u32 = 1500;
 
 /// What the guest templates need to know of a farm.
 pub fn guest_config(farm: &Farm) -> GuestConfig {
-    let encrypt = matches!(&farm.storage, flamenco_azure_core::spec::Storage::Own { encrypt_in_transit: true, .. });
+    let encrypt =
+        matches!(&farm.storage, flamenco_azure_core::spec::Storage::Own { encrypt_in_transit: true, .. });
     let address = match &farm.network {
         Network::Own { manager_address, .. } => Some(*manager_address),
         Network::Existing { .. } => None,

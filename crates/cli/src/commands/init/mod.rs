@@ -31,7 +31,10 @@ pub async fn run(session: &Session, args: &InitArgs) -> Outcome {
     let printer = session.printer;
     if session.ask != Asker::Nobody {
         let what = if draft.exists() { "Completing" } else { "A few questions for" };
-        printer.info(format!("{what} the farm file `{}`. Answers are saved at once; Ctrl-C stops.\n", draft.name));
+        printer.info(format!(
+            "{what} the farm file `{}`. Answers are saved at once; Ctrl-C stops.\n",
+            draft.name
+        ));
     }
     let mut interview = Interview::begin(session, args, draft).await?;
     interview.complete().await?;
