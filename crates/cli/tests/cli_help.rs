@@ -1,0 +1,15 @@
+//! Help texts, word for word. `TRYCMD=overwrite cargo test -p flamenco-azure-cli --test cli_help` writes them anew.
+
+#[test]
+fn help_says_what_it_said() {
+    trycmd::TestCases::new().case("tests/cmd/*.trycmd");
+}
+
+#[test]
+fn every_command_has_a_help_snapshot() {
+    use clap::CommandFactory as _;
+    for command in flamenco_azure_cli::args::Cli::command().get_subcommands() {
+        let path = format!("{}/tests/cmd/{}.trycmd", env!("CARGO_MANIFEST_DIR"), command.get_name());
+        assert!(std::path::Path::new(&path).exists(), "{path} is missing");
+    }
+}
