@@ -80,7 +80,7 @@ impl WorkerPool for BatchPool {
     }
 
     async fn nodes(&self) -> Result<Vec<Node>, PoolError> {
-        let list = self.data(Request::get(&format!("/pools/{}/nodes", self.id.name())));
+        let list = self.data(Request::get(format!("/pools/{}/nodes", self.id.name())));
         let bodies = self.client.list(&list).await.map_err(self.azure("list its nodes"))?;
         let mut nodes: Vec<Node> = bodies.iter().filter_map(node_of).collect();
         nodes.sort_by(|a, b| a.id.cmp(&b.id));
@@ -91,7 +91,7 @@ impl WorkerPool for BatchPool {
         let state = self.observe().await?;
         if !state.steady {
             // A new resize is refused while one runs: end it, then ask for what is wanted now.
-            let stop = Request::post(&format!("{}/stopResize", self.id), None)
+            let stop = Request::post(format!("{}/stopResize", self.id), None)
                 .api_version(wire::BATCH_API)
                 .idempotent();
             match self.client.run(&stop).await {

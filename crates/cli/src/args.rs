@@ -24,6 +24,7 @@ pub struct Cli {
 
 /// Options of every command.
 #[derive(Debug, Clone, Default, Args)]
+#[allow(clippy::struct_excessive_bools, reason = "each is a flag")]
 #[command(next_help_heading = "Global options")]
 pub struct Global {
     /// Farm file [default: azure_config.yaml, else flamenco_manager_azure.yaml]
@@ -108,6 +109,11 @@ pub enum Command {
 
 /// `init`
 #[derive(Debug, Clone, Default, Args)]
+#[command(
+    after_help = "In a pipe each line answers one question, in this order: subscription (when there are several), \
+    location, farm name, ssh ranges, web ranges, SSH key (when this machine has none), then `yes`. An empty line takes \
+    the answer in brackets; a bad answer takes another line."
+)]
 pub struct InitArgs {
     /// Ask every question, also those with a default
     #[arg(long)]

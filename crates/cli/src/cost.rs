@@ -113,13 +113,12 @@ pub fn existing(farm: &Farm, inventory: &Inventory, book: Option<&PriceBook>) ->
     if inventory.get(&names.nat()).is_some() {
         found.push(priced("NAT gateway".to_owned(), book.and_then(PriceBook::nat_hour)));
     }
-    if let (Some(id), Storage::Own { share_gib, .. }) = (storage_account(farm), &farm.storage) {
-        if inventory.get(&id).is_some() {
-            let price = book
-                .and_then(PriceBook::files_gib_month)
-                .map(|p| p * f64::from(*share_gib) / HOURS_PER_MONTH);
-            found.push(priced(format!("storage {share_gib} GiB"), price));
-        }
+    if let (Some(id), Storage::Own { share_gib, .. }) = (storage_account(farm), &farm.storage)
+        && inventory.get(&id).is_some()
+    {
+        let price =
+            book.and_then(PriceBook::files_gib_month).map(|p| p * f64::from(*share_gib) / HOURS_PER_MONTH);
+        found.push(priced(format!("storage {share_gib} GiB"), price));
     }
     for (name, counts) in crate::farm::pool_targets(farm, inventory) {
         if counts.total() > 0 {

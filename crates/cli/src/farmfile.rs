@@ -125,13 +125,11 @@ pub struct FarmFile {
 
 /// Where the farm file is, or would be.
 pub fn path(here: &Path, global: &Global) -> PathBuf {
-    match &global.config {
-        Some(path) => here.join(path),
-        None => {
-            let found = NAMES.iter().map(|name| here.join(name)).find(|path| path.exists());
-            found.unwrap_or_else(|| here.join(NAMES[0]))
-        }
+    if let Some(path) = &global.config {
+        return here.join(path);
     }
+    let found = NAMES.iter().map(|name| here.join(name)).find(|path| path.exists());
+    found.unwrap_or_else(|| here.join(NAMES[0]))
 }
 
 /// The directory of the farm file, where the farm's state is kept too.

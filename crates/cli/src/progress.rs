@@ -76,7 +76,7 @@ impl Reporter for Lines {
         }
         match progress {
             Progress::Resuming { step } => {
-                self.printer.info(format!("  waiting for `{step}` of an earlier run"))
+                self.printer.info(format!("  waiting for `{step}` of an earlier run"));
             }
             Progress::Begun { .. } => {}
             Progress::Started { step } => {

@@ -26,19 +26,15 @@ impl Simulator {
     /// time.
     pub fn open(file: Option<&Path>, subscription: &str) -> Outcome<Self> {
         let kept = file.filter(|path| path.exists());
-        let world = match kept {
-            Some(path) => {
-                let text = files::read(path)?;
-                World::from_json(&text).map_err(|error| {
-                    Failure::user(format!("`{}` does not hold a simulated world: {error}", path.display()))
-                        .hint("name another file: it will be made")
-                })?
-            }
-            None => {
-                let mut config = WorldConfig::new(subscription);
-                config.start = BEGINNING.parse().unwrap_or(Timestamp::UNIX_EPOCH);
-                World::new(config)
-            }
+        let world = if let Some(path) = kept {
+            World::from_json(&files::read(path)?).map_err(|error| {
+                Failure::user(format!("`{}` does not hold a simulated world: {error}", path.display()))
+                    .hint("name another file: it will be made")
+            })?
+        } else {
+            let mut config = WorldConfig::new(subscription);
+            config.start = BEGINNING.parse().unwrap_or(Timestamp::UNIX_EPOCH);
+            World::new(config)
         };
         Ok(Self::over(world, file.map(Path::to_owned)))
     }

@@ -198,7 +198,7 @@ impl FromStr for ResourceId {
         let path = text.strip_prefix('/').ok_or_else(refused)?;
         let segments: Vec<&str> = path.split('/').collect();
         let well_formed = segments.len() >= 4
-            && segments.len() % 2 == 0
+            && segments.len().is_multiple_of(2)
             && segments[0].eq_ignore_ascii_case("subscriptions")
             && segments
                 .iter()

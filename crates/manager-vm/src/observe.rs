@@ -30,7 +30,7 @@ pub async fn observe(
     let read = Request::get(group.as_str()).api_version(wire::RESOURCES_API);
     let Some(body) = client.get(&read).await? else { return Ok(()) };
     inventory.group = Observed::from_body(body);
-    let everything = Request::get(&format!("{group}/resources")).api_version(wire::RESOURCES_API);
+    let everything = Request::get(format!("{group}/resources")).api_version(wire::RESOURCES_API);
     let bodies = try_join_all(LISTS.iter().map(|(kind, api_version)| {
         let path = format!("{group}/providers/{kind}");
         list(client, path, api_version)

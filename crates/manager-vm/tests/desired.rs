@@ -1,4 +1,5 @@
 //! Laws of what the Manager's part of a farm consists of.
+#![allow(clippy::unwrap_used, reason = "tests")]
 
 use flamenco_azure_core::plan::{Desired, Update};
 use flamenco_azure_core::spec::{Farm, FarmSpec, Overrides, validate};

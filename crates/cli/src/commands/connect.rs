@@ -64,8 +64,8 @@ async fn known_hosts(session: &Session, farm: &Farm) -> Outcome<PathBuf> {
         return Err(Failure::azure("the Manager VM has no host keys yet").hint("wait a minute and try again"));
     }
     let host = farm.fqdn();
-    let lines: String = keys.iter().map(|key| format!("{host} {key}\n")).collect();
-    files::write_private(&path, &lines)?;
+    let lines: Vec<String> = keys.iter().map(|key| format!("{host} {key}")).collect();
+    files::write_private(&path, &(lines.join("\n") + "\n"))?;
     Ok(path)
 }
 

@@ -29,7 +29,7 @@ pub async fn dispatch(session: &Session, command: &Command) -> Outcome {
         Command::Pause(args) => pause::pause(session, *args).await,
         Command::Resume(args) => pause::resume(session, *args).await,
         Command::Teardown(args) => teardown::run(session, *args).await,
-        Command::Urls => urls::run(session).await,
+        Command::Urls => urls::run(session),
         Command::Tunnel(args) => connect::tunnel(session, *args).await,
         Command::Ssh(args) => connect::ssh(session, args).await,
         Command::Whoami => whoami::run(session).await,

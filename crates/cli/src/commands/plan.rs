@@ -28,7 +28,7 @@ pub struct Prepared {
 /// Observes and plans, with all findings of the preflight at once: nothing is planned over a known obstacle.
 pub async fn prepare(session: &Session, file: &FarmFile) -> Outcome<Prepared> {
     let farm = file.farm.clone();
-    refuse(preflight::subscription(&session.client, &farm).await?)?;
+    refuse(&preflight::subscription(&session.client, &farm).await?)?;
     let (inventory, sizes) = futures::future::try_join(
         farm::observe(&session.client, &farm.group_id()),
         preflight::sizes(&session.client, &farm),
@@ -40,13 +40,13 @@ pub async fn prepare(session: &Session, file: &FarmFile) -> Outcome<Prepared> {
     }
     let plan = flamenco_azure_core::plan::plan(&farm::wanted(&farm, &sizes.cores())?, &inventory)?;
     if !plan.is_empty() {
-        refuse(preflight::check(&session.client, &farm, &inventory, &sizes).await?)?;
+        refuse(&preflight::check(&session.client, &farm, &inventory, &sizes).await?)?;
     }
     Ok(Prepared { farm, inventory, plan, sizes })
 }
 
-fn refuse(findings: Vec<Finding>) -> Outcome<()> {
-    match findings.as_slice() {
+fn refuse(findings: &[Finding]) -> Outcome<()> {
+    match findings {
         [] => Ok(()),
         [one] => Err(Failure::user(one.what.clone()).hint(format!("{}; nothing was created", one.remedy))),
         many => {

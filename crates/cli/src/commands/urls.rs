@@ -37,7 +37,7 @@ pub fn of(farm: &Farm) -> Option<Urls> {
 }
 
 /// Runs `urls`.
-pub async fn run(session: &Session) -> Outcome {
+pub fn run(session: &Session) -> Outcome {
     let file = session.farm_file(None, true)?;
     print(session, &file.farm);
     Ok(Exit::Done)

@@ -32,7 +32,7 @@ impl Default for RetryPolicy {
         Self {
             max_tries: 8,
             first_delay: Duration::from_secs(1),
-            max_delay: Duration::from_secs(60),
+            max_delay: Duration::from_mins(1),
             budget: Duration::from_hours(1),
             try_timeout: Duration::from_secs(100),
             patience: Duration::from_mins(15),

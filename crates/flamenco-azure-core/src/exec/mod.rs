@@ -106,7 +106,7 @@ impl Executor {
                     report.outcomes.insert(step.id.clone(), outcome);
                 }
                 Err(source) => {
-                    failures.push(Failure { step: step.id.clone(), purpose: step.purpose.clone(), source })
+                    failures.push(Failure { step: step.id.clone(), purpose: step.purpose.clone(), source });
                 }
             }
         }
@@ -117,7 +117,7 @@ impl Executor {
 
     async fn step<'a>(&self, step: &'a Step) -> (&'a Step, Result<Outcome, report::StepError>) {
         let started = self.clock.now();
-        self.reporter.report(&Progress::Started { step: step.clone() });
+        self.reporter.report(&Progress::Started { step: Box::new(step.clone()) });
         let result = self.act(step).await;
         let took = self.clock.now().duration_since(started).unsigned_abs();
         let (event, progress) = match &result {
@@ -145,12 +145,12 @@ impl Executor {
                 let answer = self.send(step, request).await?;
                 ask::judge(answer.as_ref(), expect).map(|answer| Outcome::Answer(Some(answer)))
             }
-            Action::DeleteEmptyGroup { list, delete, untag } => {
-                let inside = self.client.list(list).await?;
+            Action::DeleteEmptyGroup(group) => {
+                let inside = self.client.list(&group.list).await?;
                 if inside.is_empty() {
-                    return self.send(step, delete).await.map(Outcome::Answer);
+                    return self.send(step, &group.delete).await.map(Outcome::Answer);
                 }
-                self.send(step, untag).await?;
+                self.send(step, &group.untag).await?;
                 let names =
                     inside.iter().filter_map(|r| r.get("name")?.as_str().map(str::to_owned)).collect();
                 Ok(Outcome::GroupKept { inside: names })

@@ -82,11 +82,10 @@ fn look(body: Option<&Value>, until: Condition) -> Look {
 fn batch_cores(account: &Observed, dedicated: u32, spot: u32) -> Option<QuotaShort> {
     [("dedicated", "dedicatedCoreQuota", dedicated), ("spot", "lowPriorityCoreQuota", spot)]
         .into_iter()
-        .filter_map(|(kind, key, need)| {
+        .find_map(|(kind, key, need)| {
             let limit = account.pointer(&format!("/properties/{key}"))?.as_u64()?;
             (u64::from(need) > limit).then_some(QuotaShort { kind, need, limit })
         })
-        .next()
 }
 
 /// The errors of a pool's last resize (`resizeOperationStatus.errors`, present only while steady).

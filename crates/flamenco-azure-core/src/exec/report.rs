@@ -29,7 +29,7 @@ pub enum Progress {
     /// A step begins.
     Started {
         /// The step.
-        step: Step,
+        step: Box<Step>,
     },
     /// A step waits for Azure.
     Waiting {

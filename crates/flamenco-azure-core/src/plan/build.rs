@@ -222,13 +222,12 @@ impl Builder {
         for chain in &mut self.chains {
             let mut previous: Option<String> = None;
             for mut step in std::mem::take(&mut chain.steps) {
-                match previous.replace(step.id.clone()) {
-                    Some(id) => step.needs.push(id),
-                    None => {
-                        step.needs.extend(chain.after.iter().filter_map(|id| last.get(&id.key()).cloned()));
-                        step.needs.sort();
-                        step.needs.dedup();
-                    }
+                if let Some(id) = previous.replace(step.id.clone()) {
+                    step.needs.push(id);
+                } else {
+                    step.needs.extend(chain.after.iter().filter_map(|id| last.get(&id.key()).cloned()));
+                    step.needs.sort();
+                    step.needs.dedup();
                 }
                 plan.steps.push(step);
             }

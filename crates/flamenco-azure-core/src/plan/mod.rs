@@ -81,14 +81,18 @@ pub enum Action {
         expect: String,
     },
     /// Deletes the resource group if nothing is left in it at that moment; otherwise removes our tag from it.
-    DeleteEmptyGroup {
-        /// Lists what is inside.
-        list: Request,
-        /// Deletes the group.
-        delete: Request,
-        /// Removes our tag instead.
-        untag: Request,
-    },
+    DeleteEmptyGroup(Box<GroupRequests>),
+}
+
+/// The requests of [`Action::DeleteEmptyGroup`].
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct GroupRequests {
+    /// Lists what is inside.
+    pub list: Request,
+    /// Deletes the group.
+    pub delete: Request,
+    /// Removes our tag instead.
+    pub untag: Request,
 }
 
 /// A predicate on a resource as it is read; absence is a legal input.

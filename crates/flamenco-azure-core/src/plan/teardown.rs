@@ -6,7 +6,7 @@
 use serde_json::json;
 
 use super::build::{RESOURCES_API, tag_request};
-use super::{Action, Left, Plan, PlanError, Step, Verb};
+use super::{Action, GroupRequests, Left, Plan, PlanError, Step, Verb};
 use crate::arm::Request;
 use crate::ids::ResourceId;
 use crate::inventory::{Inventory, Observed};
@@ -21,7 +21,7 @@ pub struct TeardownOptions {
 
 /// A type that the tool makes: how it is deleted, and which types must be gone first.
 struct Kind {
-    kind: &'static str,
+    name: &'static str,
     api_version: &'static str,
     purpose: &'static str,
     after: &'static [&'static str],
@@ -40,17 +40,17 @@ const BATCH: &str = "Microsoft.Batch/batchAccounts";
 const POOL: &str = "Microsoft.Batch/batchAccounts/pools";
 
 const KINDS: &[Kind] = &[
-    Kind { kind: POOL, api_version: "2025-06-01", purpose: "worker pool", after: &[] },
-    Kind { kind: BATCH, api_version: "2025-06-01", purpose: "Batch account", after: &[POOL] },
-    Kind { kind: VM, api_version: "2024-07-01", purpose: "Manager VM", after: &[] },
-    Kind { kind: DISK, api_version: "2024-03-02", purpose: "disk", after: &[VM] },
-    Kind { kind: NIC, api_version: "2024-05-01", purpose: "Manager network interface", after: &[VM] },
-    Kind { kind: STORAGE, api_version: "2023-05-01", purpose: "storage account", after: &[VM, POOL] },
-    Kind { kind: VNET, api_version: "2024-05-01", purpose: "virtual network", after: &[NIC, POOL] },
-    Kind { kind: NSG, api_version: "2024-05-01", purpose: "network security group", after: &[VNET, NIC] },
-    Kind { kind: NAT, api_version: "2024-05-01", purpose: "NAT gateway", after: &[VNET] },
-    Kind { kind: PIP, api_version: "2024-05-01", purpose: "public IP address", after: &[NAT, NIC] },
-    Kind { kind: IDENTITY, api_version: "2023-01-31", purpose: "managed identity", after: &[VM] },
+    Kind { name: POOL, api_version: "2025-06-01", purpose: "worker pool", after: &[] },
+    Kind { name: BATCH, api_version: "2025-06-01", purpose: "Batch account", after: &[POOL] },
+    Kind { name: VM, api_version: "2024-07-01", purpose: "Manager VM", after: &[] },
+    Kind { name: DISK, api_version: "2024-03-02", purpose: "disk", after: &[VM] },
+    Kind { name: NIC, api_version: "2024-05-01", purpose: "Manager network interface", after: &[VM] },
+    Kind { name: STORAGE, api_version: "2023-05-01", purpose: "storage account", after: &[VM, POOL] },
+    Kind { name: VNET, api_version: "2024-05-01", purpose: "virtual network", after: &[NIC, POOL] },
+    Kind { name: NSG, api_version: "2024-05-01", purpose: "network security group", after: &[VNET, NIC] },
+    Kind { name: NAT, api_version: "2024-05-01", purpose: "NAT gateway", after: &[VNET] },
+    Kind { name: PIP, api_version: "2024-05-01", purpose: "public IP address", after: &[NAT, NIC] },
+    Kind { name: IDENTITY, api_version: "2023-01-31", purpose: "managed identity", after: &[VM] },
 ];
 
 /// Plans the removal of `farm` from what is observed; needs no farm file and no journal.
@@ -69,14 +69,14 @@ pub fn plan_teardown(
     let mut doomed: Vec<(&Observed, &Kind)> = Vec::new();
     for resource in &owned {
         match kind_of(&resource.id) {
-            Some(kind) if options.keep_data && kind.kind == STORAGE => {
+            Some(kind) if options.keep_data && kind.name == STORAGE => {
                 plan.left.push(Left {
                     resource: resource.id.clone(),
                     why: "holds the farm's data (--keep-data)".into(),
                 });
             }
             // The VM takes its OS disk with it (deleteOption Delete).
-            Some(kind) if kind.kind == DISK && resource.text("/managedBy").is_some() => {}
+            Some(kind) if kind.name == DISK && resource.text("/managedBy").is_some() => {}
             Some(kind) => doomed.push((resource, kind)),
             None if resource.id.parent().is_some() => {}
             None => {
@@ -89,7 +89,7 @@ pub fn plan_teardown(
     for (resource, kind) in &doomed {
         let needs = doomed
             .iter()
-            .filter(|(_, other)| kind.after.contains(&other.kind))
+            .filter(|(_, other)| kind.after.contains(&other.name))
             .map(|(other, _)| Step::id_of(Verb::Delete, &other.id))
             .collect();
         let request = Request::delete(resource.id.as_str()).api_version(kind.api_version);
@@ -123,7 +123,7 @@ fn release_group(
     let Some(observed) = &inventory.group else { return };
     let have = observed.tags();
     let Some(made) = tags::get(&have, &tags::group_tag(farm)) else { return };
-    let list = Request::get(&format!("{group}/resources")).api_version(RESOURCES_API);
+    let list = Request::get(format!("{group}/resources")).api_version(RESOURCES_API);
     let delete = Request::delete(group.as_str()).api_version(RESOURCES_API);
     let mut ours = json!({ tags::group_tag(farm): made });
     if let Some(counts) = tags::get(&have, &tags::paused_tag(farm)) {
@@ -138,7 +138,7 @@ fn release_group(
     }
     let (verb, action, reason) = if mine && plan.left.is_empty() {
         let reason = "made by this farm; deleted only if it is empty by then";
-        (Verb::Delete, Action::DeleteEmptyGroup { list, delete, untag }, reason)
+        (Verb::Delete, Action::DeleteEmptyGroup(Box::new(GroupRequests { list, delete, untag })), reason)
     } else {
         let why = if mine { "resources of others are inside" } else { "was there before the farm" };
         plan.left.push(Left { resource: group.clone(), why: why.to_owned() });
@@ -157,5 +157,5 @@ fn release_group(
 }
 
 fn kind_of(id: &ResourceId) -> Option<&'static Kind> {
-    KINDS.iter().find(|kind| id.is_kind(kind.kind))
+    KINDS.iter().find(|kind| id.is_kind(kind.name))
 }

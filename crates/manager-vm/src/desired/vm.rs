@@ -111,7 +111,7 @@ fn storage_profile(names: &Names) -> Value {
 
 /// A run-command of `script` on the VM. Safe to send again: the guest's program repeats nothing that is done.
 pub fn run_command(vm: &ResourceId, script: &[String]) -> Request {
-    Request::post(&format!("{vm}/runCommand"), Some(json!({"commandId": "RunShellScript", "script": script})))
+    Request::post(format!("{vm}/runCommand"), Some(json!({"commandId": "RunShellScript", "script": script})))
         .api_version(wire::COMPUTE_API)
         .idempotent()
 }
