@@ -1,7 +1,7 @@
 //! A Batch pool as a `WorkerPool`: resize, look at the nodes, remove chosen ones.
 //!
-//! On a subscription this resizes the first pool of the farm in `FLAMENCO_AZURE_GROUP` to three nodes and sets it back. It does not ask
-//! the Manager who renders: use it on an idle farm, or `flamenco-azure scale`, which asks.
+//! On a subscription this resizes the first pool of the farm in `FLAMENCO_AZURE_GROUP` to three nodes and sets it
+//! back. It does not ask the Manager who renders: use it on an idle farm, or `flamenco-azure scale`, which asks.
 #![allow(clippy::print_stdout, reason = "an example shows what it does")]
 
 use batch_pool::{BatchPool, wire};

@@ -23,8 +23,8 @@ pub async fn run(azure: Azure) -> Result<usize> {
     }
     let begun = azure.clock.now();
     let group = azure.group()?;
-    let make = Request::put(group.as_str(), json!({"location": "westeurope"})).api_version("2021-04-01");
-    let made = azure.client.run(&make).await?.ok_or("azure gave no description")?;
+    let put = Request::put(group.as_str(), json!({"location": "westeurope"})).api_version("2021-04-01");
+    let made = azure.client.run(&put).await?.ok_or("azure gave no description")?;
     let waited = azure.clock.now().duration_since(begun).as_secs();
     println!("made {} after all, {waited} s later", made["name"]);
 
