@@ -132,6 +132,11 @@ pub fn path(here: &Path, global: &Global) -> PathBuf {
     found.unwrap_or_else(|| here.join(NAMES[0]))
 }
 
+/// A path as shown to people: relative to where they are, if it is below.
+pub fn shown(here: &Path, path: &Path) -> String {
+    path.strip_prefix(here).unwrap_or(path).display().to_string()
+}
+
 /// The directory of the farm file, where the farm's state is kept too.
 pub fn directory(here: &Path, global: &Global) -> PathBuf {
     path(here, global).parent().map_or_else(|| here.to_owned(), Path::to_owned)
@@ -147,9 +152,9 @@ pub fn spec(here: &Path, global: &Global) -> Outcome<(PathBuf, FarmSpec)> {
     let path = path(here, global);
     let mut spec = if path.exists() {
         let text = files::read(&path)?;
-        FarmSpec::parse(&path.display().to_string(), &text).map_err(flamenco_azure_core::Error::from)?
+        FarmSpec::parse(&shown(here, &path), &text).map_err(flamenco_azure_core::Error::from)?
     } else if global.config.is_some() {
-        return Err(Failure::user(format!("there is no farm file `{}`", path.display()))
+        return Err(Failure::user(format!("there is no farm file `{}`", shown(here, &path)))
             .hint("`flamenco-azure init` writes one"));
     } else {
         FarmSpec::default()
@@ -183,8 +188,11 @@ pub fn load(here: &Path, global: &Global, environment: &Environment, extra: &Ext
     let (farm, warnings) = validate(&spec, &overrides).map_err(|error| {
         let missing = !path.exists();
         let mut failure: Failure = flamenco_azure_core::Error::from(error).into();
+        if !missing && !failure.message.contains(&shown(here, &path)) {
+            failure.message = format!("{}: {}", shown(here, &path), failure.message);
+        }
         if missing {
-            failure.message = format!("there is no farm file `{}`, and {}", path.display(), failure.message);
+            failure.message = format!("there is no farm file `{}`, and {}", shown(here, &path), failure.message);
             failure.hint = Some("`flamenco-azure init` asks a few questions and writes one".to_owned());
         }
         failure

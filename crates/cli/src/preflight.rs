@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use flamenco_azure_core::arm::{ArmClient, ArmError, Request};
+use flamenco_azure_core::arm::{ArmClient, ArmError, Kind, Request};
 use flamenco_azure_core::ids::{Location, SubscriptionId};
 use flamenco_azure_core::inventory::Inventory;
 use flamenco_azure_core::spec::Farm;
@@ -109,18 +109,24 @@ pub async fn sizes(client: &ArmClient, farm: &Farm) -> Result<Sizes, ArmError> {
 /// Checks that the subscription and the region are there at all: everything else depends on them.
 pub async fn subscription(client: &ArmClient, farm: &Farm) -> Result<Vec<Finding>, ArmError> {
     let base = format!("/subscriptions/{}", farm.subscription);
-    let (subscription, locations) =
-        try_join(client.get(&Request::get(&base).api_version(SUBSCRIPTIONS_API)), async {
-            match client.list(&Request::get(format!("{base}/locations")).api_version(SUBSCRIPTIONS_API)).await
-            {
-                Err(error) if error.is_not_found() => Ok(Vec::new()),
-                other => other,
-            }
-        })
-        .await?;
+    // Recorded: an id that the sign-in does not see is `SubscriptionNotFound`, not a plain 404.
+    let unseen = |error: &ArmError| error.is_not_found() || *error.kind() == Kind::SubscriptionUnavailable;
+    let subscription = async {
+        match client.get(&Request::get(&base).api_version(SUBSCRIPTIONS_API)).await {
+            Err(error) if unseen(&error) => Ok(None),
+            other => other,
+        }
+    };
+    let locations = async {
+        match client.list(&Request::get(format!("{base}/locations")).api_version(SUBSCRIPTIONS_API)).await {
+            Err(error) if unseen(&error) => Ok(Vec::new()),
+            other => other,
+        }
+    };
+    let (subscription, locations) = try_join(subscription, locations).await?;
     let Some(subscription) = subscription else {
         return Ok(vec![finding(
-            format!("this sign-in sees no subscription `{}`", farm.subscription),
+            format!("`subscriptionID`: this sign-in sees no subscription `{}`", farm.subscription),
             "`az account list --output table` shows those it sees; `az login --tenant …` signs in elsewhere",
         )]);
     };
@@ -128,7 +134,7 @@ pub async fn subscription(client: &ArmClient, farm: &Farm) -> Result<Vec<Finding
     if let Some(state) = subscription.get("state").and_then(Value::as_str).filter(|state| *state != "Enabled")
     {
         findings.push(finding(
-            format!("subscription `{}` is {}", farm.subscription, state.to_lowercase()),
+            format!("`subscriptionID`: subscription `{}` is {}", farm.subscription, state.to_lowercase()),
             "enable it in the Azure portal, or use another one",
         ));
     }
@@ -301,7 +307,7 @@ pub async fn dns_label_taken(
 async fn refusal(client: &ArmClient, request: &Request, member: &str) -> Result<Option<String>, ArmError> {
     // A provider that is not registered yet cannot check; it will be registered by the first write.
     let body = match client.send(request).await {
-        Err(error) if matches!(error.kind(), flamenco_azure_core::arm::Kind::NotRegistered { .. }) => {
+        Err(error) if matches!(error.kind(), Kind::NotRegistered { .. }) => {
             return Ok(None);
         }
         answer => answer?.body.unwrap_or_default(),

@@ -7,7 +7,7 @@ use manager_vm::desired::inbound_rules;
 
 use crate::args::PlanArgs;
 use crate::failure::{Exit, Failure, Outcome};
-use crate::farmfile::FarmFile;
+use crate::farmfile::{self, FarmFile};
 use crate::preflight::{self, Finding};
 use crate::session::Session;
 use crate::{cost, farm, files, show};
@@ -28,7 +28,8 @@ pub struct Prepared {
 /// Observes and plans, with all findings of the preflight at once: nothing is planned over a known obstacle.
 pub async fn prepare(session: &Session, file: &FarmFile) -> Outcome<Prepared> {
     let farm = file.farm.clone();
-    refuse(&preflight::subscription(&session.client, &farm).await?)?;
+    let name = farmfile::shown(&session.here, &file.path);
+    refuse(&name, &preflight::subscription(&session.client, &farm).await?)?;
     let (inventory, sizes) = futures::future::try_join(
         farm::observe(&session.client, &farm.group_id()),
         preflight::sizes(&session.client, &farm),
@@ -40,19 +41,20 @@ pub async fn prepare(session: &Session, file: &FarmFile) -> Outcome<Prepared> {
     }
     let plan = flamenco_azure_core::plan::plan(&farm::wanted(&farm, &sizes.cores())?, &inventory)?;
     if !plan.is_empty() {
-        refuse(&preflight::check(&session.client, &farm, &inventory, &sizes).await?)?;
+        refuse(&name, &preflight::check(&session.client, &farm, &inventory, &sizes).await?)?;
     }
     Ok(Prepared { farm, inventory, plan, sizes })
 }
 
-fn refuse(findings: &[Finding]) -> Outcome<()> {
+fn refuse(file: &str, findings: &[Finding]) -> Outcome<()> {
+    let nothing = format!("nothing was created (farm file: {file})");
     match findings {
         [] => Ok(()),
-        [one] => Err(Failure::user(one.what.clone()).hint(format!("{}; nothing was created", one.remedy))),
+        [one] => Err(Failure::user(one.what.clone()).hint(format!("{}; {nothing}", one.remedy))),
         many => {
             let lines: Vec<_> = many.iter().map(|f| format!("\n  - {}\n    {}", f.what, f.remedy)).collect();
             Err(Failure::user(format!("{} things stand in the way:{}", many.len(), lines.concat()))
-                .hint("nothing was created"))
+                .hint(nothing))
         }
     }
 }

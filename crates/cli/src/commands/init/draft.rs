@@ -7,7 +7,7 @@ use flamenco_azure_core::spec::{FarmSpec, Finding, Overrides, Problem, SpecError
 
 use super::field::{Field, ROWS};
 use crate::failure::{Failure, Outcome};
-use crate::files;
+use crate::{farmfile, files};
 
 /// How a new farm file begins.
 const HEADER: &str = "# A Flamenco render farm on Azure, for flamenco-azure. Change it here or with `flamenco-azure init`;\n\
@@ -49,7 +49,7 @@ pub(super) struct Draft {
 impl Draft {
     /// Reads the file, if there is one.
     pub(super) fn open(path: PathBuf, here: &Path, overrides: Overrides) -> Outcome<Self> {
-        let name = path.strip_prefix(here).unwrap_or(&path).display().to_string();
+        let name = farmfile::shown(here, &path);
         let text = if path.exists() { files::read(&path)? } else { HEADER.to_owned() };
         let spec = FarmSpec::parse(&name, &text).map_err(spec_failure)?;
         Ok(Self { path, name, text, spec, overrides })
