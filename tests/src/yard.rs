@@ -69,7 +69,7 @@ impl Reporter for Collector {
         match progress {
             Progress::Started { step } => {
                 seen.1.get_or_insert(now);
-                seen.0.steps.insert(step.id.clone(), (step.clone(), Duration::ZERO));
+                seen.0.steps.insert(step.id.clone(), (Step::clone(step), Duration::ZERO));
             }
             Progress::Done { step, took } => {
                 if let Some(entry) = seen.0.steps.get_mut(step) {
