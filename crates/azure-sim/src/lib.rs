@@ -1,11 +1,48 @@
 //! A deterministic simulated Azure that behaves as the real one does on the wire.
 //!
+//! For tests and demonstrations of programs that make things on Azure: resource groups, network, storage accounts, VMs
+//! with run-command, Batch, identities, prices; with long-running operations, paging, etags, quotas, throttling, locks,
+//! durations and costs. It says no where Azure says no. It does not run machines (a VM's guest is a model of the
+//! Flamenco Manager's control program), has no data plane but Batch's, and checks no signatures: any bearer token is
+//! somebody's.
+//!
 //! [`World`] is everything it knows, in one serialisable value: it answers one [`SimRequest`] at a time at
 //! its own virtual time. [`SimTransport`] puts it under any `azure_core` client in the same process, and the
 //! `server` feature serves it over loopback HTTP. Nothing here reads a clock or draws from the system's
 //! randomness: the same seed and the same requests give the same bytes.
 //!
 //! Status codes, long-running headers and bodies follow recorded traffic and Microsoft's examples.
+//!
+//! ```
+//! use azure_sim::{Action, Fault, Match, SimRequest, World, WorldConfig};
+//! use serde_json::json;
+//!
+//! # fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! let mut world = World::new(WorldConfig::new("5b3a7c1e-6f5d-4c2b-9a80-0123456789ab"));
+//! let group = "https://management.azure.com/subscriptions/5b3a7c1e-6f5d-4c2b-9a80-0123456789ab/resourceGroups/studio";
+//! let put = SimRequest::new("PUT", format!("{group}?api-version=2021-04-01").parse()?)
+//!     .header("authorization", "Bearer somebody")
+//!     .json_body(&json!({"location": "westeurope"}));
+//!
+//! // A bad moment, on order: the group is made, and the answer is lost.
+//! world.inject(Fault::once(Match::on("PUT", "/resourceGroups/studio"), Action::LoseResponse));
+//! assert!(world.handle(&put).lost);
+//! assert_eq!(world.handle(&put).status, 200); // not 201: it is there already
+//!
+//! // Deleting takes its time; the world's clock is moved by whoever uses it.
+//! let mut delete = put.clone();
+//! delete.method = "DELETE".to_owned();
+//! assert_eq!(world.handle(&delete).status, 202);
+//! assert_eq!(world.groups().len(), 1);
+//! world.advance_by(120);
+//! assert!(world.groups().is_empty());
+//!
+//! // Everything is in one value.
+//! let kept = world.to_json()?;
+//! assert_eq!(World::from_json(&kept)?.now(), world.now());
+//! # Ok(())
+//! # }
+//! ```
 
 mod authorization;
 mod batch;
