@@ -76,7 +76,7 @@ fn mistakes() -> Vec<Mistake> {
             world.take_name("dns/westeurope", "crunch-vm");
         }),
         world("a group in another region", |world| {
-            world.add_group("crunch-rg", "northeurope", std::collections::BTreeMap::default())
+            world.add_group("crunch-rg", "northeurope", std::collections::BTreeMap::default());
         }),
     ]
 }

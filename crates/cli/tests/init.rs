@@ -267,6 +267,31 @@ fn a_taken_name_is_varied_when_derived_and_asked_again_when_given() {
 }
 
 #[test]
+fn a_changed_line_carries_over_to_what_was_made_from_it() {
+    let place = Place::with(|world| world.take_name("batch/northeurope", "dawn"));
+    place.give_key();
+    let ran = place
+        .init(&[], &["westeurope", "sunrise", "", "", "Farm name", "dawn", "location", "northeurope", "yes"]);
+    ran.ended(0, &["North Europe (northeurope)", "(`dawn` is taken)"]);
+    let file = place.file();
+    for line in
+        ["location: northeurope", "resourceGroup: dawn", "virtualMachine: dawn", "storageAccountName: dawn"]
+    {
+        assert!(file.lines().any(|l| l == line), "`{line}` is missing in:\n{file}");
+    }
+    assert!(!file.contains("sunrise") && !file.contains("batchAccountName: dawn\n"), "{file}");
+
+    // A name that was given is judged again where it now is.
+    let place = Place::with(|world| world.take_name("batch/northeurope", "sunrisebatch"));
+    place.give_key();
+    place.write("azure_config.yaml", COMPLETE);
+    let ran = place.init(&[], &["location", "northeurope", "otherbatch", "yes"]);
+    ran.ended(0, &["already in use"]);
+    assert_eq!(asked(&ran), ["Location", "Batch account"], "{}", ran.err);
+    assert!(place.file().contains("batchAccountName: otherbatch"));
+}
+
+#[test]
 fn names_that_the_farm_itself_holds_are_not_taken() {
     let place = Place::new();
     place.give_key();

@@ -1,7 +1,7 @@
 //! `init` at a terminal: through a pseudo-terminal that Python's `pty` module makes.
 
 #![cfg(unix)]
-#![allow(clippy::unwrap_used, reason = "tests")]
+#![allow(clippy::unwrap_used, clippy::print_stderr, reason = "tests; a skip is said aloud")]
 
 mod support;
 

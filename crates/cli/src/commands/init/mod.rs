@@ -8,6 +8,7 @@ mod azure;
 mod draft;
 mod field;
 mod interview;
+mod judge;
 mod summary;
 
 use flamenco_azure_core::spec::Overrides;
