@@ -518,6 +518,11 @@ impl World {
         self.groups.insert(name.to_ascii_lowercase(), group);
     }
 
+    /// Someone edits a resource by hand. `false` when there is none with this id.
+    pub fn edit(&mut self, id: &str, change: impl FnOnce(&mut Resource)) -> bool {
+        self.resource_mut(id).map(change).is_some()
+    }
+
     /// Puts a resource into the world that nobody asked for; checkers pass over it.
     pub fn add_foreign(&mut self, mut resource: Resource) {
         resource.foreign = true;

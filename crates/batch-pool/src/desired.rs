@@ -125,6 +125,7 @@ pub fn checkpoints(farm: &Farm, around: &Surroundings) -> Vec<Checkpoint> {
         purpose: "Batch core quota",
         how: How::Poll(read(&account), Condition::BatchCores { dedicated, spot }),
         evidence: None,
+        after_each_step: true,
         mark: None,
         resource: account,
     };
@@ -134,6 +135,7 @@ pub fn checkpoints(farm: &Farm, around: &Surroundings) -> Vec<Checkpoint> {
             purpose: "nodes allocated",
             how: How::Poll(read(&id), Condition::PoolSteady),
             evidence: Some(("/properties/allocationState".to_owned(), json!("Steady"))),
+            after_each_step: true,
             mark: None,
             resource: id,
         }

@@ -51,7 +51,7 @@ pub fn wanted(farm: &Farm, cores: &Cores) -> Result<Wanted, manager_vm::Error> {
     let around = surroundings(farm, cores)?;
     let mut resources = manager_vm::desired::resources(farm)?;
     resources.extend(batch_pool::desired::resources(farm, &around));
-    let mut checkpoints = manager_vm::desired::checkpoints(farm);
+    let mut checkpoints = manager_vm::desired::checkpoints(farm)?;
     checkpoints.extend(batch_pool::desired::checkpoints(farm, &around));
     Ok(Wanted {
         farm: farm.name.to_string(),

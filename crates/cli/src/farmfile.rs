@@ -192,7 +192,8 @@ pub fn load(here: &Path, global: &Global, environment: &Environment, extra: &Ext
             failure.message = format!("{}: {}", shown(here, &path), failure.message);
         }
         if missing {
-            failure.message = format!("there is no farm file `{}`, and {}", shown(here, &path), failure.message);
+            failure.message =
+                format!("there is no farm file `{}`, and {}", shown(here, &path), failure.message);
             failure.hint = Some("`flamenco-azure init` asks a few questions and writes one".to_owned());
         }
         failure

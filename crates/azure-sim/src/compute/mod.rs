@@ -188,7 +188,7 @@ pub(crate) fn ready_at(vm: &Resource) -> Option<jiff::Timestamp> {
 
 /// What cloud-init got: the decoded customData.
 pub(crate) fn custom_data(vm: &Resource) -> String {
-    let text = vm.text("/_sim/customData").unwrap_or_default();
+    let text = vm.text("/_sim/refreshed").or_else(|| vm.text("/_sim/customData")).unwrap_or_default();
     let bytes = base64::Engine::decode(&base64::engine::general_purpose::STANDARD, text).unwrap_or_default();
     String::from_utf8_lossy(&bytes).into_owned()
 }

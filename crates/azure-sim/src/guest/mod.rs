@@ -96,6 +96,8 @@ pub(crate) fn is_manager(vm: &Resource) -> bool {
 
 /// Runs a script: `flamenco-azure-ctl VERB …` is answered, everything else is silent.
 pub(crate) fn run(world: &mut World, vm: &Resource, script: &str) -> Answer {
+    let refreshed = refresh(world, vm, script);
+    let vm = refreshed.as_ref().unwrap_or(vm);
     let call = script.lines().find_map(|line| line.trim().strip_prefix("flamenco-azure-ctl "));
     match call {
         Some(call) if is_manager(vm) => ctl::answer(world, vm, call),
@@ -104,6 +106,17 @@ pub(crate) fn run(world: &mut World, vm: &Resource, script: &str) -> Answer {
         }
         None => Answer::default(),
     }
+}
+
+/// `put MODE /etc/flamenco-azure/manager.env BASE64` replaces the settings of a Manager.
+fn refresh(world: &mut World, vm: &Resource, script: &str) -> Option<Resource> {
+    let encoded = script.lines().find_map(|line| match line.split_whitespace().collect::<Vec<_>>()[..] {
+        ["put", _, "/etc/flamenco-azure/manager.env", encoded] => Some(encoded.to_owned()),
+        _ => None,
+    })?;
+    let stored = world.resource_mut(&vm.id)?;
+    stored.properties["_sim"]["refreshed"] = encoded.into();
+    Some(stored.clone())
 }
 
 /// A VM is gone, and with it what it knew.

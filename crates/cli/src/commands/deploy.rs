@@ -1,11 +1,13 @@
 //! `deploy`: makes the farm, or brings it to what the farm file says.
 
-use flamenco_azure_core::exec::ExecError;
+use flamenco_azure_core::exec::{ExecError, Outcome as RunOutcome, Report};
 use flamenco_azure_core::ids::ResourceId;
-use flamenco_azure_core::plan::{Plan, Verb};
+use flamenco_azure_core::plan::{Plan, Step, Verb};
+use flamenco_azure_core::spec::edit;
 
 use super::{connect, plan as plan_command, urls};
 use crate::args::DeployArgs;
+use crate::ask::Asker;
 use crate::failure::{Exit, Failure, Outcome};
 use crate::farmfile::FarmFile;
 use crate::session::Session;
@@ -45,11 +47,61 @@ pub async fn run(session: &Session, args: &DeployArgs) -> Outcome {
     {
         connect::forget_host_keys(session, &file.farm)?;
     }
+    reimage_note(session, &prepared.plan);
+    offer_pins(session, &file, &report, args.yes).await?;
     let took = session.clock.now().duration_since(begun).unsigned_abs();
     session.printer.info(format!("{} in {}", session.printer.bold("deployed"), progress::seconds(took)));
     urls::summary(session, &file).await;
+    urls::certificate(session, &file.farm).await;
     progress::finished(session.printer, "deploy", took);
     Ok(Exit::Done)
+}
+
+/// A changed start task reaches the nodes that boot from now on.
+fn reimage_note(session: &Session, plan: &Plan) {
+    let changed = |step: &&Step| {
+        step.resource.is_kind(batch_pool::wire::POOL)
+            && step.changes.iter().any(|c| c.path.contains("/startTask"))
+    };
+    for step in plan.steps.iter().filter(changed) {
+        session.printer.warn(format!(
+            "pool `{}`: the new start task reaches nodes that boot from now on; others when they are reimaged, or \
+             replaced by scaling down and up",
+            step.resource.name()
+        ));
+    }
+}
+
+/// The archives were checked against the publisher's own checksums; pinned in the farm file they are checked against
+/// what this deploy saw.
+async fn offer_pins(session: &Session, file: &FarmFile, report: &Report, yes: bool) -> Outcome<()> {
+    let seen = report.outcomes.values().find_map(|outcome| match outcome {
+        RunOutcome::Answer(Some(answer)) => answer.get("sha256"),
+        _ => None,
+    });
+    let pinned = file.farm.manager.flamenco_sha256.is_some() && file.farm.blender.sha256.is_some();
+    let (Some(seen), false, true) = (seen, pinned, file.path.exists()) else { return Ok(()) };
+    let pins = [("manager.flamencoSha256", "flamenco"), ("blender.sha256", "blender")];
+    let pins: Vec<(&str, &str)> = pins
+        .iter()
+        .filter_map(|(key, name)| Some((*key, seen.get(name)?.as_str()?)))
+        .filter(|(_, s)| s.len() == 64)
+        .collect();
+    if yes || session.ask == Asker::Nobody || pins.is_empty() {
+        for (key, sha256) in pins {
+            session.printer.info(format!("  to pin what was installed: {key}: {sha256}"));
+        }
+        return Ok(());
+    }
+    if !session.ask.confirm("Pin the installed archives' checksums in the farm file?", "--yes").await? {
+        return Ok(());
+    }
+    let name = file.path.display().to_string();
+    let mut text = files::read(&file.path)?;
+    for (key, sha256) in pins {
+        text = edit::set(&name, &text, key, &sha256.into()).map_err(flamenco_azure_core::Error::from)?;
+    }
+    files::write_private(&file.path, &text)
 }
 
 /// A saved plan is carried out only while it is still the plan.

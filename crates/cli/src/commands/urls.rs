@@ -2,6 +2,7 @@
 
 use flamenco_azure_core::shaman;
 use flamenco_azure_core::spec::{Farm, Tls};
+use manager_vm::ManagerHost as _;
 use manager_vm::desired::inbound_rules;
 use manager_vm::spec::ADMIN_USER;
 use serde_json::json;
@@ -11,6 +12,9 @@ use crate::failure::{Exit, Outcome};
 use crate::farmfile::FarmFile;
 use crate::printer::Mode;
 use crate::session::Session;
+
+/// Where the Manager is while `flamenco-azure tunnel` runs.
+const TUNNEL: &str = "http://localhost:8080/";
 
 /// Where artists send frames.
 pub const OUTPUT: &str = "/mnt/flamenco-output/render";
@@ -28,10 +32,9 @@ pub struct Urls {
 
 /// Derives the addresses: purely from the farm file, no request.
 pub fn of(farm: &Farm) -> Option<Urls> {
-    let web = !inbound_rules(farm).iter().all(|rule| rule.what != "web") && farm.manager.tls != Tls::Off;
-    let host = farm.host();
-    // Without a public way in, the tunnel's end is the address.
-    let manager = if web { format!("https://{host}/") } else { "http://localhost:8080/".to_owned() };
+    // Without a public listener, the tunnel's end is the address.
+    let public = farm.is_public() && farm.manager.tls != Tls::Off;
+    let manager = if public { format!("https://{}/", farm.host()) } else { TUNNEL.to_owned() };
     let shaman = shaman::ShamanUrl::from_manager_url(&manager).ok()?.to_string();
     Some(Urls { manager, shaman, ssh: format!("{ADMIN_USER}@{}", farm.fqdn()) })
 }
@@ -54,8 +57,10 @@ fn print(session: &Session, farm: &Farm) {
         return;
     }
     printer.result(format!("  Manager      {}", urls.manager));
-    if urls.manager.starts_with("http://localhost") {
+    if urls.manager == TUNNEL {
         printer.result("               (after `flamenco-azure tunnel`)");
+    } else if inbound_rules(farm).iter().all(|rule| rule.what != "web") {
+        printer.result("               (nobody is admitted yet: `manager.access.web` in the farm file)");
     }
     printer.result(format!(
         "  Shaman       {}   (Flamenco 2 add-ons; Flamenco 3 wants the Manager URL)",
@@ -83,6 +88,23 @@ pub async fn summary(session: &Session, file: &FarmFile) {
     cost::present(session, &file.farm).await;
     super::plan::access(session, &file.farm);
     printer.warn("Flamenco has no login: whoever the access lists admit can run code on the workers");
+}
+
+/// Says how the web page is certified: a browser warns of a certificate of the Manager's own, and the fingerprint is
+/// how to tell that it is the right one.
+pub async fn certificate(session: &Session, farm: &Farm) {
+    if !farm.is_public() || farm.manager.tls == Tls::Off {
+        return;
+    }
+    let manager = session.manager(&manager_vm::spec::Names::of(farm).vm());
+    match manager.tls().await {
+        Ok(tls) if tls.mode == "internal" => session.printer.info(format!(
+            "  certificate  the Manager's own, sha256 {}: browsers warn; compare the fingerprint",
+            tls.sha256
+        )),
+        Ok(tls) => session.printer.info(format!("  certificate  {} until {}", tls.issuer, tls.not_after)),
+        Err(error) => session.printer.warn(format!("the certificate could not be read: {error}")),
+    }
 }
 
 async fn address(session: &Session, farm: &Farm) -> Option<String> {

@@ -194,7 +194,9 @@ impl Builder {
                 observed.and_then(|o| o.pointer(pointer)).is_some_and(|have| have == value)
             }
         };
-        if !touched && evident {
+        let due =
+            if checkpoint.after_each_step { touched || !evident } else { observed.is_some() && !evident };
+        if !due {
             return;
         }
         let action = match &checkpoint.how {
@@ -302,7 +304,7 @@ fn update_request(desired: &Desired, observed: &Observed) -> Request {
         body["tags"] = merge(&kept, &body["tags"]);
     }
     // What cannot be changed is sent as it is, so that a PATCH of the tags does not claim a change that was not made.
-    for pointer in desired.replace_on {
+    for pointer in desired.replace_on.iter().chain(desired.create_only) {
         if let (Some(have), Some(place)) = (at(&observed.body, pointer), at_mut(&mut body, pointer)) {
             *place = have.clone();
         }

@@ -32,8 +32,8 @@ pub struct Desired {
     pub purpose: &'static str,
     /// Resources and checkpoints that must be there first.
     pub after: Vec<ResourceId>,
-    /// Pointers that are sent at creation and not compared later: secrets Azure does not return, counts that the
-    /// scaler owns.
+    /// Pointers that are sent at creation, not compared later and never sent again: secrets Azure does not return,
+    /// counts that the scaler owns.
     pub create_only: &'static [&'static str],
     /// Pointers that Azure cannot change in place, with what the user can do about it.
     pub replace_on: &'static [&'static str],
@@ -87,6 +87,9 @@ pub struct Checkpoint {
     /// Evidence on the resource itself that it was reached before: pointer and value. Without evidence the
     /// checkpoint runs only after a step on its resource.
     pub evidence: Option<(String, Value)>,
+    /// Whether it is reached anew after each step on its resource. If not, it runs only on a resource that was there
+    /// before and lacks the evidence: a creation brings the evidence with it.
+    pub after_each_step: bool,
     /// Written after success, so that the evidence is there next time.
     pub mark: Option<Request>,
 }

@@ -155,11 +155,10 @@ fn close(text: &str, node: &Node) -> usize {
     for (at, c) in text[start..].char_indices() {
         match (quote, c) {
             (Some(open), _) if c == open => quote = None,
-            (Some(_), _) => {}
             (None, '"' | '\'') => quote = Some(c),
             (None, '[' | '{') => depth += 1,
             (None, ']' | '}') => depth -= 1,
-            (None, _) => {}
+            _ => {}
         }
         if depth == 0 {
             return start + at + c.len_utf8();

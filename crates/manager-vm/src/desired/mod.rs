@@ -20,9 +20,9 @@ pub fn resources(farm: &Farm) -> Result<Vec<Desired>, crate::Error> {
     Ok(all)
 }
 
-/// The Manager is ready: cloud-init done, service active, version as wanted.
-pub fn checkpoints(farm: &Farm) -> Vec<Checkpoint> {
-    vec![vm::ready(farm)]
+/// The Manager has the set-up that the farm file wants, and is ready: service active, version as wanted.
+pub fn checkpoints(farm: &Farm) -> Result<Vec<Checkpoint>, crate::Error> {
+    Ok(vec![vm::refresh(farm)?, vm::ready(farm)])
 }
 
 fn tags_of(farm: &Farm) -> Value {

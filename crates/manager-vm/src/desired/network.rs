@@ -80,12 +80,10 @@ fn resource(farm: &Farm, id: ResourceId, purpose: &'static str, body: Value) -> 
 }
 
 fn manager_nsg(farm: &Farm, names: &Names) -> Desired {
-    let mut rules = vec![rule(
-        "flamenco-from-workers",
-        100,
-        8080,
-        json!({"sourceAddressPrefixes": worker_prefixes(farm)}),
-    )];
+    // By the tag and not by the subnet's range: a range that changes in the farm file before it can change in Azure
+    // must not lock the Workers out.
+    let mut rules =
+        vec![rule("flamenco-from-workers", 100, 8080, json!({"sourceAddressPrefix": "VirtualNetwork"}))];
     for (index, summary) in inbound_rules(farm).into_iter().enumerate() {
         let name = format!("{}-from-outside", summary.what);
         let source = match summary.from.as_slice() {
@@ -102,14 +100,6 @@ fn manager_nsg(farm: &Farm, names: &Names) -> Desired {
     )
 }
 
-/// Where Workers call from: their subnet, or the whole virtual network when its prefixes are someone else's business.
-fn worker_prefixes(farm: &Farm) -> Vec<String> {
-    match &farm.network {
-        Network::Own { workers_subnet, .. } => vec![workers_subnet.to_string()],
-        Network::Existing { .. } => vec!["VirtualNetwork".to_owned()],
-    }
-}
-
 fn workers_nsg(farm: &Farm, names: &Names) -> Desired {
     // Nothing comes in from outside; Azure's default rules allow the virtual network and deny the rest.
     resource(
@@ -121,11 +111,6 @@ fn workers_nsg(farm: &Farm, names: &Names) -> Desired {
 }
 
 fn rule(name: &str, priority: u32, port: u16, source: Value) -> Value {
-    let mut source = source;
-    // A service tag goes into the singular member (API contract of securityRules).
-    if source.pointer("/sourceAddressPrefixes/0").and_then(Value::as_str) == Some("VirtualNetwork") {
-        source = json!({"sourceAddressPrefix": "VirtualNetwork"});
-    }
     let mut properties = json!({
         "priority": priority, "direction": "Inbound", "access": "Allow", "protocol": "Tcp",
         "sourcePortRange": "*", "destinationPortRange": port.to_string(), "destinationAddressPrefix": "*",

@@ -89,11 +89,12 @@ fn vm(farm: &Farm, names: &Names) -> Result<Desired, Error> {
         }),
         purpose: "Manager VM",
         after,
-        // The image, the user and customData are fixed at creation; the CONFIG tag tells when they differ.
-        create_only: &["/properties/osProfile", "/properties/storageProfile"],
-        replace_on: &["/tags/flamenco-farm-config"],
-        replace_remedy: "the Manager's set-up is fixed when its VM is made: `flamenco-azure teardown --keep-data`, then \
-                         `deploy`, makes a new one that takes over the data",
+        // The image, the user and customData are fixed at creation. The CONFIG tag tells which set-up the VM has; a
+        // checkpoint brings it up to date.
+        create_only: &["/properties/osProfile", "/properties/storageProfile", "/tags/flamenco-farm-config"],
+        replace_on: &["/identity", "/properties/networkProfile", "/properties/securityProfile"],
+        replace_remedy: "the Manager VM must be made anew: `flamenco-azure teardown --keep-data`, then `deploy`, makes \
+                         one that takes over the data",
         update: Update::Patch(&["/tags", "/properties/hardwareProfile"]),
     })
 }
@@ -124,12 +125,34 @@ pub fn ready_script(flamenco_version: &str) -> Vec<String> {
     ]
 }
 
+/// A Manager with another set-up than the farm file wants gets the files anew and runs the set-up again, in place: a
+/// new Flamenco or Blender, other certificates. Data and database stay.
+pub(super) fn refresh(farm: &Farm) -> Result<Checkpoint, Error> {
+    let vm = Names::of(farm).vm();
+    let config = guest_config(farm);
+    let digest = guest::config_digest(&config)?;
+    let mut script = guest::refresh_script(&config)?;
+    script.push(format!(
+        "flamenco-azure-ctl ready --flamenco {} --wait {GUEST_WAIT_SECONDS}",
+        farm.manager.flamenco_version
+    ));
+    Ok(Checkpoint {
+        purpose: "Manager set-up",
+        how: How::Ask(run_command(&vm, &script), "ready".to_owned()),
+        evidence: Some((format!("/tags/{}", tags::CONFIG), json!(digest))),
+        after_each_step: false,
+        mark: Some(tag_request(&vm, "Merge", &json!({tags::CONFIG: digest}))),
+        resource: vm,
+    })
+}
+
 pub(super) fn ready(farm: &Farm) -> Checkpoint {
     let vm = Names::of(farm).vm();
     Checkpoint {
         purpose: "Manager ready",
         how: How::Ask(run_command(&vm, &ready_script(&farm.manager.flamenco_version)), "ready".to_owned()),
         evidence: Some((format!("/tags/{}", tags::READY), json!("yes"))),
+        after_each_step: true,
         mark: Some(tag_request(&vm, "Merge", &json!({tags::READY: "yes"}))),
         resource: vm,
     }

@@ -122,6 +122,14 @@ impl GuestConfig {
         }
     }
 
+    /// The same without pinned checksums.
+    pub(super) fn unpinned(&self) -> Self {
+        let mut config = self.clone();
+        config.flamenco.sha256 = None;
+        config.blender.sha256 = None;
+        config
+    }
+
     /// Checks every field against what the documents can carry.
     pub fn validate(&self) -> Result<(), GuestError> {
         check(

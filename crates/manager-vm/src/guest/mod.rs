@@ -27,6 +27,7 @@ mod error;
 mod farm;
 mod files;
 mod node;
+mod refresh;
 mod systemd;
 mod template;
 mod values;
@@ -37,6 +38,7 @@ pub use error::GuestError;
 pub use farm::config_of;
 pub use files::{GuestFile, manager_files};
 pub use node::{START_TASK_LIMIT, node_setup_script, start_task_command, start_task_script};
+pub use refresh::refresh_script;
 pub use systemd::mount_unit_name;
 
 use sha2::{Digest, Sha256};

@@ -15,7 +15,8 @@ pub const START_TASK_LIMIT: usize = 24_000;
 ///
 /// It ends with status 0 or prints `flamenco-azure: failed: REASON`.
 pub fn node_setup_script(config: &GuestConfig) -> Result<String, GuestError> {
-    let mut values = values(config)?;
+    // Nodes trust the checksums that the Manager put on the share beside the archives, pinned or not.
+    let mut values = values(&config.unpinned())?;
     let yaml = render("worker.yaml", include_str!("../../guest/worker.yaml"), &values)?;
     values.insert("WORKER_YAML", Value::Fragment(yaml));
     let unit = render("worker.service", include_str!("../../guest/worker.service"), &values)?;
