@@ -49,7 +49,7 @@
 //!     resources,
 //!     orders: Vec::new(),
 //!     absent: Vec::new(),
-//!     checkpoints: manager_vm::desired::checkpoints(&farm), // cloud-init done, Flamenco answers
+//!     checkpoints: manager_vm::desired::checkpoints(&farm)?, // cloud-init done, Flamenco answers
 //! };
 //! let executor = Executor::new(
 //!     client.clone(),

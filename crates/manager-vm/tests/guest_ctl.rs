@@ -90,9 +90,14 @@ fn ready_says_the_version() {
         return;
     }
     let host = Host::up();
+    let shelf = "/mnt/flamenco-resources/flamenco-azure";
+    host.file("/etc/flamenco-azure/manager.env", "FLAMENCO_VERSION=3.8.5\nBLENDER_VERSION=4.5.14\n");
+    host.file(&format!("{shelf}/flamenco-3.8.2-linux-amd64.tar.gz.sha256"), "of the version before\n");
+    host.file(&format!("{shelf}/flamenco-3.8.5-linux-amd64.tar.gz.sha256"), "abc\n");
+    host.file(&format!("{shelf}/blender-4.5.14-linux-x64.tar.xz.sha256"), "def\n");
     assert_eq!(
         host.ask(&["ready", "--flamenco", "3.8.5", "--wait", "0"]),
-        json!({"ready": true, "version": "3.8.5"})
+        json!({"ready": true, "version": "3.8.5", "sha256": {"flamenco": "abc", "blender": "def"}})
     );
     assert_eq!(host.ask(&["ready", "--flamenco", "3.8", "--wait", "0"])["ready"], true);
 }

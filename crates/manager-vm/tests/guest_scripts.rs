@@ -437,3 +437,41 @@ fn a_node_without_a_batch_node_id_stops() {
         );
     }
 }
+
+#[test]
+fn a_manager_gets_another_set_up_in_place() {
+    if !tools() {
+        return;
+    }
+    let site = Site::new();
+    let old = site.config();
+    let manager = site.machine("manager");
+    manager.cloud_init(&old);
+    assert_eq!(manager.set_up(), "done");
+    let mut new = old.clone();
+    new.farm = "another name".to_owned();
+    manager.log();
+    let script = refresh_script(&new).unwrap().join("\n");
+    let output = manager.run(&script);
+    assert!(output.status.success(), "{output:?}");
+    for file in manager_files(&new).unwrap() {
+        assert_eq!(manager.read(file.path), file.content, "{}", file.path);
+        let mode = std::os::unix::fs::PermissionsExt::mode(
+            &fs::metadata(manager.path(file.path)).unwrap().permissions(),
+        );
+        assert_eq!(mode & 0o777, file.mode, "{}", file.path);
+    }
+    assert!(manager.log().iter().any(|line| line.contains("restart flamenco-azure-setup.service")));
+    assert_eq!(manager.set_up(), "done", "what that service runs");
+}
+
+#[test]
+fn pinned_checksums_are_no_other_set_up() {
+    let plain = guest_support::config();
+    let mut pinned = plain.clone();
+    pinned.flamenco.sha256 = Some("ab".repeat(32));
+    pinned.blender.sha256 = Some("cd".repeat(32));
+    assert_eq!(config_digest(&plain).unwrap(), config_digest(&pinned).unwrap());
+    assert_eq!(start_task_command(&plain).unwrap(), start_task_command(&pinned).unwrap());
+    assert_ne!(cloud_init(&plain).unwrap(), cloud_init(&pinned).unwrap());
+}

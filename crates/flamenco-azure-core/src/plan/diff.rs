@@ -19,20 +19,37 @@ pub struct Change {
     pub want: Value,
 }
 
+/// Longer texts are scripts and keys: that they differ is all a line can say.
+const LONGEST_SHOWN: usize = 60;
+
 impl fmt::Display for Change {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let path = self.path.trim_start_matches('/').trim_start_matches("properties/").replace('/', ".");
-        write!(f, "{path}: {} -> {}", brief(&self.have), brief(&self.want))
+        let (have, want) = (brief(&self.have), brief(&self.want));
+        if have.chars().count() > LONGEST_SHOWN && want.chars().count() > LONGEST_SHOWN {
+            return write!(f, "{path}: another text ({} -> {} characters)", have.len(), want.len());
+        }
+        write!(f, "{path}: {} -> {}", cut(&have), cut(&want))
     }
 }
 
 fn brief(value: &Value) -> String {
-    let text = match value {
+    match value {
         Value::Null => "none".to_owned(),
-        Value::String(text) => text.rsplit('/').next().unwrap_or(text).to_owned(),
+        // The name is what tells ids apart.
+        Value::String(text) if text.starts_with("/subscriptions/") => {
+            text.rsplit('/').next().unwrap_or(text).to_owned()
+        }
+        Value::String(text) => text.clone(),
         other => other.to_string(),
-    };
-    if text.chars().count() > 60 { format!("{}…", text.chars().take(59).collect::<String>()) } else { text }
+    }
+}
+
+fn cut(text: &str) -> String {
+    if text.chars().count() <= LONGEST_SHOWN {
+        return text.to_owned();
+    }
+    text.chars().take(LONGEST_SHOWN - 1).chain(['…']).collect()
 }
 
 /// Lists the fields of `want` that `have` does not agree with, except below the pointers in `ignore`.
@@ -183,6 +200,16 @@ mod tests {
         let have = json!({"rules": [rule("Web", "443"), rule("ssh", "2222"), rule("open", "*")]});
         let paths: Vec<_> = diff(&want, &have, &[]).into_iter().map(|c| c.path).collect();
         assert_eq!(paths, ["/rules/ssh/properties/port", "/rules/open"]);
+    }
+
+    #[test]
+    fn changes_read_well() {
+        let change =
+            |have: Value, want: Value| Change { path: "/properties/a/b".to_owned(), have, want }.to_string();
+        assert_eq!(change(json!(null), json!(3)), "a.b: none -> 3");
+        assert_eq!(change(json!("/subscriptions/s/resourceGroups/g"), json!("x")), "a.b: g -> x");
+        let (script, other) = (json!("x".repeat(99)), json!("y".repeat(98)));
+        assert_eq!(change(script, other), "a.b: another text (99 -> 98 characters)");
     }
 
     #[test]

@@ -11,7 +11,8 @@ pub fn refresh_script(config: &GuestConfig) -> Result<Vec<String>, GuestError> {
     let mut lines = vec![
         "set -eu".to_owned(),
         // Written beside and moved into place: nobody ever reads half a file.
-        "put() { install -D -m \"$1\" /dev/null \"$2.new\" && echo \"$3\" | base64 -d >\"$2.new\" && mv -T \"$2.new\" \"$2\"; }"
+        "root=${FLAMENCO_AZURE_ROOT:-}".to_owned(),
+        "put() { f=$root$2; install -D -m \"$1\" /dev/null \"$f.new\" && echo \"$3\" | base64 -d >\"$f.new\" && mv -T \"$f.new\" \"$f\"; }"
             .to_owned(),
     ];
     for file in manager_files(config)? {
