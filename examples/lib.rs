@@ -160,7 +160,7 @@ pub fn wanted(farm: &Farm) -> Result<Wanted> {
     };
     let mut resources = manager_vm::desired::resources(farm)?;
     resources.extend(batch_pool::desired::resources(farm, &around));
-    let mut checkpoints = manager_vm::desired::checkpoints(farm);
+    let mut checkpoints = manager_vm::desired::checkpoints(farm)?;
     checkpoints.extend(batch_pool::desired::checkpoints(farm, &around));
     let group = GroupWish { id: farm.group_id(), location: farm.location.clone(), tags: farm.tags.clone() };
     Ok(Wanted {
