@@ -1,5 +1,6 @@
 //! `docs/reference.md` is generated: commands from clap, keys from the farm file's schema, defaults and naming rules
 //! from their tables. `cargo xtask gen` writes it anew; this test says when it is stale.
+#![allow(clippy::unwrap_used, reason = "tests")]
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;

@@ -5,6 +5,7 @@ use criterion::{Criterion, criterion_group, criterion_main};
 use flamenco_azure_core::ids::{ResourceId, SubscriptionId};
 use flamenco_azure_core::inventory::{Inventory, Observed};
 use flamenco_azure_core::plan::{Desired, GroupWish, Update, Wanted, plan};
+use flamenco_azure_core::tags::Tags;
 use serde_json::json;
 
 fn wanted(count: usize) -> Wanted {
@@ -32,7 +33,7 @@ fn wanted(count: usize) -> Wanted {
         .collect();
     Wanted {
         farm: "studio".to_owned(),
-        group: GroupWish { id: group, location: "westeurope".parse().unwrap(), tags: Default::default() },
+        group: GroupWish { id: group, location: "westeurope".parse().unwrap(), tags: Tags::new() },
         resources,
         orders: Vec::new(),
         absent: Vec::new(),

@@ -83,9 +83,8 @@ fn version(vm: &Resource) -> String {
 fn pretended_sha256(vm: &Resource, program: &str) -> String {
     let settings = compute::custom_data(vm);
     setting(&settings, &format!("{program}_VERSION")).map_or_else(String::new, |version| {
-        let digits: String =
-            format!("{program}{version}").bytes().map(|byte| format!("{byte:02x}")).collect();
-        digits.chars().cycle().take(64).collect()
+        let hexadecimal = |byte: u8| char::from_digit(u32::from(byte % 16), 16).unwrap_or('0');
+        format!("{program}{version}").bytes().map(hexadecimal).cycle().take(64).collect()
     })
 }
 
