@@ -104,8 +104,18 @@ impl Default for Yard {
 impl Yard {
     /// A new world, changed by `prepare`, and a directory with this farm file.
     pub fn new(farm_file: &str, prepare: impl FnOnce(&mut World)) -> Self {
+        Self::with_config(farm_file, |_| {}, prepare)
+    }
+
+    /// [`Yard::new`] in a world that is made otherwise.
+    pub fn with_config(
+        farm_file: &str,
+        configure: impl FnOnce(&mut WorldConfig),
+        prepare: impl FnOnce(&mut World),
+    ) -> Self {
         let mut config = WorldConfig::new(SUBSCRIPTION);
         config.start = "2026-11-21T08:00:00Z".parse().unwrap();
+        configure(&mut config);
         let mut world = World::new(config);
         prepare(&mut world);
         let yard = Self {

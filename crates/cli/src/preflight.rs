@@ -1,5 +1,7 @@
 //! What a first write would run into, found by reading and reported all at once.
 
+mod network;
+
 use std::collections::BTreeMap;
 
 use flamenco_azure_core::arm::{ArmClient, ArmError, Kind, Request};
@@ -169,9 +171,13 @@ pub async fn check(
     let base = format!("/subscriptions/{}", farm.subscription);
     let usages = format!("{base}/providers/Microsoft.Compute/locations/{}/usages", farm.location);
     let usages = Request::get(usages).api_version(COMPUTE_API);
-    let (usages, (names, rights)) =
-        join(client.list(&usages), join(taken(client, farm, inventory), rights(client, farm))).await;
+    let (usages, (names, (rights, network))) = join(
+        client.list(&usages),
+        join(taken(client, farm, inventory), join(rights(client, farm), network::existing(client, farm))),
+    )
+    .await;
     let mut findings = size_findings(farm, sizes);
+    findings.extend(network?);
     findings.extend(quota_findings(farm, inventory, sizes, &usages?));
     findings.extend(names?);
     findings.extend(rights?);
@@ -307,7 +313,7 @@ pub async fn dns_label_taken(
 async fn refusal(client: &ArmClient, request: &Request, member: &str) -> Result<Option<String>, ArmError> {
     // A provider that is not registered yet cannot check; it will be registered by the first write.
     let body = match client.send(request).await {
-        Err(error) if matches!(error.kind(), Kind::NotRegistered { .. }) => {
+        Err(error) if matches!(error.kind(), Kind::NotRegistered { .. } | Kind::Forbidden { .. }) => {
             return Ok(None);
         }
         answer => answer?.body.unwrap_or_default(),

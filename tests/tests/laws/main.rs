@@ -8,4 +8,5 @@ mod faults;
 mod scale;
 mod secrets;
 mod speed;
+mod surroundings;
 mod teardown;
