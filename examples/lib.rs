@@ -149,11 +149,11 @@ pub fn farm(text: &str) -> Result<Farm> {
 /// of the Manager's part is handed over here.
 pub fn wanted(farm: &Farm) -> Result<Wanted> {
     let names = manager_vm::Names::of(farm);
-    let mut after = vec![names.vnet(), names.vm()];
-    after.extend(manager_vm::spec::share(farm));
+    let mut beside = vec![names.vnet(), names.vm()];
+    beside.extend(manager_vm::spec::share(farm));
     let around = batch_pool::desired::Surroundings {
         subnet: manager_vm::spec::subnets(farm).1,
-        after,
+        beside,
         start_task: manager_vm::guest::start_task_command(&manager_vm::desired::guest_config(farm))?,
         // For the quota gate; the CLI reads them from Azure's list of sizes.
         cores: BTreeMap::from([("standard_d4as_v5".to_owned(), 4)]),

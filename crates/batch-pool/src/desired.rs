@@ -16,8 +16,9 @@ use crate::wire;
 pub struct Surroundings {
     /// The subnet the nodes are in.
     pub subnet: ResourceId,
-    /// What must be there before the first node boots: the network, the ready Manager, the share.
-    pub after: Vec<ResourceId>,
+    /// What must be there before the first node boots: the network, the share, the Manager's VM. Nodes boot while the
+    /// Manager is set up, and their start task waits for it.
+    pub beside: Vec<ResourceId>,
     /// The start task's command line.
     pub start_task: String,
     /// vCPUs of each size in use, for the gate; a size that is not known counts as none.
@@ -47,6 +48,7 @@ fn batch_account(farm: &Farm) -> Desired {
         }),
         purpose: "Batch account",
         after: Vec::new(),
+        beside: Vec::new(),
         create_only: &[],
         replace_on: &["/properties/poolAllocationMode"],
         replace_remedy: "tear the farm down with --keep-data and deploy again",
@@ -59,8 +61,6 @@ fn batch_account(farm: &Farm) -> Desired {
 }
 
 fn batch_pool(farm: &Farm, pool: &Pool, around: &Surroundings) -> Desired {
-    let mut after = vec![account(farm)];
-    after.extend(around.after.iter().cloned());
     Desired {
         id: pool_id(farm, &pool.name),
         api_version: wire::BATCH_API,
@@ -88,7 +88,8 @@ fn batch_pool(farm: &Farm, pool: &Pool, around: &Surroundings) -> Desired {
             "metadata": [{"name": tags::FARM, "value": farm.name.as_str()}],
         }}),
         purpose: "worker pool",
-        after,
+        after: vec![account(farm)],
+        beside: around.beside.clone(),
         // Node counts belong to whoever scales once the pool exists.
         create_only: &["/properties/scaleSettings"],
         replace_on: &[

@@ -86,7 +86,7 @@ pub enum Command {
     /// Stop what costs by the hour, keep data and addresses
     Pause(ConfirmArgs),
     /// Undo `pause`
-    Resume(ConfirmArgs),
+    Resume(ResumeArgs),
     /// Remove the farm without a trace
     Teardown(TeardownArgs),
     /// Print the Manager's URLs and paths
@@ -211,7 +211,15 @@ pub struct DownloadArgs {
     pub to: PathBuf,
 }
 
-/// `pause`, `resume`
+/// `resume`
+#[derive(Debug, Clone, Copy, Default, Args)]
+pub struct ResumeArgs {
+    /// Do not ask for confirmation
+    #[arg(long, short)]
+    pub yes: bool,
+}
+
+/// `pause`
 #[derive(Debug, Clone, Copy, Default, Args)]
 pub struct ConfirmArgs {
     /// Do not ask for confirmation

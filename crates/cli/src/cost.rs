@@ -94,50 +94,70 @@ pub async fn present_idle(session: &Session, farm: &Farm) {
     session.printer.info(format!("  cost: about ${:.0} a month while paused", idle * HOURS_PER_MONTH));
 }
 
-/// What exists of the farm and costs money, for people.
-pub fn existing(farm: &Farm, inventory: &Inventory, book: Option<&PriceBook>) -> Vec<String> {
-    let priced = |what: String, price: Option<f64>| match price {
-        Some(price) => format!("{what} (${price:.3} an hour)"),
-        None => what,
-    };
+/// One thing that exists and costs money.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Standing {
+    /// What it is.
+    pub what: String,
+    /// USD an hour, where the price is known.
+    pub hourly: Option<f64>,
+}
+
+impl std::fmt::Display for Standing {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self.hourly {
+            Some(price) => write!(f, "{} (${price:.3} an hour)", self.what),
+            None => f.write_str(&self.what),
+        }
+    }
+}
+
+/// What exists of the farm and costs money.
+pub fn existing(farm: &Farm, inventory: &Inventory, book: Option<&PriceBook>) -> Vec<Standing> {
     let names = Names::of(farm);
+    let price = |of: &dyn Fn(&PriceBook) -> Option<f64>| book.and_then(of);
     let mut found = Vec::new();
-    if inventory.get(&names.vm()).is_some_and(|vm| !is_deallocated(vm)) {
-        found.push(priced("Manager VM".to_owned(), book.and_then(|b| b.vm_hour(&farm.manager.vm_size))));
+    let mut add = |what: String, hourly: Option<f64>| found.push(Standing { what, hourly });
+    if let Some(vm) = inventory.get(&names.vm()) {
+        if !is_deallocated(vm) {
+            add("Manager VM".to_owned(), price(&|book| book.vm_hour(&farm.manager.vm_size)));
+        }
+        add("Manager disk".to_owned(), price(&|book| Some(book.disk_month("E6")? / HOURS_PER_MONTH)));
     }
     for id in [names.public_ip(), names.nat_ip()] {
         if inventory.get(&id).is_some() {
-            found.push(priced(format!("address {}", id.name()), book.and_then(PriceBook::public_ip_hour)));
+            add(format!("address {}", id.name()), price(&PriceBook::public_ip_hour));
         }
     }
     if inventory.get(&names.nat()).is_some() {
-        found.push(priced("NAT gateway".to_owned(), book.and_then(PriceBook::nat_hour)));
+        add("NAT gateway".to_owned(), price(&PriceBook::nat_hour));
     }
-    if let (Some(id), Storage::Own { share_gib, .. }) = (storage_account(farm), &farm.storage)
-        && inventory.get(&id).is_some()
+    if let Storage::Own { share_gib, .. } = farm.storage
+        && storage_account(farm).is_some_and(|id| inventory.get(&id).is_some())
     {
-        let price =
-            book.and_then(PriceBook::files_gib_month).map(|p| p * f64::from(*share_gib) / HOURS_PER_MONTH);
-        found.push(priced(format!("storage {share_gib} GiB"), price));
+        let monthly =
+            |book: &PriceBook| Some(book.files_gib_month()? * f64::from(share_gib) / HOURS_PER_MONTH);
+        add(format!("storage {share_gib} GiB"), price(&monthly));
     }
     for (name, counts) in crate::farm::pool_targets(farm, inventory) {
         if counts.total() > 0 {
             let size = farm.pool(&name).map(|pool| pool.vm_size.as_str()).unwrap_or_default();
-            let price = book.and_then(|b| Some(b.vm_hour(size)? * f64::from(counts.total())));
-            found.push(priced(format!("pool {name}: {counts}"), price));
+            add(
+                format!("pool {name}: {counts}"),
+                price(&|book| pool_hour(book, size, counts.dedicated, counts.spot)),
+            );
         }
     }
     found
 }
 
-/// USD an hour of what exists now.
+fn pool_hour(book: &PriceBook, size: &str, dedicated: u32, spot: u32) -> Option<f64> {
+    let each =
+        |count: u32, price: Option<f64>| if count == 0 { Some(0.0) } else { Some(price? * f64::from(count)) };
+    Some(each(dedicated, book.vm_hour(size))? + each(spot, book.spot_hour(size))?)
+}
+
+/// USD an hour of what exists now; what has no known price counts as nothing.
 pub fn now(farm: &Farm, inventory: &Inventory, book: &PriceBook) -> f64 {
-    let mut farm = farm.clone();
-    let targets = crate::farm::pool_targets(&farm, inventory);
-    for pool in &mut farm.pools {
-        let count = targets.get(&pool.name).copied().unwrap_or_default();
-        (pool.dedicated, pool.spot) = (count.dedicated, count.spot);
-    }
-    let running = inventory.get(&Names::of(&farm).vm()).is_some_and(|vm| !is_deallocated(vm));
-    bill(&farm, book).iter().map(|line| if running { line.running } else { line.idle }).sum()
+    existing(farm, inventory, Some(book)).iter().filter_map(|standing| standing.hourly).sum()
 }

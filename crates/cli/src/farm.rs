@@ -36,11 +36,11 @@ fn group_wish(farm: &Farm) -> GroupWish {
 
 fn surroundings(farm: &Farm, cores: &Cores) -> Result<Surroundings, manager_vm::Error> {
     let names = Names::of(farm);
-    let mut after = vec![names.vnet(), names.vm()];
-    after.extend(share(farm));
+    let mut beside = vec![names.vnet(), names.vm()];
+    beside.extend(share(farm));
     Ok(Surroundings {
         subnet: subnets(farm).1,
-        after,
+        beside,
         start_task: guest::start_task_command(&manager_vm::desired::guest_config(farm))?,
         cores: cores.clone(),
     })

@@ -59,12 +59,17 @@ impl Environment {
     }
 
     /// What the credential chain looks at, with the old tool's auth file.
-    pub fn credentials(&self, here: &Path) -> Credentials {
+    pub fn credentials(&self, beside: &Path) -> Credentials {
         let file = self
             .get("AZURE_AUTH_LOCATION")
-            .map_or_else(|| here.join("client_credentials.json"), PathBuf::from);
+            .map_or_else(|| beside.join("client_credentials.json"), PathBuf::from);
         Credentials::from_variables(|name| self.get(name).map(str::to_owned))
-            .with_auth_file(files::read(&file).ok().map(|text| (file, text)))
+            // A file that was named and cannot be read is as wrong as one with nonsense in it: the chain says so.
+            .with_auth_file(match files::read(&file) {
+                Ok(text) => Some((file, text)),
+                Err(_) if self.get("AZURE_AUTH_LOCATION").is_some() => Some((file, String::new())),
+                Err(_) => None,
+            })
             .with_azure_vm(on_azure_vm())
     }
 

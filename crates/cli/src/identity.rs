@@ -19,9 +19,9 @@ pub enum SignIn {
 }
 
 impl SignIn {
-    /// The chain over what the environment offers.
-    pub fn from_environment(environment: &Environment, here: &Path, cloud: &Cloud) -> Self {
-        Self::Chain(Arc::new(CredentialChain::new(environment.credentials(here), cloud)))
+    /// The chain over what the environment offers, with the old tool's auth file `beside` the farm file.
+    pub fn from_environment(environment: &Environment, beside: &Path, cloud: &Cloud) -> Self {
+        Self::Chain(Arc::new(CredentialChain::new(environment.credentials(beside), cloud)))
     }
 
     /// The credential for requests.

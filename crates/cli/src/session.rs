@@ -112,7 +112,11 @@ impl Session {
         seed: u64,
     ) -> Self {
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
-        let identity = Arc::new(crate::identity::SignIn::from_environment(&environment, &here, &cloud));
+        let identity = Arc::new(crate::identity::SignIn::from_environment(
+            &environment,
+            &farmfile::directory(&here, &global),
+            &cloud,
+        ));
         let client = ArmClient::new(ArmOptions {
             cloud,
             credential: identity.credential(),

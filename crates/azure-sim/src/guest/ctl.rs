@@ -60,7 +60,12 @@ fn ready(world: &World, vm: &Resource, args: &[&str]) -> (Value, u64) {
     let not_ready = |reason: &str| json!({"ready": false, "reason": reason, "log": log(world, vm)});
     match set_up(world, vm) {
         SetUp::Done(at) if at <= later(now, wait) && version.starts_with(wanted) => {
-            let sha256 = json!({"flamenco": pretended_sha256(vm, "FLAMENCO"), "blender": pretended_sha256(vm, "BLENDER")});
+            let programs = ["FLAMENCO", "BLENDER"].into_iter();
+            let sha256: serde_json::Map<String, Value> = programs
+                .filter_map(|program| {
+                    Some((program.to_ascii_lowercase(), pretended_sha256(vm, program)?.into()))
+                })
+                .collect();
             (json!({"ready": true, "version": version, "sha256": sha256}), seconds_until(at, now))
         }
         SetUp::Done(at) if at <= later(now, wait) => {
@@ -79,10 +84,10 @@ fn version(vm: &Resource) -> String {
     setting(&compute::custom_data(vm), "FLAMENCO_VERSION").unwrap_or_default()
 }
 
-/// The checksum of an archive that nobody downloaded: pinned if it is, else made from its version.
-fn pretended_sha256(vm: &Resource, program: &str) -> String {
+/// The checksum of an archive that nobody downloaded, made from its version.
+fn pretended_sha256(vm: &Resource, program: &str) -> Option<String> {
     let settings = compute::custom_data(vm);
-    setting(&settings, &format!("{program}_VERSION")).map_or_else(String::new, |version| {
+    setting(&settings, &format!("{program}_VERSION")).map(|version| {
         let hexadecimal = |byte: u8| char::from_digit(u32::from(byte % 16), 16).unwrap_or('0');
         format!("{program}{version}").bytes().map(hexadecimal).cycle().take(64).collect()
     })

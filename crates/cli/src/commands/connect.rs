@@ -69,10 +69,20 @@ async fn known_hosts(session: &Session, farm: &Farm) -> Outcome<PathBuf> {
     Ok(path)
 }
 
+/// Words as a shell takes them apart again.
+pub fn quoted(words: &[String]) -> String {
+    let plain = |word: &str| {
+        !word.is_empty() && word.chars().all(|c| c.is_ascii_alphanumeric() || "-_./:=@,+%".contains(c))
+    };
+    let quote =
+        |word: &String| if plain(word) { word.clone() } else { format!("'{}'", word.replace('\'', r"'\''")) };
+    words.iter().map(quote).collect::<Vec<_>>().join(" ")
+}
+
 /// Runs a program in the foreground, or only shows the command on the simulator, which has no such machine.
 pub async fn run_program(session: &Session, program: &str, args: &[String]) -> Outcome {
     if session.simulator.is_some() {
-        session.printer.result(format!("{program} {}", args.join(" ")));
+        session.printer.result(format!("{program} {}", quoted(args)));
         session.printer.info("(simulated: the command is shown, not run)");
         return Ok(Exit::Done);
     }
@@ -110,4 +120,15 @@ pub async fn tunnel(session: &Session, args: TunnelArgs) -> Outcome {
     ]);
     session.printer.info(format!("the Manager is at http://localhost:{}/ until Ctrl-C", args.port));
     run_program(session, "ssh", &all).await
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn quoted_words_come_apart_as_they_were() {
+        let words: Vec<String> = ["-o", "File=/my farm/it's", "", "a$b"].map(str::to_owned).to_vec();
+        assert_eq!(quoted(&words), r"-o 'File=/my farm/it'\''s' '' 'a$b'");
+    }
 }

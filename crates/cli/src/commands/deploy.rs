@@ -134,7 +134,7 @@ async fn half_done(session: &Session, file: &FarmFile, error: ExecError) -> Fail
 async fn left_behind(session: &Session, file: &FarmFile, group: &ResourceId) -> Option<Vec<String>> {
     let inventory = farm::observe(&session.client, group).await.ok()?;
     let prices = cost::prices(session, &file.farm).await;
-    Some(cost::existing(&file.farm, &inventory, prices))
+    Some(cost::existing(&file.farm, &inventory, prices).iter().map(ToString::to_string).collect())
 }
 
 /// Used by `teardown` and `pause` too: runs a plan and turns its failure into words.

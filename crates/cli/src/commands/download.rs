@@ -23,7 +23,7 @@ pub async fn run(session: &Session, args: &DownloadArgs) -> Outcome {
         "--human-readable".to_owned(),
         "--info=progress2".to_owned(),
         "--rsh".to_owned(),
-        format!("ssh {}", ssh.join(" ")),
+        format!("ssh {}", connect::quoted(&ssh)),
         "--".to_owned(),
         remote,
         format!("{}/", to.display()),

@@ -7,7 +7,7 @@ use flamenco_azure_core::pool::WorkerPool as _;
 
 use super::deploy::carry_out;
 use super::scale;
-use crate::args::ConfirmArgs;
+use crate::args::{ConfirmArgs, ResumeArgs};
 use crate::failure::{Exit, Failure, Outcome};
 use crate::session::{Session, Target};
 use crate::{cost, farm, preflight, progress, show};
@@ -69,7 +69,7 @@ async fn drain_everything(
 }
 
 /// Runs `resume`.
-pub async fn resume(session: &Session, args: ConfirmArgs) -> Outcome {
+pub async fn resume(session: &Session, args: ResumeArgs) -> Outcome {
     let begun = session.clock.now();
     let file = session.farm_file(None, true)?;
     let target = Target { farm: file.farm.name.to_string(), group: file.farm.group_id() };

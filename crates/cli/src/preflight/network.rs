@@ -9,7 +9,7 @@ use serde_json::Value;
 use super::{Finding, finding};
 
 /// Reads the network, if the farm uses an existing one, and says what it lacks.
-pub async fn existing(client: &ArmClient, farm: &Farm) -> Result<Vec<Finding>, ArmError> {
+pub(super) async fn existing(client: &ArmClient, farm: &Farm) -> Result<Vec<Finding>, ArmError> {
     let Network::Existing { vnet, manager_subnet, workers_subnet, .. } = &farm.network else {
         return Ok(Vec::new());
     };

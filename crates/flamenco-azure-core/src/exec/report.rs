@@ -206,7 +206,7 @@ impl ExecError {
             StepError::Arm(error) => error.hint(),
             StepError::Quota { account, short } => Some(Hint::new(format!(
                 "ask for at least {} {} cores for Batch account `{account}` (Azure portal: Batch account > Quotas > \
-                 Request quota increase), or lower the pools' node counts or sizes; nothing that costs money was made",
+                 Request quota increase), or lower the pools' node counts or sizes",
                 short.need, short.kind
             ))),
             StepError::Guest { log: Some(log), .. } => Some(Hint::new(format!("the end of its boot log:\n{log}"))),

@@ -59,7 +59,10 @@ fn refuse_foreign(wanted: &Wanted, inventory: &Inventory) -> Result<(), PlanErro
 #[derive(Debug)]
 struct Chain {
     after: Vec<ResourceId>,
+    beside: Vec<ResourceId>,
     steps: Vec<Step>,
+    /// How many of the steps make or change the resource; the others are checkpoints.
+    making: usize,
 }
 
 #[derive(Debug)]
@@ -74,13 +77,20 @@ struct Builder {
 impl Builder {
     fn chain(&mut self, resource: &ResourceId) -> &mut Chain {
         let index = *self.index.entry(resource.key()).or_insert_with(|| {
-            self.chains.push(Chain { after: Vec::new(), steps: Vec::new() });
+            self.chains.push(Chain { after: Vec::new(), beside: Vec::new(), steps: Vec::new(), making: 0 });
             self.chains.len() - 1
         });
         &mut self.chains[index]
     }
 
-    fn push(&mut self, after: &[ResourceId], mut step: Step) {
+    fn push(&mut self, after: &[ResourceId], step: Step) {
+        let resource = step.resource.clone();
+        self.push_checkpoint(after, step);
+        let chain = self.chain(&resource);
+        chain.making = chain.steps.len();
+    }
+
+    fn push_checkpoint(&mut self, after: &[ResourceId], mut step: Step) {
         let group = self.group.clone();
         let chain = self.chain(&step.resource);
         let same = chain.steps.iter().filter(|s| s.verb == step.verb).count();
@@ -124,6 +134,14 @@ impl Builder {
     }
 
     fn desired(&mut self, desired: &Desired, inventory: &Inventory) {
+        self.compare(desired, inventory);
+        // Only a chain that there is has something to wait with.
+        if let Some(&index) = self.index.get(&desired.id.key()) {
+            self.chains[index].beside.extend(desired.beside.iter().cloned());
+        }
+    }
+
+    fn compare(&mut self, desired: &Desired, inventory: &Inventory) {
         let Some(observed) = inventory.get(&desired.id) else {
             return self.create(desired, "does not exist");
         };
@@ -204,11 +222,17 @@ impl Builder {
             How::Ask(request, expect) => Action::Ask { request: request.clone(), expect: expect.clone() },
         };
         let reason = if touched { "after the change" } else { "not yet known to be reached" };
-        self.push(&[], step(Verb::Await, &checkpoint.resource, checkpoint.purpose, reason, action));
+        self.push_checkpoint(
+            &[],
+            step(Verb::Await, &checkpoint.resource, checkpoint.purpose, reason, action),
+        );
         if let Some(mark) = &checkpoint.mark {
             let action = Action::Send { request: mark.clone() };
             let reason = "remembers that this was reached";
-            self.push(&[], step(Verb::Update, &checkpoint.resource, checkpoint.purpose, reason, action));
+            self.push_checkpoint(
+                &[],
+                step(Verb::Update, &checkpoint.resource, checkpoint.purpose, reason, action),
+            );
         }
     }
 
@@ -220,6 +244,14 @@ impl Builder {
             .iter()
             .filter_map(|(key, &chain)| Some((key.clone(), self.chains[chain].steps.last()?.id.clone())))
             .collect();
+        let made: BTreeMap<String, String> = self
+            .index
+            .iter()
+            .filter_map(|(key, &chain)| {
+                let chain = &self.chains[chain];
+                Some((key.clone(), chain.steps[..chain.making].last()?.id.clone()))
+            })
+            .collect();
         let mut plan = Plan { farm: farm.to_owned(), blocked: self.blocked, ..Plan::default() };
         for chain in &mut self.chains {
             let mut previous: Option<String> = None;
@@ -228,6 +260,7 @@ impl Builder {
                     step.needs.push(id);
                 } else {
                     step.needs.extend(chain.after.iter().filter_map(|id| last.get(&id.key()).cloned()));
+                    step.needs.extend(chain.beside.iter().filter_map(|id| made.get(&id.key()).cloned()));
                     step.needs.sort();
                     step.needs.dedup();
                 }

@@ -30,6 +30,7 @@ fn desired(id: ResourceId, properties: Value, after: Vec<ResourceId>) -> Desired
         body: json!({"location": "westeurope", "tags": {"flamenco-farm": FARM}, "properties": properties}),
         purpose: "test",
         after,
+        beside: Vec::new(),
         create_only: &["/properties/secret"],
         replace_on: &["/properties/fixed"],
         replace_remedy: "make it anew",

@@ -30,8 +30,11 @@ pub struct Desired {
     pub body: Value,
     /// What it is for, in words.
     pub purpose: &'static str,
-    /// Resources and checkpoints that must be there first.
+    /// Resources that must be there first, with their checkpoints.
     pub after: Vec<ResourceId>,
+    /// Resources that must be there first, whether or not their checkpoints are reached: a pool's nodes boot while
+    /// the Manager does.
+    pub beside: Vec<ResourceId>,
     /// Pointers that are sent at creation, not compared later and never sent again: secrets Azure does not return,
     /// counts that the scaler owns.
     pub create_only: &'static [&'static str],

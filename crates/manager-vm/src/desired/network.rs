@@ -72,6 +72,7 @@ fn resource(farm: &Farm, id: ResourceId, purpose: &'static str, body: Value) -> 
         body: whole,
         purpose,
         after: Vec::new(),
+        beside: Vec::new(),
         create_only: &[],
         replace_on: &[],
         replace_remedy: "tear the farm down with --keep-data and deploy again",
@@ -92,6 +93,8 @@ fn manager_nsg(farm: &Farm, names: &Names) -> Desired {
         };
         rules.push(rule(&name, 200 + 10 * index as u32, summary.port, source));
     }
+    // Azure's own default lets the whole virtual network in, nodes too: they need one port and no other.
+    rules.push(deny("others-from-inside", 4000, "VirtualNetwork"));
     resource(
         farm,
         names.manager_nsg(),
@@ -119,6 +122,13 @@ fn rule(name: &str, priority: u32, port: u16, source: Value) -> Value {
         properties.extend(source);
     }
     json!({"name": name, "properties": properties})
+}
+
+fn deny(name: &str, priority: u32, from: &str) -> Value {
+    json!({"name": name, "properties": {
+        "priority": priority, "direction": "Inbound", "access": "Deny", "protocol": "*",
+        "sourcePortRange": "*", "destinationPortRange": "*", "sourceAddressPrefix": from, "destinationAddressPrefix": "*",
+    }})
 }
 
 fn public_ip(farm: &Farm, id: &ResourceId, purpose: &'static str, label: Option<&str>) -> Desired {

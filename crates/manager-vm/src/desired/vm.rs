@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 use super::network::gate;
 use super::tags_of;
 use crate::guest::{self, GuestConfig};
-use crate::spec::{ADMIN_USER, Names, nfs_export, share};
+use crate::spec::{ADMIN_USER, Names, nfs_export};
 use crate::{Error, wire};
 
 /// How long the guest itself waits for its set-up within one run-command.
@@ -42,6 +42,7 @@ fn identity(farm: &Farm, names: &Names) -> Desired {
         body: json!({"location": farm.location.as_str(), "tags": tags_of(farm)}),
         purpose: "Manager's identity",
         after: Vec::new(),
+        beside: Vec::new(),
         create_only: &[],
         replace_on: &[],
         replace_remedy: "tear the farm down with --keep-data and deploy again",
@@ -55,8 +56,6 @@ fn vm(farm: &Farm, names: &Names) -> Result<Desired, Error> {
     let cloud_init = guest::cloud_init(&config)?;
     let mut tags = tags_of(farm);
     tags[tags::CONFIG] = guest::config_digest(&config)?.into();
-    let mut after = vec![names.nic(), names.identity(), gate(farm)];
-    after.extend(share(farm));
     Ok(Desired {
         id: names.vm(),
         api_version: wire::COMPUTE_API,
@@ -88,7 +87,9 @@ fn vm(farm: &Farm, names: &Names) -> Result<Desired, Error> {
             },
         }),
         purpose: "Manager VM",
-        after,
+        // Not the share: it is there before the machine has booted, and the set-up waits for it.
+        after: vec![names.nic(), names.identity(), gate(farm)],
+        beside: Vec::new(),
         // The image, the user and customData are fixed at creation. The CONFIG tag tells which set-up the VM has; a
         // checkpoint brings it up to date.
         create_only: &["/properties/osProfile", "/properties/storageProfile", "/tags/flamenco-farm-config"],
