@@ -1,5 +1,6 @@
-//! The project's own chores: `cargo xtask test | gen`.
+//! The project's own chores: `cargo xtask test | gen | bench`.
 
+mod bench;
 mod generate;
 mod test;
 
@@ -19,6 +20,8 @@ struct Cli {
 enum Chore {
     /// Run every test; says what had to be skipped and why
     Test(test::Args),
+    /// Measure what docs/performance.md states
+    Bench(bench::Args),
     /// Write generated files anew (the farm file's schema, the command reference)
     Gen(generate::Args),
 }
@@ -26,6 +29,7 @@ enum Chore {
 fn main() -> ExitCode {
     let result = match Cli::parse().chore {
         Chore::Test(args) => test::run(&args),
+        Chore::Bench(args) => bench::run(&args),
         Chore::Gen(args) => generate::run(&args),
     };
     match result {

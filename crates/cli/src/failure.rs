@@ -3,6 +3,7 @@
 use std::fmt;
 
 use flamenco_azure_core::arm::{ArmError, Kind};
+pub use flamenco_azure_core::error::chain;
 use flamenco_azure_core::exec::ExecError;
 
 /// Exit codes of every command.
@@ -65,21 +66,6 @@ impl fmt::Display for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.message)
     }
-}
-
-/// An error with its causes, each said once.
-pub fn chain(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut source = error.source();
-    while let Some(error) = source {
-        let words = error.to_string();
-        if !text.contains(&words) {
-            text.push_str(": ");
-            text.push_str(&words);
-        }
-        source = error.source();
-    }
-    text
 }
 
 impl From<ArmError> for Failure {

@@ -43,6 +43,14 @@ impl fmt::Display for Hint {
     }
 }
 
+/// An error with its causes on one line, each said once.
+pub fn chain(error: &dyn std::error::Error) -> String {
+    let causes = std::iter::successors(error.source(), |error| error.source());
+    causes.map(ToString::to_string).fold(error.to_string(), |text, cause| {
+        if text.contains(&cause) { text } else { format!("{text}: {cause}") }
+    })
+}
+
 impl Error {
     /// The next thing to do, if there is one to name.
     pub fn hint(&self) -> Option<Hint> {

@@ -4,7 +4,10 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use flamenco_azure_core::plan::Step;
-use flamenco_azure_tests::yard::Yard;
+use flamenco_azure_tests::yard::{SUBSCRIPTION, Yard};
+
+/// From an allocated node to its awake Worker on the simulator, with the resize before it.
+const BOOT: Duration = Duration::from_secs(150);
 
 /// When the step would end if nothing but the steps it needs held it up.
 fn earliest_end<'a>(
@@ -29,8 +32,42 @@ fn deploy_takes_hardly_longer_than_its_longest_chain_and_much_less_than_one_step
     let chain = run.steps.keys().map(|id| earliest_end(id, &run.steps, &mut known)).max().unwrap();
     let sum: Duration = run.steps.values().map(|(_, took)| *took).sum();
     let makespan = run.makespan;
-    println!("deploy: {makespan:?} for a chain of {chain:?}; one after another {sum:?}");
+    let ratio = makespan.as_secs_f64() / sum.as_secs_f64();
+    println!(
+        "deploy: {makespan:?} for a chain of {chain:?}; the steps one after another {sum:?}, ratio {ratio:.2}"
+    );
     assert!(makespan.as_secs_f64() <= 1.05 * chain.as_secs_f64(), "{makespan:?} for a chain of {chain:?}");
+    assert!(ratio <= 0.8, "{ratio}");
+    // The farm renders when a Worker is awake. One step after another, nodes boot only after all of that.
+    let pool = format!(
+        "/subscriptions/{SUBSCRIPTION}/resourceGroups/crunch-rg/providers/Microsoft.Batch/batchAccounts/crunchbatch/pools/render"
+    );
+    let booted = |world: &azure_sim::World| world.nodes(&pool).iter().any(|(_, state)| *state == "idle");
+    let mut world = yard.world();
+    let deployed = world.now();
+    while !booted(&world) {
+        world.advance_by(1);
+    }
+    let ours = makespan + world.now().duration_since(deployed).unsigned_abs();
+    let theirs = sum + BOOT;
+    let ratio = ours.as_secs_f64() / theirs.as_secs_f64();
+    println!("first Worker: after {ours:?}; one after another {theirs:?}, ratio {ratio:.2}");
+    assert!(ratio <= 0.65, "{ratio}");
+}
+
+#[test]
+fn a_node_boots_in_the_time_that_the_comparison_grants_it() {
+    let yard = Yard::default();
+    yard.run("deploy --yes");
+    yard.poke(|world| world.advance_by(3600));
+    let begun = yard.world().now();
+    yard.run("scale render --dedicated 3");
+    let mut world = yard.world();
+    while world.workers_awake().len() < 3 {
+        world.advance_by(1);
+    }
+    let took = world.now().duration_since(begun).unsigned_abs();
+    assert!(took.abs_diff(BOOT) < Duration::from_secs(45), "{took:?}");
 }
 
 #[test]

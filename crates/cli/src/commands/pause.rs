@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use flamenco_azure_core::inventory::Inventory;
 use flamenco_azure_core::plan::plan;
 use flamenco_azure_core::pool::WorkerPool as _;
 
@@ -9,19 +10,14 @@ use super::deploy::carry_out;
 use super::scale;
 use crate::args::{ConfirmArgs, ResumeArgs};
 use crate::failure::{Exit, Failure, Outcome};
+use crate::farmfile::FarmFile;
 use crate::session::{Session, Target};
 use crate::{cost, farm, preflight, progress, show};
 
 /// Runs `pause`.
 pub async fn pause(session: &Session, args: ConfirmArgs) -> Outcome {
     let begun = session.clock.now();
-    let file = session.farm_file(None, true)?;
-    let target = Target { farm: file.farm.name.to_string(), group: file.farm.group_id() };
-    session.executor(&target.farm)?.settle().await?;
-    let inventory = farm::observe(&session.client, &target.group).await?;
-    if target.manager_vm(&inventory).is_none() {
-        return Err(target.missing());
-    }
+    let (file, target, inventory) = existing(session).await?;
     let wanted = farm::paused(&file.farm, &inventory);
     let steps = plan(&wanted, &inventory)?;
     if steps.is_empty() {
@@ -43,12 +39,20 @@ pub async fn pause(session: &Session, args: ConfirmArgs) -> Outcome {
     Ok(Exit::Done)
 }
 
+/// The farm of the farm file, which must have a Manager.
+async fn existing(session: &Session) -> Outcome<(FarmFile, Target, Inventory)> {
+    let file = session.farm_file(None, true)?;
+    let target = Target { farm: file.farm.name.to_string(), group: file.farm.group_id() };
+    session.executor(&target.farm)?.settle().await?;
+    let inventory = farm::observe(&session.client, &target.group).await?;
+    if target.manager_vm(&inventory).is_none() {
+        return Err(target.missing());
+    }
+    Ok((file, target, inventory))
+}
+
 /// Lets every Worker finish before its node goes.
-async fn drain_everything(
-    session: &Session,
-    target: &Target,
-    inventory: &flamenco_azure_core::inventory::Inventory,
-) -> Outcome<()> {
+async fn drain_everything(session: &Session, target: &Target, inventory: &Inventory) -> Outcome<()> {
     let Some(vm) = target.manager_vm(inventory).filter(|vm| !manager_vm::observe::is_deallocated(vm)) else {
         return Ok(());
     };
@@ -71,13 +75,7 @@ async fn drain_everything(
 /// Runs `resume`.
 pub async fn resume(session: &Session, args: ResumeArgs) -> Outcome {
     let begun = session.clock.now();
-    let file = session.farm_file(None, true)?;
-    let target = Target { farm: file.farm.name.to_string(), group: file.farm.group_id() };
-    session.executor(&target.farm)?.settle().await?;
-    let inventory = farm::observe(&session.client, &target.group).await?;
-    if target.manager_vm(&inventory).is_none() {
-        return Err(target.missing());
-    }
+    let (file, target, inventory) = existing(session).await?;
     if farm::paused_counts(&target.farm, &inventory).is_none() {
         return Err(Failure::user(format!("farm `{}` is not paused", target.farm))
             .hint("`flamenco-azure status` shows it"));

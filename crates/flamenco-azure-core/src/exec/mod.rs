@@ -21,6 +21,7 @@ pub use self::report::{
 };
 use crate::arm::{ArmClient, Operation, Request};
 use crate::clock::Clock;
+use crate::error::chain;
 use crate::journal::{Entry, Event, Journal, JournalError, open_operations};
 use crate::plan::{Action, Plan, Step};
 
@@ -123,7 +124,7 @@ impl Executor {
         let (event, progress) = match &result {
             Ok(_) => (Event::Done, Progress::Done { step: step.id.clone(), took }),
             Err(error) => {
-                let message = report::chain(error);
+                let message = chain(error);
                 (
                     Event::Failed { message: message.clone() },
                     Progress::Failed { step: step.id.clone(), message },

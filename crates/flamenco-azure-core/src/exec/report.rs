@@ -7,7 +7,7 @@ use serde_json::Value;
 
 use super::Outcomes;
 use crate::arm::ArmError;
-use crate::error::Hint;
+use crate::error::{Hint, chain};
 use crate::journal::JournalError;
 use crate::plan::Step;
 use crate::pool::ResizeError;
@@ -213,19 +213,4 @@ impl ExecError {
             _ => None,
         })
     }
-}
-
-/// An error with its sources, as one line.
-pub(super) fn chain(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut source = error.source();
-    while let Some(error) = source {
-        let words = error.to_string();
-        if !text.ends_with(&words) {
-            text.push_str(": ");
-            text.push_str(&words);
-        }
-        source = error.source();
-    }
-    text
 }
