@@ -3,7 +3,7 @@
 use azure_sim::Phase;
 use flamenco_azure_cli::failure::Exit;
 use flamenco_azure_tests::wire::Cut;
-use flamenco_azure_tests::yard::{Ended, Yard, assert_same};
+use flamenco_azure_tests::yard::{Ended, FARM_FILE, Yard, assert_same};
 
 /// Cuts `command` at every call, before and after its effect, in a copy of `yard`; runs it again and compares the
 /// world with that of an uncut run. Prints how many cuts there were.
@@ -58,6 +58,22 @@ fn pause_survives_a_crash_at_every_call() {
     let yard = Yard::default();
     yard.run("deploy --yes");
     survives_every_cut(&yard, "pause --yes", true);
+}
+
+#[test]
+fn resume_survives_a_crash_at_every_call() {
+    let yard = Yard::default();
+    yard.run("deploy --yes");
+    yard.run("pause --yes");
+    survives_every_cut(&yard, "resume --yes", true);
+}
+
+#[test]
+fn a_change_of_the_set_up_survives_a_crash_at_every_call() {
+    let yard = Yard::default();
+    yard.run("deploy --yes");
+    yard.write(&format!("{FARM_FILE}manager: {{flamencoVersion: 3.8.2}}\n"));
+    survives_every_cut(&yard, "deploy --yes", false);
 }
 
 #[test]

@@ -24,3 +24,69 @@ fn resume_undoes_pause() {
     assert_same(&yard.settled(), &before, "pause and resume");
     assert_eq!(yard.run("plan --check"), Exit::Done);
 }
+
+const POOL: &str = "/subscriptions/5b3a7c1e-6f5d-4c2b-9a80-0123456789ab/resourceGroups/crunch-rg/providers/Microsoft.Batch/batchAccounts/crunchbatch/pools/render";
+
+/// A farm whose two nodes have signed on, and their ids.
+fn rendering_farm() -> (Yard, Vec<String>) {
+    let yard = Yard::default();
+    yard.run("deploy --yes");
+    yard.poke(|world| world.advance_by(600));
+    let nodes = yard.world().nodes(POOL).into_iter().map(|(id, _)| id).collect();
+    (yard, nodes)
+}
+
+fn minutes(yard: &Yard, line: &str) -> i64 {
+    let begun = yard.world().now();
+    yard.run(line);
+    yard.world().now().duration_since(begun).as_mins()
+}
+
+#[test]
+fn the_idle_node_goes_and_the_rendering_one_stays() {
+    let (yard, nodes) = rendering_farm();
+    for busy in &nodes {
+        let yard = yard.fork(true);
+        yard.poke(|world| {
+            let until = world.now() + std::time::Duration::from_hours(3);
+            assert!(world.set_rendering(busy, until));
+        });
+        let took = minutes(&yard, "scale render --dedicated 1 --wait");
+        assert!(took < 10, "{took} min");
+        assert_eq!(yard.world().nodes(POOL).iter().map(|(id, _)| id).collect::<Vec<_>>(), [busy]);
+    }
+}
+
+#[test]
+fn where_all_render_the_first_to_finish_goes_unless_forced() {
+    let (yard, nodes) = rendering_farm();
+    yard.poke(|world| {
+        for (hours, node) in [(1, &nodes[0]), (1, &nodes[1])] {
+            let until = world.now() + std::time::Duration::from_hours(hours);
+            assert!(world.set_rendering(node, until));
+        }
+    });
+    let forced = yard.fork(true);
+    assert!(minutes(&forced, "scale render --dedicated 1 --wait --force") < 10);
+    let took = minutes(&yard, "scale render --dedicated 1 --wait");
+    assert!((55..75).contains(&took), "{took} min");
+    assert_eq!(yard.world().nodes(POOL).len(), 1);
+}
+
+#[test]
+fn a_lost_node_goes_first() {
+    let (yard, nodes) = rendering_farm();
+    yard.poke(|world| assert!(world.lose_node(&nodes[1])));
+    yard.run("scale render --dedicated 1 --wait");
+    assert_eq!(yard.world().nodes(POOL).iter().map(|(id, _)| id.clone()).collect::<Vec<_>>(), nodes[..1]);
+}
+
+#[test]
+fn more_nodes_than_the_farm_file_grants_are_refused() {
+    let (yard, _) = rendering_farm();
+    let before = yard.settled();
+    let failure = yard.outcome("scale render --dedicated 11").unwrap_err();
+    assert_eq!(failure.exit, Exit::User);
+    assert!(failure.message.contains("`maxNodes` of 10"), "{failure}");
+    assert_same(&yard.settled(), &before, "a scale beyond maxNodes");
+}

@@ -9,7 +9,7 @@ use flamenco_azure_core::pool::WorkerPool as _;
 use super::deploy::carry_out;
 use super::scale;
 use crate::args::{ConfirmArgs, ResumeArgs};
-use crate::failure::{Exit, Failure, Outcome};
+use crate::failure::{Exit, Outcome};
 use crate::farmfile::FarmFile;
 use crate::session::{Session, Target};
 use crate::{cost, farm, preflight, progress, show};
@@ -77,8 +77,8 @@ pub async fn resume(session: &Session, args: ResumeArgs) -> Outcome {
     let begun = session.clock.now();
     let (file, target, inventory) = existing(session).await?;
     if farm::paused_counts(&target.farm, &inventory).is_none() {
-        return Err(Failure::user(format!("farm `{}` is not paused", target.farm))
-            .hint("`flamenco-azure status` shows it"));
+        session.printer.result("the farm is not paused");
+        return Ok(Exit::Done);
     }
     let sizes = preflight::sizes(&session.client, &file.farm).await?;
     let steps = plan(&farm::resumed(&file.farm, &sizes.cores(), &inventory)?, &inventory)?;

@@ -36,6 +36,7 @@ impl fmt::Display for Change {
 fn brief(value: &Value) -> String {
     match value {
         Value::Null => "none".to_owned(),
+        Value::Object(members) if members.len() == 1 && members.contains_key("id") => brief(&members["id"]),
         // The name is what tells ids apart.
         Value::String(text) if text.starts_with("/subscriptions/") => {
             text.rsplit('/').next().unwrap_or(text).to_owned()
