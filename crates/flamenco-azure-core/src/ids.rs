@@ -242,8 +242,7 @@ impl PartialOrd for ResourceId {
 
 impl Ord for ResourceId {
     fn cmp(&self, other: &Self) -> Ordering {
-        let fold = |id: &Self| -> Vec<u8> { id.0.bytes().map(|b| b.to_ascii_lowercase()).collect() };
-        fold(self).cmp(&fold(other))
+        self.0.bytes().map(|b| b.to_ascii_lowercase()).cmp(other.0.bytes().map(|b| b.to_ascii_lowercase()))
     }
 }
 

@@ -50,6 +50,12 @@ impl Observed {
             .collect()
     }
 
+    /// One tag, by its name without case.
+    pub fn tag(&self, name: &str) -> Option<&str> {
+        let tags = self.body.get("tags")?.as_object()?;
+        tags.iter().find(|(key, _)| key.eq_ignore_ascii_case(name))?.1.as_str()
+    }
+
     /// A value at a JSON pointer such as `/properties/provisioningState`.
     pub fn pointer(&self, pointer: &str) -> Option<&Value> {
         self.body.pointer(pointer)
@@ -116,7 +122,7 @@ impl Inventory {
     /// The farm that owns the resource: its own tag, else its parent's, else the tag of the resource that manages it
     /// (a VM's OS disk).
     pub fn owner(&self, resource: &Observed) -> Option<String> {
-        if let Some(farm) = tags::owner(&resource.tags()) {
+        if let Some(farm) = resource.tag(tags::FARM) {
             return Some(farm.to_owned());
         }
         // A share's parent is its file service, which nobody lists: the nearest ancestor that is known decides.

@@ -1,6 +1,7 @@
 //! From wanted and observed to steps.
 
-use std::collections::BTreeMap;
+use std::borrow::Cow;
+use std::collections::HashMap;
 
 use serde_json::{Value, json};
 
@@ -25,7 +26,7 @@ pub fn plan(wanted: &Wanted, inventory: &Inventory) -> Result<Plan, PlanError> {
     let mut builder = Builder {
         group: wanted.group.id.clone(),
         chains: Vec::new(),
-        index: BTreeMap::new(),
+        index: HashMap::new(),
         blocked: Vec::new(),
     };
     builder.group(&wanted.farm, &wanted.group, inventory)?;
@@ -58,8 +59,9 @@ fn refuse_foreign(wanted: &Wanted, inventory: &Inventory) -> Result<(), PlanErro
 /// The steps on one resource, one after the other, and the resources that come first.
 #[derive(Debug)]
 struct Chain {
-    after: Vec<ResourceId>,
-    beside: Vec<ResourceId>,
+    /// Folded ids.
+    after: Vec<String>,
+    beside: Vec<String>,
     steps: Vec<Step>,
     /// How many of the steps make or change the resource; the others are checkpoints.
     making: usize,
@@ -70,7 +72,7 @@ struct Builder {
     group: ResourceId,
     chains: Vec<Chain>,
     /// Where the chain of a resource is, by its folded id.
-    index: BTreeMap<String, usize>,
+    index: HashMap<String, usize>,
     blocked: Vec<Blocked>,
 }
 
@@ -97,9 +99,9 @@ impl Builder {
         if same > 0 {
             step.id = format!("{} #{}", step.id, same + 1);
         }
-        chain.after.extend(after.iter().filter(|id| **id != step.resource).cloned());
+        chain.after.extend(after.iter().filter(|id| **id != step.resource).map(ResourceId::key));
         if step.resource != group {
-            chain.after.push(group);
+            chain.after.push(group.key());
         }
         chain.steps.push(step);
     }
@@ -137,7 +139,7 @@ impl Builder {
         self.compare(desired, inventory);
         // Only a chain that there is has something to wait with.
         if let Some(&index) = self.index.get(&desired.id.key()) {
-            self.chains[index].beside.extend(desired.beside.iter().cloned());
+            self.chains[index].beside.extend(desired.beside.iter().map(ResourceId::key));
         }
     }
 
@@ -238,37 +240,34 @@ impl Builder {
 
     /// Links chains: within a resource one step after the other; the first after the last step of every chain that
     /// must come first.
-    fn finish(mut self, farm: &str) -> Result<Plan, PlanError> {
-        let last: BTreeMap<String, String> = self
-            .index
-            .iter()
-            .filter_map(|(key, &chain)| Some((key.clone(), self.chains[chain].steps.last()?.id.clone())))
-            .collect();
-        let made: BTreeMap<String, String> = self
-            .index
-            .iter()
-            .filter_map(|(key, &chain)| {
-                let chain = &self.chains[chain];
-                Some((key.clone(), chain.steps[..chain.making].last()?.id.clone()))
-            })
-            .collect();
+    fn finish(self, farm: &str) -> Result<Plan, PlanError> {
+        let first_needs: Vec<Vec<String>> = self.chains.iter().map(|chain| self.first_needs(chain)).collect();
         let mut plan = Plan { farm: farm.to_owned(), blocked: self.blocked, ..Plan::default() };
-        for chain in &mut self.chains {
-            let mut previous: Option<String> = None;
-            for mut step in std::mem::take(&mut chain.steps) {
-                if let Some(id) = previous.replace(step.id.clone()) {
-                    step.needs.push(id);
-                } else {
-                    step.needs.extend(chain.after.iter().filter_map(|id| last.get(&id.key()).cloned()));
-                    step.needs.extend(chain.beside.iter().filter_map(|id| made.get(&id.key()).cloned()));
-                    step.needs.sort();
-                    step.needs.dedup();
-                }
+        for (chain, first) in self.chains.into_iter().zip(first_needs) {
+            let mut needs = first;
+            for mut step in chain.steps {
+                let next = vec![step.id.clone()];
+                step.needs.append(&mut std::mem::replace(&mut needs, next));
                 plan.steps.push(step);
             }
         }
         plan.sort()?;
         Ok(plan)
+    }
+
+    /// What the first step of a chain needs: the last step of each chain that comes first, or the last one that makes
+    /// the resource where its checkpoints need not be waited for.
+    fn first_needs(&self, chain: &Chain) -> Vec<String> {
+        let chain_of = |id: &String| self.index.get(id).map(|&index| &self.chains[index]);
+        let after = chain.after.iter().filter_map(|id| chain_of(id)?.steps.last());
+        let beside = chain.beside.iter().filter_map(|id| {
+            let chain = chain_of(id)?;
+            chain.steps[..chain.making].last()
+        });
+        let mut needs: Vec<String> = after.chain(beside).map(|step| step.id.clone()).collect();
+        needs.sort();
+        needs.dedup();
+        needs
     }
 }
 
@@ -300,8 +299,8 @@ pub fn tag_request(scope: &ResourceId, operation: &str, tags: &Value) -> Request
 /// The differences that block and those that can be changed.
 fn changes(desired: &Desired, observed: &Observed) -> (Vec<Change>, Vec<Change>) {
     let have = match desired.update {
-        Update::PutKeeping(list) => without_foreign_elements(&desired.body, &observed.body, list),
-        Update::Put | Update::Patch(_) => observed.body.clone(),
+        Update::PutKeeping(list) => Cow::Owned(without_foreign_elements(&desired.body, &observed.body, list)),
+        Update::Put | Update::Patch(_) => Cow::Borrowed(&observed.body),
     };
     let below = |path: &str, pointers: &[&str]| {
         pointers.iter().any(|p| path == *p || path.strip_prefix(p).is_some_and(|rest| rest.starts_with('/')))

@@ -103,7 +103,11 @@ fn walk_list(wanted: &[Value], had: &[Value], path: &mut String, ignore: &[&str]
 fn descend(path: &mut String, key: &str, inner: impl FnOnce(&mut String)) {
     let length = path.len();
     path.push('/');
-    path.push_str(&key.replace('~', "~0").replace('/', "~1"));
+    if key.contains(['~', '/']) {
+        path.push_str(&key.replace('~', "~0").replace('/', "~1"));
+    } else {
+        path.push_str(key);
+    }
     inner(path);
     path.truncate(length);
 }

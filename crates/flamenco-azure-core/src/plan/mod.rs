@@ -141,11 +141,15 @@ pub struct Step {
 impl Step {
     /// The id of a step.
     pub fn id_of(verb: Verb, resource: &ResourceId) -> String {
-        let kind = resource.kind();
-        let short = kind.rsplit('/').next().unwrap_or(&kind);
-        match resource.parent() {
-            Some(parent) => format!("{} {short}/{}/{}", verb.as_str(), parent.name(), resource.name()),
-            None => format!("{} {short}/{}", verb.as_str(), resource.name()),
+        let mut back = resource.as_str().rsplit('/');
+        let mut segment = || back.next().unwrap_or_default();
+        let (name, kind, above, key) = (segment(), segment(), segment(), segment());
+        let verb = verb.as_str();
+        // A child is told by its parent's name too: two networks may both have a subnet `workers`.
+        if ["providers", "subscriptions"].iter().any(|top| key.eq_ignore_ascii_case(top)) {
+            format!("{verb} {kind}/{name}")
+        } else {
+            format!("{verb} {kind}/{above}/{name}")
         }
     }
 }
