@@ -132,10 +132,7 @@ pub fn resumed(farm: &Farm, cores: &Cores, inventory: &Inventory) -> Result<Want
     let names = Names::of(farm);
     let mut wanted = wanted(farm, cores)?;
     let mut last = vec![names.vm()];
-    if inventory.get(&names.vm()).is_some_and(manager_vm::observe::is_deallocated) {
-        let after = vec![names.vnet(), names.nic()];
-        wanted.orders.push(power(&names, Verb::Start, "start", "is deallocated", after));
-    }
+    start_if_stopped(farm, inventory, &mut wanted);
     let counts = paused_counts(farm.name.as_str(), inventory).unwrap_or_default();
     let have = pool_targets(farm, inventory);
     for (name, target) in &counts {
@@ -163,6 +160,18 @@ pub fn resumed(farm: &Farm, cores: &Cores, inventory: &Inventory) -> Result<Want
         });
     }
     Ok(wanted)
+}
+
+/// A Manager that someone stopped is started again: without it the farm does nothing but cost.
+pub fn start_if_stopped(farm: &Farm, inventory: &Inventory, wanted: &mut Wanted) {
+    let names = Names::of(farm);
+    let stopped = |vm| {
+        manager_vm::observe::is_deallocated(vm) || manager_vm::observe::power_state(vm) == Some("stopped")
+    };
+    if inventory.get(&names.vm()).is_some_and(stopped) {
+        let after = vec![names.vnet(), names.nic()];
+        wanted.orders.push(power(&names, Verb::Start, "start", "is stopped", after));
+    }
 }
 
 fn power(names: &Names, verb: Verb, action: &str, reason: &str, after: Vec<ResourceId>) -> Order {

@@ -64,3 +64,22 @@ fn what_needs_a_new_network_is_named_and_not_tried() {
     assert_eq!(yard.run("deploy --yes"), Exit::Done);
     assert_same(&yard.settled(), &before, "a deploy that can change nothing");
 }
+
+#[test]
+fn a_manager_that_someone_stopped_is_started_again() {
+    let yard = deployed();
+    let want = yard.settled();
+    let vm = format!(
+        "/subscriptions/{SUBSCRIPTION}/resourceGroups/crunch-rg/providers/Microsoft.Compute/virtualMachines/crunch-vm"
+    );
+    let url = format!("https://management.azure.com{vm}/deallocate?api-version=2024-07-01");
+    yard.poke(|world| {
+        let mut request = azure_sim::SimRequest::new("POST", url.parse().unwrap());
+        request.headers.insert("authorization".to_owned(), "Bearer portal".to_owned());
+        assert_eq!(world.handle(&request).status, 202);
+        world.advance_by(300);
+    });
+    assert_eq!(yard.run("plan --check"), Exit::Drift);
+    yard.run("deploy --yes");
+    assert_same(&yard.settled(), &want, "a Manager that was stopped by hand");
+}

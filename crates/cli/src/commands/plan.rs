@@ -39,7 +39,9 @@ pub async fn prepare(session: &Session, file: &FarmFile) -> Outcome<Prepared> {
         return Err(Failure::user(format!("farm `{}` is paused", farm.name))
             .hint("`flamenco-azure resume` brings it back; `teardown` removes it"));
     }
-    let plan = flamenco_azure_core::plan::plan(&farm::wanted(&farm, &sizes.cores())?, &inventory)?;
+    let mut wanted = farm::wanted(&farm, &sizes.cores())?;
+    farm::start_if_stopped(&farm, &inventory, &mut wanted);
+    let plan = flamenco_azure_core::plan::plan(&wanted, &inventory)?;
     if !plan.is_empty() {
         refuse(&name, &preflight::check(&session.client, &farm, &inventory, &sizes).await?)?;
     }
