@@ -11,6 +11,7 @@ use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
+use crate::resource::ProvisioningState;
 use crate::route::Request;
 use crate::wire::SimResponse;
 use crate::world::World;
@@ -439,6 +440,13 @@ impl World {
             let Some(ends) = operation.ends else { continue };
             match (&operation.outcome, effect) {
                 (Outcome::Succeeded, effect) => self.schedule(ends, effect.clone()),
+                // An account whose creation fails never comes to be: its poll says why and reads find nothing.
+                (Outcome::Failed { .. }, Effect::Settle(id))
+                    if matches!(operation.style, Style::Storage | Style::Batch)
+                        && self.resource(id).is_some_and(|r| r.state == ProvisioningState::Creating) =>
+                {
+                    self.schedule(ends, Effect::Remove(id.clone()));
+                }
                 (Outcome::Failed { .. }, Effect::Settle(id) | Effect::Remove(id)) => {
                     self.schedule(ends, Effect::Fail(id.clone()));
                 }

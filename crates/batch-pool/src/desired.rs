@@ -124,6 +124,7 @@ pub fn checkpoints(farm: &Farm, around: &Surroundings) -> Vec<Checkpoint> {
     let (dedicated, spot) = cores(farm, around);
     let gate = Checkpoint {
         purpose: "Batch core quota",
+        after: Vec::new(),
         how: How::Poll(read(&account), Condition::BatchCores { dedicated, spot }),
         evidence: None,
         after_each_step: true,
@@ -134,6 +135,7 @@ pub fn checkpoints(farm: &Farm, around: &Surroundings) -> Vec<Checkpoint> {
         let id = pool_id(farm, &pool.name);
         Checkpoint {
             purpose: "nodes allocated",
+            after: Vec::new(),
             how: How::Poll(read(&id), Condition::PoolSteady),
             evidence: Some(("/properties/allocationState".to_owned(), json!("Steady"))),
             after_each_step: true,

@@ -79,3 +79,44 @@ fn a_batch_quota_that_is_too_small_stops_before_anything_that_costs() {
     let world = yard.world();
     assert!(world.total_cost() < 1e-9);
 }
+
+#[test]
+fn an_operation_that_fails_after_it_was_accepted_is_explained_and_the_next_run_converges() {
+    let reference = Yard::default();
+    reference.run("deploy --yes");
+    let want = reference.settled();
+    let accepted = [
+        ("/natGateways/crunch-vm-nat", "InternalServerError", "NAT gateway failed"),
+        ("/storageAccounts/crunchfiles", "StorageAccountOperationFailed", "account failed"),
+        (
+            "/virtualMachines/crunch-vm",
+            "AllocationFailed",
+            "Allocation failed. We do not have sufficient capacity",
+        ),
+        ("/batchAccounts/crunchbatch", "AccountCreationFailed", "account failed"),
+    ];
+    for (path, code, message) in accepted {
+        let yard = Yard::default();
+        yard.poke(|world| {
+            let fault = Fault::once(Match::on("PUT", path), Action::operation_fails(code, message));
+            world.inject(fault);
+        });
+        let failure = yard.outcome("deploy --yes").unwrap_err();
+        assert_eq!(failure.exit, Exit::Azure, "{path}");
+        assert!(failure.message.contains(message) && failure.hint.is_some(), "{path}: {failure}");
+        yard.poke(|world| world.clear_faults());
+        yard.run("deploy --yes");
+        assert_same(&yard.settled(), &want, path);
+    }
+}
+
+#[test]
+fn throttling_is_waited_out() {
+    let yard = Yard::default();
+    yard.poke(|world| {
+        world.inject(Fault::times(Match::any(), Action::throttled(1), 3));
+        world.inject(Fault::once(Match::on("PUT", "/virtualMachines/"), Action::throttled(1200)));
+    });
+    yard.run("deploy --yes");
+    assert_eq!(yard.run("plan --check"), Exit::Done);
+}

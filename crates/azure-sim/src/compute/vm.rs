@@ -261,10 +261,17 @@ fn update(
     }
     // A resize restarts the machine; everything else leaves it alone.
     let resized = quota::size_of(&vm) != quota::size_of(old);
+    // One whose creation failed never ran: the same request again tries the allocation again.
+    let unmade = old.state == ProvisioningState::Failed && old.text("/_sim/power") == Some("starting");
     // Operations on one VM queue up: one that comes while the VM is being made ends after that.
     let queued =
         old.ready_at.map_or(0, |ready| (ready.as_second() - world.now().as_second()).max(0).unsigned_abs());
-    let time = queued + if resized { seconds(VM, Verb::Update) } else { 3 };
+    let time = queued
+        + match (unmade, resized) {
+            (true, _) => seconds(VM, Verb::Create),
+            (false, true) => seconds(VM, Verb::Update),
+            (false, false) => 3,
+        };
     if queued == 0 {
         vm.state = ProvisioningState::Updating;
     }
@@ -273,7 +280,7 @@ fn update(
     let accepted = view::render(&vm);
     world.put(vm);
     let mut spec = Spec::new(Style::Compute, &location, time).settles(&id);
-    if resized && old.text("/_sim/power") == Some("running") {
+    if unmade || (resized && old.text("/_sim/power") == Some("running")) {
         spec = spec.effect(power_effect(&id, "running"));
     }
     let operation = world.begin(spec, &request.api_version);

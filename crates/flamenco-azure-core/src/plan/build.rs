@@ -57,7 +57,7 @@ fn refuse_foreign(wanted: &Wanted, inventory: &Inventory) -> Result<(), PlanErro
 }
 
 /// The steps on one resource, one after the other, and the resources that come first.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 struct Chain {
     /// Folded ids.
     after: Vec<String>,
@@ -65,6 +65,8 @@ struct Chain {
     steps: Vec<Step>,
     /// How many of the steps make or change the resource; the others are checkpoints.
     making: usize,
+    /// What the first checkpoint waits for besides.
+    before_checkpoints: Vec<String>,
 }
 
 #[derive(Debug)]
@@ -79,7 +81,7 @@ struct Builder {
 impl Builder {
     fn chain(&mut self, resource: &ResourceId) -> &mut Chain {
         let index = *self.index.entry(resource.key()).or_insert_with(|| {
-            self.chains.push(Chain { after: Vec::new(), beside: Vec::new(), steps: Vec::new(), making: 0 });
+            self.chains.push(Chain::default());
             self.chains.len() - 1
         });
         &mut self.chains[index]
@@ -176,7 +178,12 @@ impl Builder {
             return;
         }
         let reason = if failed { "its last change failed" } else { "differs from the farm file" };
-        let request = update_request(desired, observed);
+        // A creation that failed is asked for again as a whole: a PATCH would change half of nothing.
+        let request = if failed && matches!(desired.update, Update::Patch(_)) {
+            Request::put(desired.id.as_str(), without_nulls(&desired.body)).api_version(desired.api_version)
+        } else {
+            update_request(desired, observed)
+        };
         let mut update = step(Verb::Update, &desired.id, desired.purpose, reason, Action::Send { request });
         update.changes = changes;
         self.push(&desired.after, update);
@@ -224,6 +231,8 @@ impl Builder {
             How::Ask(request, expect) => Action::Ask { request: request.clone(), expect: expect.clone() },
         };
         let reason = if touched { "after the change" } else { "not yet known to be reached" };
+        let first = checkpoint.after.iter().map(ResourceId::key);
+        self.chain(&checkpoint.resource).before_checkpoints.extend(first);
         self.push_checkpoint(
             &[],
             step(Verb::Await, &checkpoint.resource, checkpoint.purpose, reason, action),
@@ -241,13 +250,20 @@ impl Builder {
     /// Links chains: within a resource one step after the other; the first after the last step of every chain that
     /// must come first.
     fn finish(self, farm: &str) -> Result<Plan, PlanError> {
-        let first_needs: Vec<Vec<String>> = self.chains.iter().map(|chain| self.first_needs(chain)).collect();
+        let links: Vec<(Vec<String>, Vec<String>)> = self
+            .chains
+            .iter()
+            .map(|chain| (self.first_needs(chain), self.last_of(&chain.before_checkpoints)))
+            .collect();
         let mut plan = Plan { farm: farm.to_owned(), blocked: self.blocked, ..Plan::default() };
-        for (chain, first) in self.chains.into_iter().zip(first_needs) {
+        for (chain, (first, before_checkpoints)) in self.chains.into_iter().zip(links) {
             let mut needs = first;
-            for mut step in chain.steps {
+            for (index, mut step) in chain.steps.into_iter().enumerate() {
                 let next = vec![step.id.clone()];
                 step.needs.append(&mut std::mem::replace(&mut needs, next));
+                if index == chain.making {
+                    step.needs.extend(before_checkpoints.iter().cloned());
+                }
                 plan.steps.push(step);
             }
         }
@@ -255,16 +271,22 @@ impl Builder {
         Ok(plan)
     }
 
+    /// The last step on each of these resources that has one.
+    fn last_of(&self, keys: &[String]) -> Vec<String> {
+        let chains = keys.iter().filter_map(|key| self.index.get(key));
+        chains.filter_map(|&index| Some(self.chains[index].steps.last()?.id.clone())).collect()
+    }
+
     /// What the first step of a chain needs: the last step of each chain that comes first, or the last one that makes
     /// the resource where its checkpoints need not be waited for.
     fn first_needs(&self, chain: &Chain) -> Vec<String> {
         let chain_of = |id: &String| self.index.get(id).map(|&index| &self.chains[index]);
-        let after = chain.after.iter().filter_map(|id| chain_of(id)?.steps.last());
         let beside = chain.beside.iter().filter_map(|id| {
             let chain = chain_of(id)?;
             chain.steps[..chain.making].last()
         });
-        let mut needs: Vec<String> = after.chain(beside).map(|step| step.id.clone()).collect();
+        let mut needs = self.last_of(&chain.after);
+        needs.extend(beside.map(|step| step.id.clone()));
         needs.sort();
         needs.dedup();
         needs

@@ -85,6 +85,8 @@ pub struct Checkpoint {
     pub resource: ResourceId,
     /// What it is, in words.
     pub purpose: &'static str,
+    /// Resources that must be there before it can be reached, though not before its own resource is made.
+    pub after: Vec<ResourceId>,
     /// How it is established.
     pub how: How,
     /// Evidence on the resource itself that it was reached before: pointer and value. Without evidence the

@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 use super::network::gate;
 use super::tags_of;
 use crate::guest::{self, GuestConfig};
-use crate::spec::{ADMIN_USER, Names, nfs_export};
+use crate::spec::{ADMIN_USER, Names, nfs_export, share};
 use crate::{Error, wire};
 
 /// How long the guest itself waits for its set-up within one run-command.
@@ -122,6 +122,10 @@ pub fn run_command(vm: &ResourceId, script: &[String]) -> Request {
 pub fn ready_script(flamenco_version: &str) -> Vec<String> {
     vec![
         "for _ in $(seq 60); do command -v flamenco-azure-ctl >/dev/null && break; sleep 5; done".to_owned(),
+        // A set-up that failed, for a download server that was down or a share that was late, gets another try.
+        "if grep -qs '^failed' /var/lib/flamenco-azure/setup.state; then \
+         systemctl restart --no-block flamenco-azure-setup.service && sleep 5; fi"
+            .to_owned(),
         format!("flamenco-azure-ctl ready --flamenco {flamenco_version} --wait {GUEST_WAIT_SECONDS}"),
     ]
 }
@@ -139,6 +143,7 @@ pub(super) fn refresh(farm: &Farm) -> Result<Checkpoint, Error> {
     ));
     Ok(Checkpoint {
         purpose: "Manager set-up",
+        after: share(farm).into_iter().collect(),
         how: How::Ask(run_command(&vm, &script), "ready".to_owned()),
         evidence: Some((format!("/tags/{}", tags::CONFIG), json!(digest))),
         after_each_step: false,
@@ -151,6 +156,7 @@ pub(super) fn ready(farm: &Farm) -> Checkpoint {
     let vm = Names::of(farm).vm();
     Checkpoint {
         purpose: "Manager ready",
+        after: share(farm).into_iter().collect(),
         how: How::Ask(run_command(&vm, &ready_script(&farm.manager.flamenco_version)), "ready".to_owned()),
         evidence: Some((format!("/tags/{}", tags::READY), json!("yes"))),
         after_each_step: true,
