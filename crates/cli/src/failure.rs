@@ -4,7 +4,7 @@ use std::fmt;
 
 use flamenco_azure_core::arm::{ArmError, Kind};
 pub use flamenco_azure_core::error::chain;
-use flamenco_azure_core::exec::ExecError;
+use flamenco_azure_core::exec::{ExecError, StepError};
 
 /// Exit codes of every command.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -68,10 +68,18 @@ impl fmt::Display for Failure {
     }
 }
 
+/// Who is not signed in, or names a subscription that the sign-in does not see, has to change that: Azure has not
+/// failed.
+fn exit_of(error: &ArmError) -> Exit {
+    match error.kind() {
+        Kind::Unauthenticated | Kind::SubscriptionUnavailable => Exit::User,
+        _ => Exit::Azure,
+    }
+}
+
 impl From<ArmError> for Failure {
     fn from(error: ArmError) -> Self {
-        let exit = if *error.kind() == Kind::Unauthenticated { Exit::User } else { Exit::Azure };
-        Self { exit, message: chain(&error), hint: error.hint().map(|hint| hint.0) }
+        Self { exit: exit_of(&error), message: chain(&error), hint: error.hint().map(|hint| hint.0) }
     }
 }
 
@@ -99,16 +107,25 @@ impl From<flamenco_azure_core::journal::JournalError> for Failure {
 
 impl From<ExecError> for Failure {
     fn from(error: ExecError) -> Self {
-        Self { exit: Exit::Azure, message: error.to_string(), hint: error.hint().map(|hint| hint.0) }
+        // A step that Azure refused is Azure's refusal, unless no step could be: a login that expired on the way.
+        let all_users = error
+            .failures
+            .iter()
+            .all(|failure| matches!(&failure.source, StepError::Arm(error) if exit_of(error) == Exit::User));
+        let exit = if all_users && !error.failures.is_empty() { Exit::User } else { Exit::Azure };
+        Self { exit, message: error.to_string(), hint: error.hint().map(|hint| hint.0) }
     }
 }
 
 impl From<manager_vm::Error> for Failure {
     fn from(error: manager_vm::Error) -> Self {
-        match error {
+        match &error {
             manager_vm::Error::NoSshKey => Self::user(error.to_string())
                 .hint("make one with `ssh-keygen -t ed25519`, or name one with `--ssh-key FILE`"),
-            other => Self { exit: Exit::Azure, message: chain(&other), hint: None },
+            manager_vm::Error::Azure { source, .. } => {
+                Self { exit: exit_of(source), message: chain(&error), hint: source.hint().map(|hint| hint.0) }
+            }
+            _ => Self::azure(chain(&error)),
         }
     }
 }
@@ -122,7 +139,7 @@ impl From<flamenco_azure_core::pool::PoolError> for Failure {
             }
             PoolError::Azure { source, .. } => {
                 let hint = source.hint().map(|hint| hint.0);
-                Self { exit: Exit::Azure, message: chain(&error), hint }
+                Self { exit: exit_of(source), message: chain(&error), hint }
             }
             _ => Self::azure(chain(&error)),
         }

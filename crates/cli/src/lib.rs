@@ -27,6 +27,7 @@ use std::sync::Arc;
 use clap::{CommandFactory as _, Parser as _};
 use flamenco_azure_core::arm::Cloud;
 use flamenco_azure_core::shaman::ShamanUrl;
+use serde_json::json;
 
 use crate::args::{Cli, Command, Shell};
 use crate::failure::{Exit, Failure, Outcome};
@@ -138,12 +139,16 @@ fn shaman_url(printer: Printer, text: &str) -> Outcome {
     let wrong = |error: flamenco_azure_core::shaman::ShamanError| Failure::user(error.to_string());
     if text.trim_start().to_ascii_lowercase().starts_with("shaman") {
         let url: ShamanUrl = text.parse().map_err(wrong)?;
-        printer.result(url.manager_url());
-        if let Some(checkout) = url.checkout_id() {
+        let (manager, checkout) = (url.manager_url(), url.checkout_id());
+        printer.event("shaman-url", json!({"shaman": text.trim(), "manager": manager, "checkout": checkout}));
+        printer.result(manager);
+        if let Some(checkout) = checkout {
             printer.info(format!("checkout id: {checkout}"));
         }
     } else {
-        printer.result(ShamanUrl::from_manager_url(text).map_err(wrong)?.to_string());
+        let shaman = ShamanUrl::from_manager_url(text).map_err(wrong)?.to_string();
+        printer.event("shaman-url", json!({"shaman": &shaman, "manager": text}));
+        printer.result(shaman);
     }
     Ok(Exit::Done)
 }

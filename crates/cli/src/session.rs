@@ -160,6 +160,18 @@ impl Session {
         Ok(file)
     }
 
+    /// The farm of the farm file for commands that only use a farm that stands: what the file should say otherwise is
+    /// for `plan` and `deploy` to tell, and a size that has been retired since hinders neither ssh nor a pause.
+    pub fn standing_farm(&self) -> Outcome<FarmFile> {
+        let extra = farmfile::Extra {
+            ssh_key: None,
+            allow_world: true,
+            today: jiff::Timestamp::UNIX_EPOCH,
+            simulated: self.simulator.is_some(),
+        };
+        farmfile::load(&self.here, &self.global, &self.environment, &extra)
+    }
+
     /// The executor over a farm's journal.
     pub fn executor(&self, farm: &str) -> Outcome<Executor> {
         let path = self.state_dir(farm).join("journal.jsonl");

@@ -49,7 +49,9 @@ fn sources(path: &Path, found: &mut Vec<PathBuf>) {
         let mut entries: Vec<_> =
             std::fs::read_dir(path).unwrap().map(|entry| entry.unwrap().path()).collect();
         entries.sort();
-        entries.iter().for_each(|entry| sources(entry, found));
+        for entry in &entries {
+            sources(entry, found);
+        }
     } else if path.extension().is_some_and(|extension| extension == "rs") {
         found.push(path.to_owned());
     }

@@ -104,7 +104,7 @@ fn an_operation_that_fails_after_it_was_accepted_is_explained_and_the_next_run_c
         let failure = yard.outcome("deploy --yes").unwrap_err();
         assert_eq!(failure.exit, Exit::Azure, "{path}");
         assert!(failure.message.contains(message) && failure.hint.is_some(), "{path}: {failure}");
-        yard.poke(|world| world.clear_faults());
+        yard.poke(azure_sim::World::clear_faults);
         yard.run("deploy --yes");
         assert_same(&yard.settled(), &want, path);
     }

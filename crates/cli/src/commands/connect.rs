@@ -7,6 +7,7 @@ use std::process::Stdio;
 use flamenco_azure_core::spec::Farm;
 use manager_vm::ManagerHost as _;
 use manager_vm::spec::{ADMIN_USER, Names};
+use serde_json::json;
 
 use crate::args::{SshArgs, TunnelArgs};
 use crate::failure::{Exit, Failure, Outcome};
@@ -59,7 +60,7 @@ async fn known_hosts(session: &Session, farm: &Farm) -> Outcome<PathBuf> {
         return Ok(path);
     }
     session.printer.info("reading the Manager's host keys (once)");
-    let keys = session.manager(&Names::of(farm).vm()).host_keys().await?;
+    let keys = session.manager(&Names::of(farm).vm()).host_keys().await.map_err(|e| no_answer(farm, e))?;
     if keys.is_empty() {
         return Err(Failure::azure("the Manager VM has no host keys yet").hint("wait a minute and try again"));
     }
@@ -67,6 +68,22 @@ async fn known_hosts(session: &Session, farm: &Farm) -> Outcome<PathBuf> {
     let lines: Vec<String> = keys.iter().map(|key| format!("{host} {key}")).collect();
     files::write_private(&path, &(lines.join("\n") + "\n"))?;
     Ok(path)
+}
+
+/// The usual reasons why a Manager VM does not answer, with what to do.
+fn no_answer(farm: &Farm, error: manager_vm::Error) -> Failure {
+    if let manager_vm::Error::Azure { source, .. } = &error {
+        if source.is_not_found() {
+            return Failure::user(format!("farm `{}` has no Manager VM", farm.name))
+                .hint("`flamenco-azure deploy` makes it");
+        }
+        if source.code() == Some("OperationNotAllowed") {
+            return Failure::user(format!("the Manager VM of farm `{}` does not run", farm.name)).hint(
+                "`flamenco-azure resume` starts a paused farm, `flamenco-azure deploy` one that was stopped",
+            );
+        }
+    }
+    error.into()
 }
 
 /// Words as a shell takes them apart again.
@@ -82,7 +99,9 @@ pub fn quoted(words: &[String]) -> String {
 /// Runs a program in the foreground, or only shows the command on the simulator, which has no such machine.
 pub async fn run_program(session: &Session, program: &str, args: &[String]) -> Outcome {
     if session.simulator.is_some() {
-        session.printer.result(format!("{program} {}", quoted(args)));
+        let line = format!("{program} {}", quoted(args));
+        session.printer.event("command", json!({"command": &line}));
+        session.printer.result(line);
         session.printer.info("(simulated: the command is shown, not run)");
         return Ok(Exit::Done);
     }
@@ -101,7 +120,7 @@ pub async fn run_program(session: &Session, program: &str, args: &[String]) -> O
 
 /// Runs `ssh`.
 pub async fn ssh(session: &Session, args: &SshArgs) -> Outcome {
-    let farm = session.farm_file(None, true)?.farm;
+    let farm = session.standing_farm()?.farm;
     let mut all = options(session, &farm).await?;
     all.push(destination(&farm));
     all.extend(args.command.iter().cloned());
@@ -110,7 +129,7 @@ pub async fn ssh(session: &Session, args: &SshArgs) -> Outcome {
 
 /// Runs `tunnel`.
 pub async fn tunnel(session: &Session, args: TunnelArgs) -> Outcome {
-    let farm = session.farm_file(None, true)?.farm;
+    let farm = session.standing_farm()?.farm;
     let mut all = options(session, &farm).await?;
     all.extend([
         "-N".to_owned(),

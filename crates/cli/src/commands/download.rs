@@ -8,7 +8,7 @@ use super::{connect, urls};
 
 /// Runs `download`.
 pub async fn run(session: &Session, args: &DownloadArgs) -> Outcome {
-    let farm = session.farm_file(None, true)?.farm;
+    let farm = session.standing_farm()?.farm;
     let below = safe(args.path.as_deref().unwrap_or_default())?;
     let ssh = connect::options(session, &farm).await?;
     let remote = format!("{}:{}/{below}", connect::destination(&farm), urls::OUTPUT);
@@ -36,5 +36,10 @@ fn safe(path: &str) -> Outcome<&str> {
     let path = path.trim_start_matches('/');
     let good = path.split('/').all(|part| part != "..")
         && path.chars().all(|c| c.is_alphanumeric() || "-_./ ()#+,=@".contains(c));
-    if good { Ok(path) } else { Err(Failure::user(format!("`{path}` is not a path below {}", urls::OUTPUT))) }
+    if good {
+        return Ok(path);
+    }
+    Err(Failure::user(format!("`{path}` is not a path below {}", urls::OUTPUT)).hint(
+        "name a folder or file there without `..`, such as `shot010`; without a path everything is fetched",
+    ))
 }

@@ -41,7 +41,7 @@ pub async fn pause(session: &Session, args: ConfirmArgs) -> Outcome {
 
 /// The farm of the farm file, which must have a Manager.
 async fn existing(session: &Session) -> Outcome<(FarmFile, Target, Inventory)> {
-    let file = session.farm_file(None, true)?;
+    let file = session.standing_farm()?;
     let target = Target { farm: file.farm.name.to_string(), group: file.farm.group_id() };
     session.executor(&target.farm)?.settle().await?;
     let inventory = farm::observe(&session.client, &target.group).await?;

@@ -41,7 +41,7 @@ pub fn of(farm: &Farm) -> Option<Urls> {
 
 /// Runs `urls`.
 pub fn run(session: &Session) -> Outcome {
-    let file = session.farm_file(None, true)?;
+    let file = session.standing_farm()?;
     print(session, &file.farm);
     Ok(Exit::Done)
 }

@@ -41,7 +41,7 @@ pub(super) async fn existing(client: &ArmClient, farm: &Farm) -> Result<Vec<Find
         });
         match subnet {
             Some(subnet) => {
-                findings.extend(lacks(farm, vnet, &format!("network.existing.{key}"), subnet, nodes))
+                findings.extend(lacks(farm, vnet, &format!("network.existing.{key}"), subnet, nodes));
             }
             None => findings.push(finding(
                 format!("`network.existing.{key}`: `{vnet}` has no subnet `{name}`"),
