@@ -4,7 +4,7 @@ use std::fmt;
 
 use flamenco_azure_core::arm::{ArmError, Kind};
 pub use flamenco_azure_core::error::chain;
-use flamenco_azure_core::exec::{ExecError, StepError};
+use flamenco_azure_core::exec::ExecError;
 
 /// Exit codes of every command.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -107,13 +107,8 @@ impl From<flamenco_azure_core::journal::JournalError> for Failure {
 
 impl From<ExecError> for Failure {
     fn from(error: ExecError) -> Self {
-        // A step that Azure refused is Azure's refusal, unless no step could be: a login that expired on the way.
-        let all_users = error
-            .failures
-            .iter()
-            .all(|failure| matches!(&failure.source, StepError::Arm(error) if exit_of(error) == Exit::User));
-        let exit = if all_users && !error.failures.is_empty() { Exit::User } else { Exit::Azure };
-        Self { exit, message: error.to_string(), hint: error.hint().map(|hint| hint.0) }
+        // Never the user's: something may have been made before.
+        Self { exit: Exit::Azure, message: error.to_string(), hint: error.hint().map(|hint| hint.0) }
     }
 }
 

@@ -82,7 +82,12 @@ impl Reporter for Lines {
             Progress::Started { step } => {
                 self.start(
                     &step.id,
-                    format!("{:<6} {} ({})", step.verb.as_str(), step.resource.name(), step.purpose),
+                    format!(
+                        "{:<6} {} ({})",
+                        step.verb.as_str(),
+                        crate::show::name(&step.resource),
+                        step.purpose
+                    ),
                 );
             }
             Progress::Waiting { step, note } => {

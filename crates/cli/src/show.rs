@@ -1,8 +1,12 @@
 //! Plans, costs and farms as text for people.
 
+use flamenco_azure_core::ids::ResourceId;
 use flamenco_azure_core::plan::{Plan, Verb};
 
 use crate::printer::{Mode, Printer};
+
+/// The name column's usual width.
+const NAME: usize = 28;
 
 /// Prints a plan: a line per step, changed fields below, then what blocks and what stays.
 pub fn plan(printer: Printer, plan: &Plan) {
@@ -10,6 +14,7 @@ pub fn plan(printer: Printer, plan: &Plan) {
         printer.event("plan", serde_json::json!({"plan": plan}));
         return;
     }
+    let width = width(plan);
     for step in &plan.steps {
         let (code, sign) = match step.verb {
             Verb::Create => ("32", "+"),
@@ -19,9 +24,9 @@ pub fn plan(printer: Printer, plan: &Plan) {
         };
         let sign = printer.paint(code, sign);
         printer.result(format!(
-            "  {sign} {:<6} {:<28} {}: {}",
+            "  {sign} {:<6} {:<width$} {}: {}",
             step.verb.as_str(),
-            step.resource.name(),
+            name(&step.resource),
             step.purpose,
             step.reason
         ));
@@ -30,7 +35,7 @@ pub fn plan(printer: Printer, plan: &Plan) {
         }
     }
     for blocked in &plan.blocked {
-        printer.warn(format!("`{}` cannot be changed in place:", blocked.resource.name()));
+        printer.warn(format!("`{}` cannot be changed in place:", name(&blocked.resource)));
         for change in &blocked.changes {
             printer.info(format!("             {change}"));
         }
@@ -38,12 +43,25 @@ pub fn plan(printer: Printer, plan: &Plan) {
     }
     for left in &plan.left {
         printer.result(format!(
-            "  = stays  {:<28} {} ({})",
-            left.resource.name(),
+            "  = stays  {:<width$} {} ({})",
+            name(&left.resource),
             left.why,
             left.resource.kind()
         ));
     }
+}
+
+/// What a resource is called in lists: tags have no name of their own, so they go by what they are on.
+pub fn name(resource: &ResourceId) -> String {
+    let on = if resource.is_kind("Microsoft.Resources/tags") { resource.parent() } else { None };
+    on.as_ref().unwrap_or(resource).name().to_owned()
+}
+
+/// The name column: wide enough for the longest name.
+fn width(plan: &Plan) -> usize {
+    let steps = plan.steps.iter().map(|step| &step.resource);
+    let all = steps.chain(plan.left.iter().map(|left| &left.resource));
+    all.map(|resource| name(resource).chars().count()).max().unwrap_or_default().max(NAME)
 }
 
 /// `1 thing`, `2 things`.

@@ -77,7 +77,7 @@ fn no_answer(farm: &Farm, error: manager_vm::Error) -> Failure {
             return Failure::user(format!("farm `{}` has no Manager VM", farm.name))
                 .hint("`flamenco-azure deploy` makes it");
         }
-        if source.code() == Some("OperationNotAllowed") {
+        if source.code() == "OperationNotAllowed" {
             return Failure::user(format!("the Manager VM of farm `{}` does not run", farm.name)).hint(
                 "`flamenco-azure resume` starts a paused farm, `flamenco-azure deploy` one that was stopped",
             );

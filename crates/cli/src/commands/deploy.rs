@@ -1,5 +1,7 @@
 //! `deploy`: makes the farm, or brings it to what the farm file says.
 
+use std::time::Duration;
+
 use flamenco_azure_core::exec::{ExecError, Outcome as RunOutcome, Report};
 use flamenco_azure_core::ids::ResourceId;
 use flamenco_azure_core::plan::{Plan, Step, Verb};
@@ -26,6 +28,7 @@ pub async fn run(session: &Session, args: &DeployArgs) -> Outcome {
     plan_command::present(session, &prepared).await;
     if prepared.plan.is_empty() {
         urls::summary(session, &file).await;
+        progress::finished(session.printer, "deploy", Duration::ZERO);
         return Ok(Exit::Done);
     }
     if !args.yes && !session.ask.confirm("Carry this out?", "--yes").await? {
@@ -51,8 +54,8 @@ pub async fn run(session: &Session, args: &DeployArgs) -> Outcome {
     offer_pins(session, &file, &report, args.yes).await?;
     let took = session.clock.now().duration_since(begun).unsigned_abs();
     session.printer.info(format!("{} in {}", session.printer.bold("deployed"), progress::seconds(took)));
+    urls::after_run(session, &file.farm).await;
     urls::summary(session, &file).await;
-    urls::certificate(session, &file.farm).await;
     progress::finished(session.printer, "deploy", took);
     Ok(Exit::Done)
 }

@@ -22,10 +22,12 @@ pub async fn pause(session: &Session, args: ConfirmArgs) -> Outcome {
     let steps = plan(&wanted, &inventory)?;
     if steps.is_empty() {
         session.printer.result("the farm is paused");
+        progress::finished(session.printer, "pause", Duration::ZERO);
         return Ok(Exit::Done);
     }
     show::plan(session.printer, &steps);
     if !args.yes && !session.ask.confirm("Pause the farm?", "--yes").await? {
+        session.printer.info("nothing was changed");
         return Ok(Exit::User);
     }
     if !args.force {
@@ -35,6 +37,7 @@ pub async fn pause(session: &Session, args: ConfirmArgs) -> Outcome {
     let took = session.clock.now().duration_since(begun).unsigned_abs();
     session.printer.info(format!("{} in {}", session.printer.bold("paused"), progress::seconds(took)));
     cost::present_idle(session, &file.farm).await;
+    session.printer.info("  `flamenco-azure resume` brings it back");
     progress::finished(session.printer, "pause", took);
     Ok(Exit::Done)
 }
@@ -78,12 +81,14 @@ pub async fn resume(session: &Session, args: ResumeArgs) -> Outcome {
     let (file, target, inventory) = existing(session).await?;
     if farm::paused_counts(&target.farm, &inventory).is_none() {
         session.printer.result("the farm is not paused");
+        progress::finished(session.printer, "resume", Duration::ZERO);
         return Ok(Exit::Done);
     }
     let sizes = preflight::sizes(&session.client, &file.farm).await?;
     let steps = plan(&farm::resumed(&file.farm, &sizes.cores(), &inventory)?, &inventory)?;
     show::plan(session.printer, &steps);
     if !args.yes && !session.ask.confirm("Resume the farm?", "--yes").await? {
+        session.printer.info("nothing was changed");
         return Ok(Exit::User);
     }
     carry_out(session, &target.farm, &steps, "run `flamenco-azure resume` again to go on").await?;

@@ -6,6 +6,7 @@ use batch_pool::BatchPool;
 use flamenco_azure_core::inventory::Inventory;
 use flamenco_azure_core::pool::{Count, Node, NodeState, WorkerPool};
 use manager_vm::ManagerHost;
+use serde_json::json;
 
 use crate::args::ScaleArgs;
 use crate::failure::{Exit, Failure, Outcome};
@@ -52,7 +53,11 @@ pub async fn run(session: &Session, args: &ScaleArgs) -> Outcome {
         spot: args.spot.unwrap_or(state.target.spot),
     };
     within_limit(session, pool.name(), wanted)?;
-    session.printer.info(format!("pool `{}`: {} -> {wanted}", pool.name(), state.target));
+    if wanted == state.target {
+        session.printer.info(format!("pool `{}`: its target is {wanted} already", pool.name()));
+    } else {
+        session.printer.info(format!("pool `{}`: {} -> {wanted}", pool.name(), state.target));
+    }
     let vm = target.manager_vm(&inventory).ok_or_else(|| target.missing())?;
     let manager = session.manager(&vm.id);
     shrink(session.printer, &pool, &manager, wanted, args.force).await?;
@@ -61,9 +66,13 @@ pub async fn run(session: &Session, args: &ScaleArgs) -> Outcome {
     }
     if args.wait {
         wait(session, &pool).await?;
+    } else {
+        session.printer.result(format!("pool `{}`: {wanted} nodes asked for", pool.name()));
+        session.printer.info("`flamenco-azure status --watch` shows them come; `--wait` waits for them");
     }
     let took = session.clock.now().duration_since(begun).unsigned_abs();
-    session.printer.result(format!("pool `{}`: {wanted} nodes asked for", pool.name()));
+    let counts = json!({"pool": pool.name(), "target": wanted, "waited": args.wait});
+    session.printer.event("scaled", counts);
     progress::finished(session.printer, "scale", took);
     Ok(Exit::Done)
 }
@@ -182,7 +191,7 @@ pub async fn drain(
 
 async fn wait(session: &Session, pool: &BatchPool) -> Outcome<()> {
     let state = pool.until_steady().await?;
-    session.printer.info(format!("pool `{}`: {} allocated", pool.name(), state.current));
+    session.printer.result(format!("pool `{}`: {} nodes allocated", pool.name(), state.current));
     if state.errors.is_empty() {
         return Ok(());
     }

@@ -93,10 +93,10 @@ pub async fn read(session: &Session, target: &Target, inventory: &Inventory) -> 
         pools: lines.into_iter().collect::<Outcome<_>>()?,
         foreign: inventory.foreign(&target.farm).count(),
         hourly_usd: match farmfile::whole(&session.here, &session.global) {
-            Some(file) => {
+            Some(file) if target.exists(inventory) => {
                 cost::prices(session, &file).await.map(|prices| cost::now(&file, inventory, prices))
             }
-            None => None,
+            _ => None,
         },
     })
 }
@@ -153,6 +153,7 @@ fn show(session: &Session, status: &FarmStatus) {
     let state = match (status.exists, status.paused) {
         (false, _) => "does not exist",
         (true, true) => "paused",
+        (true, false) if status.manager.is_none() => "has no Manager",
         (true, false) => "exists",
     };
     printer.result(format!("{} in group {}: {state}", printer.bold(&status.farm), status.group));
@@ -176,13 +177,17 @@ fn show(session: &Session, status: &FarmStatus) {
     }
     for pool in &status.pools {
         let nodes: Vec<_> = pool.nodes.iter().map(|(state, n)| format!("{n} {}", word(*state))).collect();
+        let short = if pool.state.current == pool.state.target {
+            String::new()
+        } else {
+            format!(" of {}", pool.state.target)
+        };
         let moving = if pool.state.steady { "" } else { ", resizing" };
         printer.result(format!(
-            "  pool     {} ({}): {} of {}{moving}{}{}",
+            "  pool     {} ({}): {}{short}{moving}{}{}",
             pool.pool,
             pool.size,
             pool.state.current,
-            pool.state.target,
             if nodes.is_empty() { "" } else { "; " },
             nodes.join(", ")
         ));
@@ -195,9 +200,24 @@ fn show(session: &Session, status: &FarmStatus) {
     }
     if status.foreign > 0 {
         printer.result(format!(
-            "  {} in the group belong to others",
-            crate::show::count(status.foreign, "resource")
+            "  {} in the group: not the farm's, left alone",
+            crate::show::count(status.foreign, "other resource")
         ));
+    }
+    if let Some(next) = next(status) {
+        printer.info(format!("  next     {next}"));
+    }
+}
+
+/// What brings a farm that does not run to where it does.
+fn next(status: &FarmStatus) -> Option<&'static str> {
+    match (status.exists, status.paused, &status.manager) {
+        (false, ..) => Some("`flamenco-azure deploy` makes it"),
+        (true, true, _) => Some("`flamenco-azure resume` brings it back"),
+        (true, false, None) => {
+            Some("`flamenco-azure deploy` goes on, `flamenco-azure teardown` removes the rest")
+        }
+        (true, false, Some(_)) => None,
     }
 }
 

@@ -1,6 +1,7 @@
 //! `teardown`: removes the farm and nothing else.
 
 use std::collections::BTreeSet;
+use std::time::Duration;
 
 use flamenco_azure_core::plan::{TeardownOptions, plan_teardown};
 
@@ -24,6 +25,7 @@ pub async fn run(session: &Session, args: TeardownArgs) -> Outcome {
             target.farm,
             target.group.name()
         ));
+        progress::finished(session.printer, "teardown", Duration::ZERO);
         return Ok(Exit::Done);
     }
     let options = TeardownOptions { keep_data: args.keep_data };

@@ -72,7 +72,7 @@ fn print(session: &Session, farm: &Farm) {
     }
 }
 
-/// What a finished deploy says: addresses, how to go on, costs, and the warning that Flamenco has no login.
+/// What every deploy ends with: addresses, how to go on, and the warning that Flamenco has no login.
 pub async fn summary(session: &Session, file: &FarmFile) {
     let printer = session.printer;
     print(session, &file.farm);
@@ -85,14 +85,22 @@ pub async fn summary(session: &Session, file: &FarmFile) {
     let pool = file.farm.pools.first().map_or("POOL", |pool| pool.name.as_str());
     printer.info(format!("  resize       flamenco-azure scale {pool} --dedicated N --spot N"));
     printer.info("  stop paying  flamenco-azure pause      remove  flamenco-azure teardown");
-    cost::present(session, &file.farm).await;
-    super::plan::access(session, &file.farm);
     printer.warn("Flamenco has no login: whoever the access lists admit can run code on the workers");
+}
+
+/// What was shown with the plan and is out of sight after a run of minutes: who is admitted, the certificate, the cost.
+pub async fn after_run(session: &Session, farm: &Farm) {
+    // That nobody is admitted is said beside the Manager's URL.
+    if !inbound_rules(farm).is_empty() {
+        super::plan::access(session, farm);
+    }
+    certificate(session, farm).await;
+    cost::present(session, farm).await;
 }
 
 /// Says how the web page is certified: a browser warns of a certificate of the Manager's own, and the fingerprint is
 /// how to tell that it is the right one.
-pub async fn certificate(session: &Session, farm: &Farm) {
+async fn certificate(session: &Session, farm: &Farm) {
     if !farm.is_public() || farm.manager.tls == Tls::Off {
         return;
     }
@@ -102,7 +110,10 @@ pub async fn certificate(session: &Session, farm: &Farm) {
             "  certificate  the Manager's own, sha256 {}: browsers warn; compare the fingerprint",
             tls.sha256
         )),
-        Ok(tls) => session.printer.info(format!("  certificate  {} until {}", tls.issuer, tls.not_after)),
+        Ok(tls) => {
+            let day = tls.not_after.split('T').next().unwrap_or_default();
+            session.printer.info(format!("  certificate  {} until {day}", tls.issuer));
+        }
         Err(error) => session.printer.warn(format!("the certificate could not be read: {error}")),
     }
 }
