@@ -62,6 +62,7 @@
 //!     }),
 //!     purpose: "an address",
 //!     after: Vec::new(),
+//!     beside: Vec::new(),
 //!     create_only: &[],
 //!     replace_on: &["/sku"],
 //!     replace_remedy: "delete it first",
