@@ -72,13 +72,18 @@ impl Place {
 
     /// Groups and resources: all that Azure holds.
     pub fn holdings(&self) -> String {
-        let world = World::from_json(&self.read("w.json")).unwrap();
+        let world = self.world();
         format!("{:#?}\n{:#?}", world.groups(), world.resources())
     }
 
     /// The binary, ready to run here with nothing of the tester's environment.
     pub fn command(&self) -> Command {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_flamenco-azure"));
+        self.program(env!("CARGO_BIN_EXE_flamenco-azure"))
+    }
+
+    /// Another binary, likewise.
+    pub fn program(&self, executable: &str) -> Command {
+        let mut command = Command::new(executable);
         command.current_dir(self.directory.path()).env_clear();
         command.env("HOME", self.path("home")).env("PATH", std::env::var_os("PATH").unwrap_or_default());
         command
@@ -86,19 +91,34 @@ impl Place {
 
     /// Runs it with these lines on standard input.
     pub fn pipe(&self, args: &[&str], input: &str) -> Ran {
-        let mut command = self.command();
-        command.args(args).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
-        let mut child = command.spawn().unwrap();
-        // The program may end before it has read everything.
-        let _ = child.stdin.take().unwrap().write_all(input.as_bytes());
-        let output = child.wait_with_output().unwrap();
-        let text = |bytes| String::from_utf8(bytes).unwrap();
-        Ran { code: output.status.code().unwrap_or(-1), out: text(output.stdout), err: text(output.stderr) }
+        fed(self.command().args(args), input)
     }
 
     /// Runs it with empty standard input.
     pub fn run(&self, args: &[&str]) -> Ran {
         self.pipe(args, "")
+    }
+
+    /// Runs it on the world of `w.json`, without anyone to ask.
+    pub fn simulate(&self, line: &str) -> Ran {
+        fed(self.command().args(["--simulate=w.json", "--no-input"]).args(line.split_whitespace()), "")
+    }
+
+    /// Runs it on the world of `w.json` with these lines on standard input.
+    pub fn answered(&self, line: &str, input: &str) -> Ran {
+        fed(self.command().arg("--simulate=w.json").args(line.split_whitespace()), input)
+    }
+
+    /// Changes the world between two runs.
+    pub fn poke(&self, change: impl FnOnce(&mut World)) {
+        let mut world = self.world();
+        change(&mut world);
+        self.write("w.json", &world.to_json().unwrap());
+    }
+
+    /// The world as it is.
+    pub fn world(&self) -> World {
+        World::from_json(&self.read("w.json")).unwrap()
     }
 
     /// `init` on the world, from a pipe.
@@ -113,7 +133,27 @@ impl Place {
     }
 }
 
+/// Runs a program with these lines on standard input.
+pub fn fed(command: &mut Command, input: &str) -> Ran {
+    command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let mut child = command.spawn().unwrap();
+    // The program may end before it has read everything.
+    let _ = child.stdin.take().unwrap().write_all(input.as_bytes());
+    let output = child.wait_with_output().unwrap();
+    let text = |bytes| String::from_utf8(bytes).unwrap();
+    Ran { code: output.status.code().unwrap_or(-1), out: text(output.stdout), err: text(output.stderr) }
+}
+
 impl Ran {
+    /// It ended with this code and its result says all of these.
+    #[track_caller]
+    pub fn said(&self, code: i32, words: &[&str]) {
+        assert_eq!(self.code, code, "{}\n{}", self.out, self.err);
+        for word in words {
+            assert!(self.out.contains(word), "`{word}` is missing in:\n{}\n{}", self.out, self.err);
+        }
+    }
+
     /// It ended with this code and its errors say all of these.
     #[track_caller]
     pub fn ended(&self, code: i32, words: &[&str]) {
