@@ -27,7 +27,7 @@ pub async fn run(session: &Session, args: &DeployArgs) -> Outcome {
     }
     plan_command::present(session, &prepared).await;
     if prepared.plan.is_empty() {
-        urls::summary(session, &file).await;
+        urls::summary(session, &file, false).await;
         progress::finished(session.printer, "deploy", Duration::ZERO);
         return Ok(Exit::Done);
     }
@@ -54,8 +54,7 @@ pub async fn run(session: &Session, args: &DeployArgs) -> Outcome {
     offer_pins(session, &file, &report, args.yes).await?;
     let took = session.clock.now().duration_since(begun).unsigned_abs();
     session.printer.info(format!("{} in {}", session.printer.bold("deployed"), progress::seconds(took)));
-    urls::after_run(session, &file.farm).await;
-    urls::summary(session, &file).await;
+    urls::summary(session, &file, true).await;
     progress::finished(session.printer, "deploy", took);
     Ok(Exit::Done)
 }

@@ -68,7 +68,9 @@ pub async fn run(session: &Session, args: &ScaleArgs) -> Outcome {
         wait(session, &pool).await?;
     } else {
         session.printer.result(format!("pool `{}`: {wanted} nodes asked for", pool.name()));
-        session.printer.info("`flamenco-azure status --watch` shows them come; `--wait` waits for them");
+        if wanted.total() > state.target.total() {
+            session.printer.info("`flamenco-azure status --watch` shows them come; `--wait` waits for them");
+        }
     }
     let took = session.clock.now().duration_since(begun).unsigned_abs();
     let counts = json!({"pool": pool.name(), "target": wanted, "waited": args.wait});

@@ -72,8 +72,9 @@ fn print(session: &Session, farm: &Farm) {
     }
 }
 
-/// What every deploy ends with: addresses, how to go on, and the warning that Flamenco has no login.
-pub async fn summary(session: &Session, file: &FarmFile) {
+/// What every deploy ends with: addresses, how to go on, and the warning that Flamenco has no login; after a run of
+/// minutes also what was shown with the plan and is out of sight by now.
+pub async fn summary(session: &Session, file: &FarmFile, after_run: bool) {
     let printer = session.printer;
     print(session, &file.farm);
     if printer.mode() != Mode::Human {
@@ -82,20 +83,18 @@ pub async fn summary(session: &Session, file: &FarmFile) {
     if let Some(address) = address(session, &file.farm).await {
         printer.result(format!("  address      {address}"));
     }
+    if after_run {
+        certificate(session, &file.farm).await;
+        // That nobody is admitted is said beside the Manager's URL.
+        if !inbound_rules(&file.farm).is_empty() {
+            super::plan::access(session, &file.farm);
+        }
+        cost::present(session, &file.farm).await;
+    }
     let pool = file.farm.pools.first().map_or("POOL", |pool| pool.name.as_str());
     printer.info(format!("  resize       flamenco-azure scale {pool} --dedicated N --spot N"));
     printer.info("  stop paying  flamenco-azure pause      remove  flamenco-azure teardown");
     printer.warn("Flamenco has no login: whoever the access lists admit can run code on the workers");
-}
-
-/// What was shown with the plan and is out of sight after a run of minutes: who is admitted, the certificate, the cost.
-pub async fn after_run(session: &Session, farm: &Farm) {
-    // That nobody is admitted is said beside the Manager's URL.
-    if !inbound_rules(farm).is_empty() {
-        super::plan::access(session, farm);
-    }
-    certificate(session, farm).await;
-    cost::present(session, farm).await;
 }
 
 /// Says how the web page is certified: a browser warns of a certificate of the Manager's own, and the fingerprint is

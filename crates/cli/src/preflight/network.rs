@@ -111,7 +111,7 @@ mod tests {
     #[test]
     fn each_thing_that_a_subnet_lacks_is_named() {
         let text = "{subscriptionID: 5b3a7c1e-6f5d-4c2b-9a80-0123456789ab, location: westeurope, resourceGroup: g, \
-                    defaultName: f, storageAccountName: fff, batchAccountName: bbb, virtualMachine: mm, \
+                    defaultName: f, storageAccountName: fff, batchAccountName: bbb, virtualMachine: mmm, \
                     manager: {sshPublicKey: ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIHNpbXVsYXRlZC1mYXJtLWtleS1ub2JvZHktaGFzLWl0 t}}";
         let spec = FarmSpec::parse("f", text).unwrap();
         let today = "2026-11-21T08:00:00Z".parse().unwrap();
