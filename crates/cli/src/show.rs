@@ -51,10 +51,10 @@ pub fn plan(printer: Printer, plan: &Plan) {
     }
 }
 
-/// What a resource is called in lists: tags have no name of their own, so they go by what they are on.
-pub fn name(resource: &ResourceId) -> String {
-    let on = if resource.is_kind("Microsoft.Resources/tags") { resource.parent() } else { None };
-    on.as_ref().unwrap_or(resource).name().to_owned()
+/// What a resource is called in lists: tags have no name of their own, so they go by the group that they are on.
+pub fn name(resource: &ResourceId) -> &str {
+    let group = if resource.is_kind("Microsoft.Resources/tags") { resource.group_name() } else { None };
+    group.unwrap_or_else(|| resource.name())
 }
 
 /// The name column: wide enough for the longest name.

@@ -70,7 +70,8 @@ async fn drain_everything(session: &Session, target: &Target, inventory: &Invent
             "waiting for the Workers of pool `{}` to finish (`--force` does not)",
             pool.name()
         ));
-        scale::drain(session.printer, &manager, &nodes, nodes.len()).await?;
+        let free = scale::drain(session.printer, &manager, &nodes, nodes.len()).await?;
+        scale::forget(session.printer, &manager, &free).await;
     }
     Ok(())
 }
@@ -94,6 +95,7 @@ pub async fn resume(session: &Session, args: ResumeArgs) -> Outcome {
     carry_out(session, &target.farm, &steps, "run `flamenco-azure resume` again to go on").await?;
     let took: Duration = session.clock.now().duration_since(begun).unsigned_abs();
     session.printer.info(format!("{} in {}", session.printer.bold("resumed"), progress::seconds(took)));
+    session.printer.info("  `flamenco-azure status` shows the nodes come back");
     progress::finished(session.printer, "resume", took);
     Ok(Exit::Done)
 }

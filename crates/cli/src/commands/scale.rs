@@ -140,12 +140,16 @@ async fn shrink(
         }
         printer.info(format!("removing {}", crate::show::count(going.len(), "node")));
         pool.delete_nodes(&going).await?;
-        // What the Manager remembers of nodes that are gone would let jobs wait for them for ever.
-        if let Err(error) = manager.forget(&going).await {
-            printer.warn(format!("the Manager still lists the removed Workers: {error}"));
-        }
+        forget(printer, manager, &going).await;
     }
     Ok(())
+}
+
+/// What the Manager remembers of nodes that are gone would let jobs wait for them for ever.
+pub async fn forget(printer: Printer, manager: &dyn ManagerHost, nodes: &[String]) {
+    if let Err(error) = manager.forget(nodes).await {
+        printer.warn(format!("the Manager still lists the removed Workers: {error}"));
+    }
 }
 
 async fn chosen(

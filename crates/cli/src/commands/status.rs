@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use flamenco_azure_core::inventory::{Inventory, Observed};
 use flamenco_azure_core::pool::{Node, NodeState, PoolState, WorkerPool as _};
+use flamenco_azure_core::prices::HOURS_PER_MONTH;
 use futures::future::join_all;
 use manager_vm::observe::{is_deallocated, power_state};
 use manager_vm::service::ManagerStatus;
@@ -196,7 +197,12 @@ fn show(session: &Session, status: &FarmStatus) {
         }
     }
     if let Some(hourly) = status.hourly_usd {
-        printer.result(format!("  cost     about ${hourly:.2} an hour now (list prices)"));
+        let now = if status.paused {
+            format!("${:.0} a month while paused", hourly * HOURS_PER_MONTH)
+        } else {
+            format!("${hourly:.2} an hour now")
+        };
+        printer.result(format!("  cost     about {now} (list prices)"));
     }
     if status.foreign > 0 {
         printer.result(format!(

@@ -58,13 +58,23 @@ fn the_old_tools_file_lives_a_whole_life() {
     assert_eq!(ran.count("workerRegistrationSecret"), 0, "said by plan and deploy, not by everything");
     place.simulate("pause --yes").said(0, &["the farm is paused"]);
     let ran = place.simulate("status");
-    ran.said(0, &["studio in group studio-rg: paused", "deallocated", "0 dedicated + 0 spot"]);
+    ran.said(
+        0,
+        &[
+            "studio in group studio-rg: paused",
+            "deallocated",
+            "0 dedicated + 0 spot",
+            "about $31 a month while paused",
+        ],
+    );
     ran.ended(0, &["`flamenco-azure resume` brings it back"]);
     for line in ["deploy --yes", "plan", "scale --dedicated 1"] {
         place.simulate(line).ended(1, &["farm `studio` is paused", "flamenco-azure resume"]);
     }
 
-    place.simulate("resume --yes").ended(0, &["resumed in"]);
+    let ran = place.simulate("resume --yes");
+    ran.said(0, &["delete studio-rg                    pause mark"]);
+    ran.ended(0, &["✓ delete studio-rg (pause mark)", "resumed in", "`flamenco-azure status`"]);
     place.simulate("resume --yes").said(0, &["the farm is not paused"]);
     place.simulate("status").said(0, &["running", "3 dedicated + 0 spot"]);
     place.simulate("plan --check").said(0, &["nothing to do"]);
@@ -117,4 +127,24 @@ fn kept_data_is_named_and_goes_with_the_next_teardown() {
     ran.ended(0, &["`flamenco-azure teardown` removes the rest"]);
     place.simulate("teardown --yes").ended(0, &[]);
     assert_empty(&place);
+}
+
+#[test]
+fn long_names_keep_the_columns() {
+    let place = old_place();
+    let long = crate::OLD_FILE.replace("studio-vm", "a-studio-whose-name-nobody-can-remember");
+    place.write("flamenco_manager_azure.yaml", &long);
+    let ran = place.simulate("plan");
+    let column = |words: &str| {
+        let line = ran
+            .out
+            .lines()
+            .find(|line| line.contains(words))
+            .unwrap_or_else(|| panic!("{words}: {}", ran.out));
+        line.find(words).unwrap()
+    };
+    let first = column("resource group:");
+    for words in ["keeps the nodes closed:", "Manager VM:", "worker pool:", "everything the farm reads"] {
+        assert_eq!(column(words), first, "{words}\n{}", ran.out);
+    }
 }
