@@ -283,7 +283,9 @@ pub fn assert_same(have: &serde_json::Value, want: &serde_json::Value, what: &st
             .iter()
             .map(|c| format!("{}: {} -> {}", c.path, c.have, c.want))
             .collect();
-        let text = lines.join("\n");
+        let extra = flamenco_azure_core::plan::diff::diff(have, want, &[]);
+        let extra = extra.iter().map(|c| format!("{}: {} -> {}", c.path, c.want, c.have));
+        let text = lines.into_iter().chain(extra).collect::<Vec<_>>().join("\n");
         panic!("{what}: the worlds differ (have -> want):\n{}", text.chars().take(3000).collect::<String>());
     }
 }

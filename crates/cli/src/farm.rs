@@ -108,6 +108,20 @@ pub fn paused(farm: &Farm, inventory: &Inventory) -> Wanted {
         }
     }
     if inventory.get(&names.vm()).is_some_and(|vm| !manager_vm::observe::is_deallocated(vm)) {
+        // Workers of nodes that are gone would let jobs wait for them for ever. A Manager that does not answer has
+        // nothing to forget, and is paused all the same.
+        let script = vec!["flamenco-azure-ctl forget-nodes || echo '{\"done\": true}'".to_owned()];
+        wanted.orders.push(Order {
+            resource: names.vm(),
+            verb: Verb::Update,
+            purpose: "Manager VM",
+            reason: "forgets the Workers of removed nodes".to_owned(),
+            after: before.clone(),
+            action: Action::Ask {
+                request: manager_vm::desired::run_command(&names.vm(), &script),
+                expect: "done".to_owned(),
+            },
+        });
         wanted.orders.push(power(&names, Verb::Stop, "deallocate", "releases the cores", before.clone()));
     }
     if let Some(mut vnet) =

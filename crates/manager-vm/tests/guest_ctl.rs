@@ -303,6 +303,23 @@ fn undrain_takes_back_open_requests_alone() {
 }
 
 #[test]
+fn forget_nodes_deletes_the_dead_workers_of_batch_nodes_alone() {
+    if !has("python3") {
+        return;
+    }
+    let host = Host::up();
+    for (name, status) in
+        [("tvmps_a_d", "offline"), ("tvmps_b_p", "error"), ("tvmps_c_d", "awake"), ("workstation", "offline")]
+    {
+        host.manager.add(name, status, None, None);
+    }
+    assert_eq!(host.ask(&["forget-nodes"]), json!({"done": true, "deleted": 2}));
+    let left: Vec<String> =
+        host.manager.world.lock().unwrap().workers.iter().map(|w| w.name.clone()).collect();
+    assert_eq!(left, ["tvmps_c_d", "workstation"]);
+}
+
+#[test]
 fn forget_deletes_named_dead_workers_alone() {
     if !has("python3") {
         return;

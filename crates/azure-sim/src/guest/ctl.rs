@@ -17,6 +17,7 @@ pub(super) fn answer(world: &mut World, vm: &Resource, call: &str) -> Answer {
     let args: Vec<&str> = words.collect();
     let said = match verb {
         "ready" => ready(world, vm, &args),
+        "forget-nodes" => (forget_nodes(world, vm), 0),
         "bootlog" => (json!({"log": log(world, vm)}), 0),
         "hostkeys" => (host_keys(vm), 0),
         "tls" => (tls(vm), 0),
@@ -201,6 +202,15 @@ fn forget(world: &mut World, vm: &Resource, args: &[&str]) -> Value {
         }
     }
     json!({"deleted": deleted})
+}
+
+/// Forgets the dead workers of Batch nodes.
+fn forget_nodes(world: &mut World, vm: &Resource) -> Value {
+    let (now, key) = (world.now(), vm.key());
+    let before = world.guests.workers.len();
+    let goes = |name: &str, w: &Worker| name.starts_with("tvmps_") && w.manager == key && !w.is_awake(now);
+    world.guests.workers.retain(|name, worker| !goes(name, worker));
+    json!({"done": true, "deleted": before - world.guests.workers.len()})
 }
 
 /// Keys of the right form, the same for the life of the VM.

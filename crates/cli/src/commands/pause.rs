@@ -70,8 +70,7 @@ async fn drain_everything(session: &Session, target: &Target, inventory: &Invent
             "waiting for the Workers of pool `{}` to finish (`--force` does not)",
             pool.name()
         ));
-        let free = scale::drain(session.printer, &manager, &nodes, nodes.len()).await?;
-        scale::forget(session.printer, &manager, &free).await;
+        scale::drain(session.printer, &manager, &nodes, nodes.len()).await?;
     }
     Ok(())
 }
