@@ -14,6 +14,14 @@ fn plan_is_empty_after_a_scale() {
 }
 
 #[test]
+fn nodes_that_are_still_coming_are_no_drift() {
+    let yard = Yard::default();
+    yard.run("deploy --yes");
+    yard.run("scale render --dedicated 5");
+    assert_eq!(yard.run("plan --check"), Exit::Done);
+}
+
+#[test]
 fn resume_undoes_pause() {
     let yard = Yard::default();
     yard.run("deploy --yes");

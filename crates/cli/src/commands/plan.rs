@@ -72,8 +72,10 @@ pub async fn present(session: &Session, prepared: &Prepared) {
         prepared.farm.location,
         prepared.farm.subscription
     ));
-    if prepared.plan.is_empty() {
-        printer.result("nothing to do: the farm is as the farm file says");
+    match (prepared.plan.is_empty(), prepared.plan.blocked.is_empty()) {
+        (true, true) => printer.result("nothing to do: the farm is as the farm file says"),
+        (true, false) => printer.result("nothing that can be changed in place:"),
+        (false, _) => {}
     }
     show::plan(printer, &prepared.plan);
     if prepared.plan.has_drift() {

@@ -196,9 +196,10 @@ impl Plan {
         self.steps.is_empty()
     }
 
-    /// Whether what exists differs from what is wanted: steps to take or differences that block.
+    /// Whether what exists differs from what is wanted: changes to make or differences that block. Waiting for what is
+    /// already under way is neither.
     pub fn has_drift(&self) -> bool {
-        !self.is_empty() || !self.blocked.is_empty()
+        self.steps.iter().any(|step| step.verb != Verb::Await) || !self.blocked.is_empty()
     }
 
     /// The step with this id.
