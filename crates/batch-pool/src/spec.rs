@@ -14,8 +14,3 @@ pub fn account(farm: &Farm) -> ResourceId {
 pub fn pool(farm: &Farm, name: &str) -> ResourceId {
     account(farm).child("pools", name)
 }
-
-/// The pool's account and its data-plane host, from the account's own words when it was observed.
-pub fn endpoint(account: &str, location: &str, suffix: &str) -> String {
-    format!("{account}.{location}.batch.{suffix}")
-}

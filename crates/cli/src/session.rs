@@ -83,21 +83,33 @@ impl Session {
             cloud: Cloud::public(),
             credential: azure_sim::SimTransport::credential(),
             transport: Some(transport),
-            clock: Arc::clone(&clock),
+            clock,
             seed: 1,
             retry: RetryPolicy::default(),
         });
+        let identity = Arc::new(crate::identity::SignIn::Simulated);
+        Self { simulator: Some(simulator), ..Self::of(printer, global, here, environment, client, identity) }
+    }
+
+    fn of(
+        printer: Printer,
+        global: Global,
+        here: PathBuf,
+        environment: farmfile::Environment,
+        client: ArmClient,
+        identity: Arc<crate::identity::SignIn>,
+    ) -> Self {
         Self {
             printer,
+            clock: Arc::clone(client.clock()),
             client,
-            clock,
             ask: Asker::new(global.no_input),
             global,
             here,
             environment,
             reporter: Arc::new(progress::Lines::new(printer)),
-            simulator: Some(simulator),
-            identity: Arc::new(crate::identity::SignIn::Simulated),
+            simulator: None,
+            identity,
             prices: tokio::sync::OnceCell::new(),
         }
     }
@@ -121,23 +133,11 @@ impl Session {
             cloud,
             credential: identity.credential(),
             transport: None,
-            clock: Arc::clone(&clock),
+            clock,
             seed,
             retry: RetryPolicy::default(),
         });
-        Self {
-            printer,
-            client,
-            clock,
-            ask: Asker::new(global.no_input),
-            global,
-            here,
-            environment,
-            reporter: Arc::new(progress::Lines::new(printer)),
-            simulator: None,
-            identity,
-            prices: tokio::sync::OnceCell::new(),
-        }
+        Self::of(printer, global, here, environment, client, identity)
     }
 
     /// Loads and checks the farm file.

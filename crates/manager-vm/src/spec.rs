@@ -24,11 +24,6 @@ impl Names {
         Self { group: farm.group_id(), vm: farm.manager.vm_name.clone() }
     }
 
-    /// The names below a group when only the VM's name is known (another machine, no farm file).
-    pub fn in_group(group: ResourceId, vm: impl Into<String>) -> Self {
-        Self { group, vm: vm.into() }
-    }
-
     fn id(&self, kind: &str, suffix: &str) -> ResourceId {
         self.group.resource(kind, &format!("{}{suffix}", self.vm))
     }
