@@ -56,6 +56,8 @@ pub mod fault;
 mod filter;
 mod guest;
 mod identity;
+#[cfg(feature = "server")]
+mod links;
 mod login;
 mod market;
 mod network;
@@ -68,6 +70,8 @@ mod route;
 pub mod server;
 mod storage;
 mod throttle;
+#[cfg(feature = "server")]
+pub mod tls;
 pub mod transport;
 mod wire;
 mod world;

@@ -52,37 +52,45 @@ fn openid(tenant: &str) -> serde_json::Value {
     })
 }
 
-/// `/metadata/endpoints?api-version=2022-09-01`: one object (what `az cloud register` reads).
-pub(crate) fn endpoints() -> SimResponse {
-    SimResponse::json(
-        200,
-        &json!({
-            "portal": "https://portal.azure.com",
-            "name": "AzureSim",
-            "resourceManager": "https://management.azure.com/",
-            "authentication": {
-                "loginEndpoint": format!("{LOGIN}/"),
-                "audiences": ["https://management.core.windows.net/", "https://management.azure.com/"],
-                "tenant": "common",
-                "identityProvider": "AAD",
-            },
-            "media": "https://rest.media.azure.net",
-            "graphAudience": "https://graph.windows.net/",
-            "graph": "https://graph.windows.net/",
-            "microsoftGraphResourceId": "https://graph.microsoft.com/",
-            "batch": "https://batch.core.windows.net/",
-            "gallery": "https://gallery.azure.com/",
-            "sqlManagement": "https://management.core.windows.net:8443/",
-            "activeDirectoryDataLake": "https://datalake.azure.net/",
-            "vmImageAliasDoc": "https://management.azure.com/metadata/aliases.json",
-            "suffixes": {
-                "storage": "core.windows.net",
-                "keyVaultDns": "vault.azure.net",
-                "sqlServerHostname": "database.windows.net",
-                "acrLoginServer": "azurecr.io",
-                "azureDataLakeStoreFileSystem": "azuredatalakestore.net",
-                "azureDataLakeAnalyticsCatalogAndJob": "azuredatalakeanalytics.net",
-            },
-        }),
-    )
+/// The first api-version of `/metadata/endpoints` whose answer is one object instead of a list of clouds.
+const ONE_CLOUD: &str = "2022-09-01";
+
+/// `/metadata/endpoints?api-version=`: one object (what `az cloud register` reads), before 2022-09-01 a list.
+pub(crate) fn endpoints(request: &Request) -> SimResponse {
+    let cloud = cloud();
+    if request.api_version.as_str() < ONE_CLOUD {
+        return SimResponse::json(200, &json!([cloud]));
+    }
+    SimResponse::json(200, &cloud)
+}
+
+fn cloud() -> serde_json::Value {
+    json!({
+        "portal": "https://portal.azure.com",
+        "name": "AzureSim",
+        "resourceManager": "https://management.azure.com/",
+        "authentication": {
+            "loginEndpoint": format!("{LOGIN}/"),
+            "audiences": ["https://management.core.windows.net/", "https://management.azure.com/"],
+            "tenant": "common",
+            "identityProvider": "AAD",
+        },
+        "media": "https://rest.media.azure.net",
+        "graphAudience": "https://graph.windows.net/",
+        "graph": "https://graph.windows.net/",
+        "microsoftGraphResourceId": "https://graph.microsoft.com/",
+        "batch": "https://batch.core.windows.net/",
+        "gallery": "https://gallery.azure.com/",
+        "sqlManagement": "https://management.core.windows.net:8443/",
+        "activeDirectoryDataLake": "https://datalake.azure.net/",
+        "vmImageAliasDoc": "https://management.azure.com/metadata/aliases.json",
+        "suffixes": {
+            "storage": "core.windows.net",
+            "keyVaultDns": "vault.azure.net",
+            "sqlServerHostname": "database.windows.net",
+            "acrLoginServer": "azurecr.io",
+            "azureDataLakeStoreFileSystem": "azuredatalakestore.net",
+            "azureDataLakeAnalyticsCatalogAndJob": "azuredatalakeanalytics.net",
+        },
+    })
 }

@@ -309,7 +309,7 @@ pub(crate) fn dispatch(world: &mut World, wire: &SimRequest) -> SimResponse {
 
 fn arm(world: &mut World, request: &Request) -> SimResponse {
     if request.path.eq_ignore_ascii_case("/metadata/endpoints") {
-        return crate::login::endpoints();
+        return crate::login::endpoints(request);
     }
     if let Some(refusal) = authenticate(world, request) {
         return refusal;

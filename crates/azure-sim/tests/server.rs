@@ -30,7 +30,8 @@ async fn links_lead_back_to_the_server() {
     let world = Arc::new(Mutex::new(world));
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
-    tokio::spawn(azure_sim::server::serve(listener, Arc::clone(&world), Arc::new(move || start), None));
+    let served = azure_sim::server::Served::new(Arc::clone(&world), Arc::new(move || start));
+    tokio::spawn(azure_sim::server::serve(listener, served));
     let path = format!("{}?api-version=2024-03-01", net("networkSecurityGroups/n"));
     let answer = talk(address, "PUT", &path, &tagged(json!({})).to_string()).await;
     assert!(answer.starts_with("HTTP/1.1 201"), "{answer}");
