@@ -149,10 +149,11 @@ pub fn farm(text: &str) -> Result<Farm> {
 /// of the Manager's part is handed over here.
 pub fn wanted(farm: &Farm) -> Result<Wanted> {
     let names = manager_vm::Names::of(farm);
-    let mut beside = vec![names.vnet(), names.vm()];
+    let mut beside = vec![names.vm()];
     beside.extend(manager_vm::spec::share(farm));
     let around = batch_pool::desired::Surroundings {
         subnet: manager_vm::spec::subnets(farm).1,
+        after: vec![names.vnet()],
         beside,
         start_task: manager_vm::guest::start_task_command(&manager_vm::desired::guest_config(farm))?,
         // For the quota gate; the CLI reads them from Azure's list of sizes.

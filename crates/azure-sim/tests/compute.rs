@@ -222,6 +222,26 @@ fn one_run_command_at_a_time_and_other_scripts_are_silent() {
     let keys = ctl(&mut w, "hostkeys").0;
     assert_eq!(keys, ctl(&mut w, "hostkeys").0);
     assert!(keys["keys"][0].as_str().unwrap().starts_with("ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAI"));
+    // Nobody outside reaches the machine, so no authority does.
+    assert_eq!(ctl(&mut w, "tls").0["issuer"], "Caddy Local Authority");
+    let (nsg, pip) = (net("networkSecurityGroups/open"), net("publicIPAddresses/pip"));
+    let rule = |port: &str| {
+        json!({"securityRules": [{"name": "in", "properties": {
+            "priority": 100, "direction": "Inbound", "access": "Allow", "protocol": "Tcp", "sourcePortRange": "*",
+            "sourceAddressPrefix": "Internet", "destinationAddressPrefix": "*", "destinationPortRange": port,
+        }}]})
+    };
+    make(&mut w, &nsg, &tagged(rule("22")));
+    let mut address = tagged(json!({"publicIPAllocationMethod": "Static"}));
+    address["sku"] = json!({"name": "Standard"});
+    make(&mut w, &pip, &address);
+    let config = json!({"subnet": {"id": subnet("manager")}, "publicIPAddress": {"id": pip}});
+    let properties = json!({
+        "ipConfigurations": [{"name": "ip", "properties": config}], "networkSecurityGroup": {"id": nsg},
+    });
+    make(&mut w, &net("networkInterfaces/nic"), &tagged(properties));
+    assert_eq!(ctl(&mut w, "tls").0["issuer"], "Caddy Local Authority");
+    make(&mut w, &nsg, &tagged(rule("80-81")));
     assert_eq!(ctl(&mut w, "tls").0["issuer"], "Let's Encrypt");
 }
 

@@ -16,8 +16,10 @@ use crate::wire;
 pub struct Surroundings {
     /// The subnet the nodes are in.
     pub subnet: ResourceId,
-    /// What must be there before the first node boots: the network, the share, the Manager's VM. Nodes boot while the
-    /// Manager is set up, and their start task waits for it.
+    /// What must be there, complete, before the first node boots: the network with its way out.
+    pub after: Vec<ResourceId>,
+    /// What must be there, though not yet ready: the share, the Manager's VM. Nodes boot while the Manager is set up,
+    /// and their start task waits for it.
     pub beside: Vec<ResourceId>,
     /// The start task's command line.
     pub start_task: String,
@@ -48,6 +50,7 @@ fn batch_account(farm: &Farm) -> Desired {
         }),
         purpose: "Batch account",
         after: Vec::new(),
+        early: None,
         beside: Vec::new(),
         create_only: &[],
         replace_on: &["/properties/poolAllocationMode"],
@@ -88,7 +91,8 @@ fn batch_pool(farm: &Farm, pool: &Pool, around: &Surroundings) -> Desired {
             "metadata": [{"name": tags::FARM, "value": farm.name.as_str()}],
         }}),
         purpose: "worker pool",
-        after: vec![account(farm)],
+        after: std::iter::once(account(farm)).chain(around.after.iter().cloned()).collect(),
+        early: None,
         beside: around.beside.clone(),
         // Node counts belong to whoever scales once the pool exists.
         create_only: &["/properties/scaleSettings"],

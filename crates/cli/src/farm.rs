@@ -36,10 +36,12 @@ fn group_wish(farm: &Farm) -> GroupWish {
 
 fn surroundings(farm: &Farm, cores: &Cores) -> Result<Surroundings, manager_vm::Error> {
     let names = Names::of(farm);
-    let mut beside = vec![names.vnet(), names.vm()];
+    let mut beside = vec![names.vm()];
     beside.extend(share(farm));
     Ok(Surroundings {
         subnet: subnets(farm).1,
+        // With its NAT gateway: the nodes have no other way out.
+        after: vec![names.vnet()],
         beside,
         start_task: guest::start_task_command(&manager_vm::desired::guest_config(farm))?,
         cores: cores.clone(),

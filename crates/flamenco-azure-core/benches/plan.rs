@@ -25,6 +25,7 @@ fn wanted(count: usize) -> Wanted {
             }),
             purpose: "bench",
             after: (n.saturating_sub(3)..n).map(id).collect(),
+            early: None,
             beside: Vec::new(),
             create_only: &[],
             replace_on: &[],

@@ -12,6 +12,7 @@ state=$root/var/lib/flamenco-azure
 home=$root/var/lib/flamenco-manager
 backup=$root@OUTPUT@/.flamenco-azure/manager-backup
 shelf=$root@RESOURCES@/flamenco-azure
+fetched=$state/fetched
 
 set_state() {
   printf '%s\n' "$1" >"$state/setup.state.new"
@@ -44,6 +45,24 @@ download() {
   esac
 }
 
+# prefetch: downloads both archives to local disk while packages are installed. Whatever goes wrong here goes wrong
+# again, with its reason, where an archive is needed.
+prefetch() {
+  rm -rf "$fetched"
+  if [ -d "$root/opt/flamenco" ] || ! command -v curl >/dev/null; then return 0; fi
+  mkdir -p "$fetched"
+  curl --fail --location --silent --proto-redir '=https' --connect-timeout 30 --speed-limit 1000 --speed-time 120 --parallel \
+    --output "$fetched/"@FLAMENCO_ARCHIVE@ @FLAMENCO_URL@ --output "$fetched/"@BLENDER_ARCHIVE@ @BLENDER_URL@ </dev/null 9>&- &
+  fetching=$!
+}
+
+# Half a download is none. A share that has both archives already needs neither.
+prefetched() {
+  [ -n "$fetching" ] || return 0
+  if [ -f "$shelf/"@FLAMENCO_ARCHIVE@ ] && [ -f "$shelf/"@BLENDER_ARCHIVE@ ]; then kill "$fetching" || true; fi
+  wait "$fetching" || rm -rf "$fetched"
+}
+
 # publish NAME URL SUMS_URL PINNED: puts an archive and its checksum on the share; the checksum comes last, so that
 # what has one is whole. Sets sha. The pinned checksum wins over the publisher's own file.
 publish() {
@@ -58,8 +77,13 @@ publish() {
     sha=$(awk -v name="$name" '$2 == name || $2 == "*" name { print tolower($1); exit }' "$part")
     [[ $sha =~ ^[0-9a-f]{64}$ ]] || fail "$sums has no checksum of $name"
   fi
-  say "downloading $url"
-  download "$url" "$part"
+  if [ -f "$fetched/$name" ]; then
+    cp "$fetched/$name" "$part" || fail "cannot write $name to the share (share full?)"
+    rm -f "$fetched/$name"
+  else
+    say "downloading $url"
+    download "$url" "$part"
+  fi
   got=$(sha256sum <"$part")
   got=${got%% *}
   if [ "$got" != "$sha" ]; then
@@ -107,6 +131,8 @@ flock 9
 trap 'on_exit $?' EXIT
 set_state running
 
+fetching=
+prefetch
 packages curl ca-certificates xz-utils sqlite3
 mount_packages
 ensure_user /var/lib/flamenco-manager
@@ -122,6 +148,7 @@ mount_folders
 own 755 root:root "$shelf"
 own 750 flamenco:flamenco "$home" "$root@OUTPUT@/.flamenco-azure" "$backup"
 
+prefetched
 changed=
 publish @FLAMENCO_ARCHIVE@ @FLAMENCO_URL@ @FLAMENCO_SUMS@ @FLAMENCO_SHA256@
 changed=
@@ -145,5 +172,6 @@ put "$shelf/manager-address" 0644 <<<"$address"
 sha=$(sha256sum <"$lib/node-setup")
 put "$shelf/node-setup-${sha%% *}.sh" 0755 <"$lib/node-setup"
 setup_web
+rm -rf "$fetched"
 set_state "done"
 say "the Manager is set up"

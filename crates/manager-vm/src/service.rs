@@ -58,6 +58,14 @@ pub struct TlsStatus {
     pub not_after: String,
 }
 
+impl TlsStatus {
+    /// Whether the Manager signed it itself: by choice, or because no authority could reach it (Caddy names its own
+    /// authority "Caddy Local Authority"). Browsers warn of such a certificate.
+    pub fn is_own(&self) -> bool {
+        self.mode == "internal" || self.issuer.contains("Caddy Local Authority")
+    }
+}
+
 /// What can be asked of the machine that runs the Manager.
 #[cfg_attr(feature = "mock", mockall::automock)]
 #[async_trait]

@@ -102,6 +102,20 @@ fn both_subnets_leave_by_the_nat_gateway_and_by_nothing_else() {
 }
 
 #[test]
+fn a_manager_boots_only_with_a_way_out() {
+    for (access, public) in [("", true), ("ssh: [], web: []", false)] {
+        let farm = farm(&self::access(access));
+        let names = Names::of(&farm);
+        let all = all(&farm);
+        let nic = of_kind(&all, wire::NIC).next().unwrap();
+        // Its own address, or the network with its NAT gateway.
+        assert_eq!(nic.after.contains(&names.public_ip()), public);
+        assert_eq!(nic.after.contains(&names.vnet()), !public);
+        assert_eq!(nic.beside.contains(&names.vnet()), public);
+    }
+}
+
+#[test]
 fn an_existing_network_is_left_alone() {
     let farm = farm(
         "network:\n  existing: {resourceGroup: net, vnet: studio, managerSubnet: m, workersSubnet: w}\n",

@@ -238,6 +238,55 @@ fn encryption_in_transit_installs_the_mount_helper_once() {
 }
 
 #[test]
+fn archives_are_downloaded_while_packages_are_installed() {
+    if !tools() {
+        return;
+    }
+    let site = Site::new();
+    let manager = site.machine("manager");
+    manager.cloud_init(&site.config());
+    // An apt that takes until both archives are there, and fails if they never come.
+    let fetched = "$FLAMENCO_AZURE_ROOT/var/lib/flamenco-azure/fetched";
+    manager.stub(
+        "apt-get",
+        &format!(
+            r#"for _ in $(seq 200); do
+  if [ -s "{fetched}/{FLAMENCO}" ] && [ -s "{fetched}/{BLENDER}" ]; then : >"$STUB/there"; fi
+  if [ -e "$STUB/there" ]; then printf '%s\n' "${{@##-*}}" >>"$STUB/packages"; exit 0; fi
+  PATH=${{PATH#*:}} sleep 0.1
+done
+exit 100"#
+        ),
+    );
+    assert_eq!(manager.set_up(), "done");
+    assert!(!manager.path("/var/lib/flamenco-azure/fetched").exists());
+    // A set-up that runs again downloads nothing.
+    manager.stub("curl", r#"echo "curl ${!#}" >>"$STUB/log""#);
+    manager.log();
+    assert_eq!(manager.set_up(), "done");
+    assert!(!manager.log().iter().any(|line| line.starts_with("curl")));
+}
+
+#[test]
+fn an_early_download_that_was_tampered_with_stops_as_any_other() {
+    if !tools() {
+        return;
+    }
+    let site = Site::new();
+    let manager = site.machine("manager");
+    manager.cloud_init(&site.config());
+    // The first download, and only that, brings other bytes.
+    manager.stub(
+        "curl",
+        r#"case "$*" in *--parallel*) PATH=${PATH#*:} curl "$@"; for f in "$FLAMENCO_AZURE_ROOT"/var/lib/flamenco-azure/fetched/*; do echo more >>"$f"; done ;; *) PATH=${PATH#*:} exec curl "$@" ;; esac"#,
+    );
+    let state = manager.set_up();
+    assert!(state.starts_with(&format!("failed: checksum of {FLAMENCO} is ")), "{state}");
+    manager.stub("curl", r#"PATH=${PATH#*:} exec curl "$@""#);
+    assert_eq!(manager.set_up(), "done");
+}
+
+#[test]
 fn packages_that_cannot_be_installed_are_named() {
     if !tools() {
         return;

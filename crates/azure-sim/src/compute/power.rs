@@ -3,14 +3,13 @@
 use serde_json::json;
 
 use super::{VM, check, power_effect, quota};
+use crate::durations;
 use crate::operation::{Spec, Style, later};
 use crate::resource::{ProvisioningState, Resource};
 use crate::route::Request;
 use crate::wire::SimResponse;
 use crate::world::World;
 
-/// First boot until cloud-init is done, seconds.
-const FIRST_BOOT: u64 = 180;
 /// Later boots until the services run, seconds.
 const LATER_BOOT: u64 = 25;
 
@@ -143,7 +142,7 @@ pub(super) fn set(world: &mut World, id: &str, power: &str) {
     sim["since"] = json!(now.to_string());
     sim["setUp"] = json!(set_up);
     if power == "running" {
-        let boot = if set_up { LATER_BOOT } else { FIRST_BOOT };
+        let boot = if set_up { LATER_BOOT } else { durations::set_up() };
         sim["readyAt"] = json!(later(now, boot).to_string());
     } else if let Some(sim) = sim.as_object_mut() {
         sim.remove("readyAt");

@@ -20,7 +20,7 @@ pub(super) fn answer(world: &mut World, vm: &Resource, call: &str) -> Answer {
         "forget-nodes" => (forget_nodes(world, vm), 0),
         "bootlog" => (json!({"log": log(world, vm)}), 0),
         "hostkeys" => (host_keys(vm), 0),
-        "tls" => (tls(vm), 0),
+        "tls" => (tls(world, vm), 0),
         "status" | "drain" | "undrain" | "forget" if !is_ready(world, vm) => {
             (json!({"error": "the Manager does not answer"}), 0)
         }
@@ -229,7 +229,8 @@ fn host_keys(vm: &Resource) -> Value {
     json!({"keys": [key("ssh-ed25519"), key("ecdsa-sha2-nistp256")]})
 }
 
-fn tls(vm: &Resource) -> Value {
+/// The certificate. An authority's challenge that cannot come in leaves the web server with one of its own.
+fn tls(world: &World, vm: &Resource) -> Value {
     let mode = setting(&compute::custom_data(vm), "TLS_MODE").unwrap_or_else(|| "off".to_owned());
     if mode == "off" {
         return json!({"mode": "off"});
@@ -238,7 +239,8 @@ fn tls(vm: &Resource) -> Value {
     let seed = uuid::Uuid::new_v5(&uuid::Uuid::NAMESPACE_OID, format!("tls/{id}").as_bytes());
     let bytes: Vec<String> =
         seed.as_bytes().iter().chain(seed.as_bytes()).map(|b| format!("{b:02X}")).collect();
-    let issuer = if mode == "acme" { "Let's Encrypt" } else { "Caddy Local Authority" };
+    let challenged = [80, 443].iter().any(|port| crate::network::internet_reaches(world, vm, *port));
+    let issuer = if mode == "acme" && challenged { "Let's Encrypt" } else { "Caddy Local Authority" };
     let start: Timestamp = vm.created_at;
     let end = later(start, 90 * 24 * 3600);
     json!({"mode": mode, "issuer": issuer, "sha256": bytes.join(":"), "not_after": end.to_string()})

@@ -54,7 +54,7 @@ pub(crate) enum SetUp {
     Never(Option<String>),
 }
 
-/// How far the set-up of a VM is. It takes 180 s from the first boot, 25 s after later ones, and its mounts must work.
+/// How far the set-up of a VM is. It takes its time from the first boot, less after later ones, and its mounts must work.
 pub(crate) fn set_up(world: &World, vm: &Resource) -> SetUp {
     let key = vm.key();
     if let Some(reason) = world.guests.failures.get(&key) {

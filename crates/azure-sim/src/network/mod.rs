@@ -9,6 +9,7 @@ mod nic;
 mod nsg;
 mod pip;
 mod put;
+mod reach;
 mod refs;
 mod subnet;
 mod vnet;
@@ -24,6 +25,7 @@ use crate::wire::SimResponse;
 use crate::world::World;
 
 pub(crate) use nic::addresses_in;
+pub(crate) use reach::internet_reaches;
 pub(crate) use refs::missing;
 
 pub(crate) const VNET: &str = "Microsoft.Network/virtualNetworks";

@@ -105,7 +105,7 @@ async fn certificate(session: &Session, farm: &Farm) {
     }
     let manager = session.manager(&manager_vm::spec::Names::of(farm).vm());
     match manager.tls().await {
-        Ok(tls) if tls.mode == "internal" => session.printer.info(format!(
+        Ok(tls) if tls.is_own() => session.printer.info(format!(
             "  certificate  the Manager's own, sha256 {}: browsers warn; compare the fingerprint",
             tls.sha256
         )),

@@ -63,9 +63,9 @@ struct Chain {
     after: Vec<String>,
     beside: Vec<String>,
     steps: Vec<Step>,
-    /// How many of the steps make or change the resource; the others are checkpoints.
+    /// How many of the steps make or change the resource; the others complete it or are checkpoints.
     making: usize,
-    /// What the first checkpoint waits for besides.
+    /// What the first of those others waits for besides.
     before_checkpoints: Vec<String>,
 }
 
@@ -190,12 +190,19 @@ impl Builder {
     }
 
     fn create(&mut self, desired: &Desired, reason: &str) {
-        let request =
-            Request::put(desired.id.as_str(), without_nulls(&desired.body)).api_version(desired.api_version);
-        self.push(
-            &desired.after,
-            step(Verb::Create, &desired.id, desired.purpose, reason, Action::Send { request }),
-        );
+        let put = |body| Action::Send {
+            request: Request::put(desired.id.as_str(), without_nulls(body)).api_version(desired.api_version),
+        };
+        let Some(early) = &desired.early else {
+            let create = step(Verb::Create, &desired.id, desired.purpose, reason, put(&desired.body));
+            return self.push(&desired.after, create);
+        };
+        let first: Vec<_> = desired.after.iter().filter(|id| !early.without.contains(id)).cloned().collect();
+        self.push(&first, step(Verb::Create, &desired.id, desired.purpose, reason, put(&early.body)));
+        self.chain(&desired.id).before_checkpoints.extend(early.without.iter().map(ResourceId::key));
+        // Like a checkpoint: whoever is content with the resource as it was made does not wait for this.
+        let whole = step(Verb::Update, &desired.id, desired.purpose, early.reason, put(&desired.body));
+        self.push_checkpoint(&[], whole);
     }
 
     fn order(&mut self, order: &Order) {

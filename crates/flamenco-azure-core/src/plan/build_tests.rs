@@ -30,6 +30,7 @@ fn desired(id: ResourceId, properties: Value, after: Vec<ResourceId>) -> Desired
         body: json!({"location": "westeurope", "tags": {"flamenco-farm": FARM}, "properties": properties}),
         purpose: "test",
         after,
+        early: None,
         beside: Vec::new(),
         create_only: &["/properties/secret"],
         replace_on: &["/properties/fixed"],
@@ -299,4 +300,35 @@ fn keep_data_keeps_the_storage_account_and_its_group() {
     let plan = plan_teardown(FARM, &group(), &inventory_of_two_farms("created"), options).unwrap();
     assert!(plan.steps.iter().all(|s| s.resource.name() != "s" && s.resource != group()));
     assert_eq!(plan.left.len(), 2);
+}
+
+#[test]
+fn an_early_creation_lets_others_go_on_and_is_completed_once() {
+    let (network, gate, user, last) = (vnet("network"), vnet("slow"), vnet("user"), vnet("last"));
+    let slow = desired(gate.clone(), json!({}), Vec::new());
+    let mut early = desired(network.clone(), json!({"way": "out"}), vec![gate.clone()]);
+    let body = json!({"tags": {"flamenco-farm": FARM}, "properties": {"way": null}});
+    early.early = Some(super::super::Early { body, without: vec![gate.clone()], reason: "later" });
+    let mut content = desired(user.clone(), json!({}), Vec::new());
+    content.beside = vec![network.clone()];
+    let all = wanted(vec![slow, early, content, desired(last.clone(), json!({}), vec![network.clone()])]);
+    let mut inventory = Inventory::default();
+    let first = plan(&all, &inventory).unwrap();
+    let needs = |verb, id: &ResourceId| {
+        first.steps.iter().find(|s| s.id == Step::id_of(verb, id)).unwrap().needs.clone()
+    };
+    let (create, whole) = (Step::id_of(Verb::Create, &network), Step::id_of(Verb::Update, &network));
+    let slow = Step::id_of(Verb::Create, &gate);
+    assert!(!needs(Verb::Create, &network).contains(&slow));
+    assert_eq!(needs(Verb::Update, &network), [create.clone(), slow]);
+    assert!(needs(Verb::Create, &user).contains(&create) && !needs(Verb::Create, &user).contains(&whole));
+    assert!(needs(Verb::Create, &last).contains(&whole));
+    apply(&first, &mut inventory);
+    assert!(plan(&all, &inventory).unwrap().steps.is_empty());
+    // Cut off between the two steps: one update is left to do.
+    let mut half = inventory.get(&network).unwrap().body.clone();
+    half["properties"].as_object_mut().unwrap().remove("way");
+    inventory.insert(Observed::from_body(half).unwrap());
+    let rest = plan(&all, &inventory).unwrap();
+    assert_eq!(rest.steps.iter().map(|s| &s.id).collect::<Vec<_>>(), [&whole]);
 }

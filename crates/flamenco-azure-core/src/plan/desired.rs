@@ -32,6 +32,8 @@ pub struct Desired {
     pub purpose: &'static str,
     /// Resources that must be there first, with their checkpoints.
     pub after: Vec<ResourceId>,
+    /// How it can be created before some of `after` are there.
+    pub early: Option<Early>,
     /// Resources that must be there first, whether or not their checkpoints are reached: a pool's nodes boot while
     /// the Manager does.
     pub beside: Vec<ResourceId>,
@@ -44,6 +46,17 @@ pub struct Desired {
     pub replace_remedy: &'static str,
     /// How it is changed.
     pub update: Update,
+}
+
+/// A creation in two steps: first without what takes long, so that others can go on, then whole.
+#[derive(Debug, Clone)]
+pub struct Early {
+    /// The body of the first step.
+    pub body: Value,
+    /// Those of [`Desired::after`] that only the whole body needs.
+    pub without: Vec<ResourceId>,
+    /// Why there is a second step, in words.
+    pub reason: &'static str,
 }
 
 /// A step that is taken whatever the comparison says: starting a machine, resizing a pool.

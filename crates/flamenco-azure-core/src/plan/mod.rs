@@ -15,7 +15,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 pub use self::build::{RESOURCES_API, plan, tag_request};
-pub use self::desired::{Absent, Checkpoint, Desired, GroupWish, How, Order, Update, Wanted};
+pub use self::desired::{Absent, Checkpoint, Desired, Early, GroupWish, How, Order, Update, Wanted};
 pub use self::diff::Change;
 pub use self::teardown::{TeardownOptions, plan_teardown};
 use crate::arm::Request;

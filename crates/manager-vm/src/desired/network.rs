@@ -1,7 +1,7 @@
 //! The virtual network and everything that lets traffic in or out.
 
 use flamenco_azure_core::ids::ResourceId;
-use flamenco_azure_core::plan::{Desired, Update};
+use flamenco_azure_core::plan::{Desired, Early, Update};
 use flamenco_azure_core::spec::{Farm, Network, Tls};
 use serde_json::{Value, json};
 
@@ -72,6 +72,7 @@ fn resource(farm: &Farm, id: ResourceId, purpose: &'static str, body: Value) -> 
         body: whole,
         purpose,
         after: Vec::new(),
+        early: None,
         beside: Vec::new(),
         create_only: &[],
         replace_on: &[],
@@ -170,8 +171,7 @@ fn vnet(farm: &Farm, with_nat: bool) -> Option<Desired> {
     let Network::Own { address_space, manager_subnet, workers_subnet, .. } = &farm.network else {
         return None;
     };
-    let nat = if with_nat { json!({"id": names.nat()}) } else { Value::Null };
-    let subnet = |name: &str, prefix: String, nsg: ResourceId| {
+    let subnet = |name: &str, prefix: String, nsg: ResourceId, nat: &Value| {
         json!({"name": name, "properties": {
             "addressPrefix": prefix,
             "networkSecurityGroup": {"id": nsg},
@@ -180,19 +180,28 @@ fn vnet(farm: &Farm, with_nat: bool) -> Option<Desired> {
             "serviceEndpoints": [{"service": "Microsoft.Storage"}],
         }})
     };
-    let body = json!({"properties": {
-        "addressSpace": {"addressPrefixes": [address_space.to_string()]},
-        "subnets": [
-            subnet("manager", manager_subnet.to_string(), names.manager_nsg()),
-            subnet("workers", workers_subnet.to_string(), names.workers_nsg()),
-        ],
-    }});
+    let body = |nat: Value| {
+        json!({"properties": {
+            "addressSpace": {"addressPrefixes": [address_space.to_string()]},
+            "subnets": [
+                subnet("manager", manager_subnet.to_string(), names.manager_nsg(), &nat),
+                subnet("workers", workers_subnet.to_string(), names.workers_nsg(), &nat),
+            ],
+        }})
+    };
+    let without = resource(farm, names.vnet(), "the farm's virtual network", body(Value::Null));
     let mut after = vec![names.manager_nsg(), names.workers_nsg()];
-    if with_nat {
+    let (whole, early) = if with_nat {
         after.push(names.nat());
-    }
+        let whole = resource(farm, names.vnet(), without.purpose, body(json!({"id": names.nat()})));
+        let reason = "the NAT gateway, which the network need not wait for";
+        (whole, Some(Early { body: without.body, without: vec![names.nat()], reason }))
+    } else {
+        (without, None)
+    };
     Some(Desired {
         after,
+        early,
         // Machines are in these ranges: Azure refuses to move them under their feet.
         replace_on: &[
             "/properties/addressSpace",
@@ -202,7 +211,7 @@ fn vnet(farm: &Farm, with_nat: bool) -> Option<Desired> {
         replace_remedy: "a larger `maxNodes` or another `network.addressSpace` needs a new network: \
                          `flamenco-azure teardown --keep-data`, then `deploy`",
         update: Update::PutKeeping("/properties/subnets"),
-        ..resource(farm, names.vnet(), "the farm's virtual network", body)
+        ..whole
     })
 }
 
@@ -216,10 +225,15 @@ fn nic(farm: &Farm, names: &Names) -> Desired {
         }
         Network::Existing { .. } => config["privateIPAllocationMethod"] = json!("Dynamic"),
     }
-    let mut after = vec![names.vnet(), names.manager_nsg(), gate(farm)];
+    let mut after = vec![names.manager_nsg(), gate(farm)];
+    let mut beside = Vec::new();
     if farm.is_public() {
         config["publicIPAddress"] = json!({"id": names.public_ip()});
         after.push(names.public_ip());
+        // The Manager's own address is a way out: its set-up need not wait for the NAT gateway.
+        beside.push(names.vnet());
+    } else {
+        after.push(names.vnet());
     }
     let mut properties = json!({"ipConfigurations": [{"name": "primary", "properties": config}]});
     if matches!(farm.network, Network::Existing { .. }) {
@@ -228,6 +242,7 @@ fn nic(farm: &Farm, names: &Names) -> Desired {
     }
     Desired {
         after,
+        beside,
         ..resource(farm, names.nic(), "Manager's network interface", json!({"properties": properties}))
     }
 }

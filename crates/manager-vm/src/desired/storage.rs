@@ -38,6 +38,7 @@ pub(super) fn resources(farm: &Farm) -> Vec<Desired> {
         }),
         purpose: "everything the farm reads and writes",
         after: vec![Names::of(farm).vnet(), gate(farm)],
+        early: None,
         beside: Vec::new(),
         create_only: &[],
         replace_on: &["/kind", "/sku"],

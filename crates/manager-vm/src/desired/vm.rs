@@ -42,6 +42,7 @@ fn identity(farm: &Farm, names: &Names) -> Desired {
         body: json!({"location": farm.location.as_str(), "tags": tags_of(farm)}),
         purpose: "Manager's identity",
         after: Vec::new(),
+        early: None,
         beside: Vec::new(),
         create_only: &[],
         replace_on: &[],
@@ -89,6 +90,7 @@ fn vm(farm: &Farm, names: &Names) -> Result<Desired, Error> {
         purpose: "Manager VM",
         // Not the share: it is there before the machine has booted, and the set-up waits for it.
         after: vec![names.nic(), names.identity(), gate(farm)],
+        early: None,
         beside: Vec::new(),
         // The image, the user and customData are fixed at creation. The CONFIG tag tells which set-up the VM has; a
         // checkpoint brings it up to date.
