@@ -1,0 +1,165 @@
+//! Whole lives of farms, for judges of what goes over the wire.
+
+use azure_sim::{Exchange, SimRequest, SimResponse, World};
+use serde_json::{Value, json};
+
+use crate::yard::{FARM_FILE, SUBSCRIPTION, Yard};
+
+/// Encryption in transit, tags, two pools.
+const SECOND: &str = "\
+defaultName: second
+subscriptionID: 5b3a7c1e-6f5d-4c2b-9a80-0123456789ab
+location: westeurope
+resourceGroup: second-rg
+storageAccountName: secondfiles
+batchAccountName: secondbatch
+virtualMachine: second-vm
+manager:
+  access:
+    ssh: [192.0.2.0/24]
+    web: [192.0.2.0/24, 198.51.100.7]
+storage:
+  encryptInTransit: true
+tags:
+  project: short-film
+  cost-center: \"42\"
+pools:
+  - name: render
+    vmSize: Standard_D4as_v5
+    dedicated: 1
+    spot: 0
+  - name: cheap
+    vmSize: Standard_D8as_v5
+    dedicated: 0
+    spot: 1
+";
+
+/// Runs whole lives (deploy, scale, pause, resume, changes, teardown) and returns what each command sent and got.
+pub fn traffic() -> Vec<Exchange> {
+    let mut all = usual_life();
+    all.extend(life_with_everything());
+    all.extend(life_in_an_existing_network());
+    all
+}
+
+fn run(yard: &Yard, lines: &[&str]) -> Vec<Exchange> {
+    let mut all = Vec::new();
+    for line in lines {
+        yard.run(line);
+        all.extend(yard.last_traffic());
+    }
+    all
+}
+
+fn usual_life() -> Vec<Exchange> {
+    let yard = Yard::default();
+    let mut all = run(
+        &yard,
+        &[
+            "deploy --yes",
+            "scale render --dedicated 4 --wait",
+            "scale render --dedicated 1 --wait",
+            "scale render --dedicated 1 --spot 1 --wait",
+            "status",
+            "pause --yes",
+            "status",
+            "resume --yes",
+        ],
+    );
+    let changed = FARM_FILE.replace("Standard_D4as_v5", "Standard_D8as_v5");
+    let access = "manager:\n  vmSize: Standard_D2as_v5\n  access:\n    ssh: [192.0.2.0/24]\ntags:\n  project: short-film\n";
+    yard.write(&format!("{changed}{access}"));
+    all.extend(run(&yard, &["plan", "deploy --yes", "status", "teardown --yes"]));
+    all
+}
+
+fn life_with_everything() -> Vec<Exchange> {
+    let yard = Yard::new(SECOND, |_| {});
+    let mut all =
+        run(&yard, &["deploy --yes", "scale cheap --spot 2 --wait", "status", "pause --yes", "resume --yes"]);
+    yard.write(
+        &SECOND.replace("cost-center: \"42\"", "cost-center: \"43\"").replace("198.51.100.7", "198.51.100.8"),
+    );
+    all.extend(run(&yard, &["deploy --yes", "teardown --yes"]));
+    all
+}
+
+fn life_in_an_existing_network() -> Vec<Exchange> {
+    let existing = "network:\n  existing:\n    resourceGroup: studio-net\n    vnet: studio\n    managerSubnet: managers\n    workersSubnet: nodes\n";
+    let yard = Yard::new(&format!("{FARM_FILE}{existing}"), studio);
+    run(&yard, &["deploy --yes", "status", "teardown --yes"])
+}
+
+fn send(world: &mut World, method: &str, path: &str, body: Option<&Value>) -> SimResponse {
+    let batch = path.contains("Microsoft.Batch");
+    let version = if batch { "2025-06-01" } else { "2024-03-01" };
+    let url = format!("https://management.azure.com{path}?api-version={version}");
+    let request = SimRequest::new(method, url.parse().unwrap()).header("authorization", "Bearer test");
+    let request = match body {
+        Some(body) => request.json_body(body),
+        None => request,
+    };
+    world.handle(&request)
+}
+
+/// A network that was there before the farm.
+fn studio(world: &mut World) {
+    world.add_group("studio-net", "westeurope", azure_sim::Tags::new());
+    let subnet = |name: &str, prefix: &str| {
+        json!({"name": name, "properties": {
+            "addressPrefix": prefix,
+            "serviceEndpoints": [{"service": "Microsoft.Storage"}],
+            "defaultOutboundAccess": true,
+        }})
+    };
+    let body = json!({"location": "westeurope", "properties": {
+        "addressSpace": {"addressPrefixes": ["10.7.0.0/16"]},
+        "subnets": [subnet("managers", "10.7.0.0/24"), subnet("nodes", "10.7.4.0/22")],
+    }});
+    let path = format!(
+        "/subscriptions/{SUBSCRIPTION}/resourceGroups/studio-net/providers/Microsoft.Network/virtualNetworks/studio"
+    );
+    let response = send(world, "PUT", &path, Some(&body));
+    assert!(response.is_success(), "{}", response.json_body());
+    world.advance_by(60);
+}
+
+/// What our client does not ask, but the simulator answers to other clients: each resource of a farm alone, its lists,
+/// its refusals. The bodies that are sent here are partly wrong on purpose.
+pub fn tour() -> Vec<Exchange> {
+    let yard = Yard::default();
+    yard.run("deploy --yes");
+    let mut world = yard.world();
+    world.throttling(false);
+    let subscription = format!("/subscriptions/{SUBSCRIPTION}");
+    let ids: Vec<String> = world.resources().values().map(|resource| resource.id.clone()).collect();
+    let ids = ids.iter().filter(|id| {
+        ["Batch", "Compute", "Network"].iter().any(|p| id.contains(&format!("/Microsoft.{p}/")))
+    });
+    for id in ids {
+        let (list, _) = id.rsplit_once('/').unwrap();
+        send(&mut world, "GET", id, None);
+        send(&mut world, "GET", list, None);
+        send(&mut world, "GET", &format!("{list}/absent"), None);
+        if let Some((_, kind)) =
+            list.split_once("/providers/").filter(|(_, kind)| kind.matches('/').count() == 1)
+        {
+            send(&mut world, "GET", &format!("{subscription}/providers/{kind}"), None);
+            send(&mut world, "PATCH", id, Some(&json!({"tags": {"shot": "010"}})));
+        }
+        send(&mut world, "PUT", id, Some(&json!({"location": "atlantis"})));
+        send(&mut world, "DELETE", id, None);
+        if id.ends_with("-vm") {
+            send(&mut world, "GET", &format!("{id}/instanceView"), None);
+        }
+    }
+    for path in [
+        "Batch/locations/westeurope/quotas",
+        "Batch/locations/westeurope/virtualMachineSkus",
+        "Compute/locations/westeurope/vmSizes",
+        "Network/locations/westeurope/usages",
+    ] {
+        send(&mut world, "GET", &format!("{subscription}/providers/Microsoft.{path}"), None);
+    }
+    world.log().to_vec()
+}
