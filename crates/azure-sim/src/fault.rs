@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
+use crate::spoil::Spoil;
 use crate::wire::{SimRequest, SimResponse};
 
 /// Which request a fault strikes. Every condition that is set must hold.
@@ -92,6 +93,10 @@ pub enum Action {
     Operation(OperationFault),
     /// The answer takes so many virtual milliseconds more.
     Slow(u64),
+    /// The change is applied; its answer arrives spoiled.
+    Spoil(Spoil),
+    /// An intermediary answers with an HTML page of its own and this status; the service never sees the request.
+    Page(u16),
 }
 
 impl Action {
@@ -174,6 +179,14 @@ pub(crate) fn strike(faults: &mut Vec<Fault>, request: &SimRequest, call: u64) -
         }
     }
     Some(action)
+}
+
+/// The page of a proxy or a captive portal.
+pub(crate) fn page(status: u16) -> SimResponse {
+    let mut response =
+        SimResponse::empty(status).with_header("content-type", "text/html; charset=utf-8");
+    response.body = b"<!DOCTYPE html><html><body><h1>The proxy has a word with you</h1></body></html>".to_vec();
+    response
 }
 
 /// The answer to an expired token (recorded traffic).

@@ -217,6 +217,12 @@ impl World {
                 response.latency = Duration::from_millis(milliseconds);
                 response
             }
+            Some(Action::Spoil(spoil)) => {
+                let mut response = crate::route::dispatch(self, request);
+                spoil.apply(&mut response);
+                response
+            }
+            Some(Action::Page(status)) => crate::fault::page(status),
             Some(Action::Operation(fault)) => {
                 self.operation_fault = Some(fault);
                 crate::route::dispatch(self, request)

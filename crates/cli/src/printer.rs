@@ -14,6 +14,8 @@ pub enum Mode {
     Quiet,
     /// For programs.
     Json,
+    /// For programs that call the commands as functions: nothing is written.
+    Silent,
 }
 
 /// Writes to the terminal.
@@ -41,7 +43,7 @@ impl Printer {
 
     /// A line of the result.
     pub fn result(self, line: impl AsRef<str>) {
-        if self.mode != Mode::Json {
+        if matches!(self.mode, Mode::Human | Mode::Quiet) {
             write_line(&mut std::io::stdout().lock(), line.as_ref());
         }
     }
@@ -61,6 +63,7 @@ impl Printer {
                 let head = self.paint("33;1", "warning");
                 write_line(&mut std::io::stderr().lock(), &format!("{head}: {}", line.as_ref()));
             }
+            Mode::Silent => {}
         }
     }
 
@@ -68,6 +71,9 @@ impl Printer {
     pub fn error(self, message: &str, hint: Option<&str>) {
         if self.mode == Mode::Json {
             self.event("error", serde_json::json!({"message": message, "hint": hint}));
+            return;
+        }
+        if self.mode == Mode::Silent {
             return;
         }
         let mut err = std::io::stderr().lock();

@@ -81,10 +81,13 @@ fn next_link(request: &Request, skip: usize) -> Option<String> {
 fn rows(filter: &Filter) -> impl Iterator<Item = Row> {
     let region = filter.required("armRegionName").map(str::to_owned);
     let sku = filter.required("armSkuName").map(str::to_owned);
+    let machines = filter.required("serviceName").map(|name| name == "Virtual Machines");
     locations().filter(move |l| region.as_deref().is_none_or(|name| name == l.name)).flat_map(move |l| {
         let sku = sku.clone();
         let wanted = move |s: &Size| sku.as_deref().is_none_or(|name| name == s.name);
-        sizes().filter(wanted).flat_map(move |s| machine_rows(&s, l)).chain(other_rows(l))
+        let sizes = sizes().filter(move |s| machines != Some(false) && wanted(s));
+        let others = if machines == Some(true) { Vec::new() } else { other_rows(l) };
+        sizes.flat_map(move |s| machine_rows(&s, l)).chain(others)
     })
 }
 
