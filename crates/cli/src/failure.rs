@@ -18,7 +18,7 @@ pub enum Exit {
     Azure = 2,
     /// Interrupted; running it again goes on.
     Interrupted = 3,
-    /// `plan --check` found a difference.
+    /// `plan --check` found a difference, or `deploy` left one that cannot be changed in place.
     Drift = 4,
     /// A defect of this program.
     Bug = 70,

@@ -92,14 +92,32 @@ fn execute(cli: &Cli, printer: Printer, environment: Environment) -> Outcome {
     runtime.block_on(async {
         let session = open(cli, printer, environment, here, simulated)?;
         let outcome = tokio::select! {
+            // First, so that the signals are caught before anything is printed or sent.
+            biased;
+            () = stop_asked() => Err(interrupted()),
             outcome = commands::dispatch(&session, &cli.command) => outcome,
-            _ = tokio::signal::ctrl_c() => Err(interrupted()),
         };
         if let Some(simulator) = &session.simulator {
             simulator.save()?;
         }
         outcome
     })
+}
+
+/// Ends when the user presses Ctrl-C, or a service manager or CI system asks the program to stop.
+async fn stop_asked() {
+    #[cfg(unix)]
+    if let Ok(mut terminate) = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate()) {
+        tokio::select! {
+            _ = tokio::signal::ctrl_c() => {}
+            _ = terminate.recv() => {}
+        }
+        return;
+    }
+    // Without handlers the signals do what they do by default: there is nothing to wait for here.
+    if tokio::signal::ctrl_c().await.is_err() {
+        std::future::pending::<()>().await;
+    }
 }
 
 fn interrupted() -> Failure {

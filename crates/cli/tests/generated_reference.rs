@@ -121,7 +121,9 @@ fn exit_codes() -> String {
         }
         Exit::Azure => "Azure refused or failed; the hint says what exists now and how to go on",
         Exit::Interrupted => "interrupted by Ctrl-C; the same command goes on",
-        Exit::Drift => "`plan --check` found a difference",
+        Exit::Drift => {
+            "a difference remains: `plan --check` found one, or `deploy` named one that cannot be changed in place"
+        }
         Exit::Bug => "a defect of this program",
     };
     let rows = all.map(|exit| vec![format!("{}", exit as u8), words(exit).to_owned()]);

@@ -123,18 +123,20 @@ fn ctrl_c_at_any_question_ends_with_3_and_keeps_the_answers() {
 #[test]
 fn an_interrupt_while_a_pipe_is_silent_ends_with_3() {
     use std::io::Read as _;
-    let place = Place::new();
-    let mut command = place.command();
-    command.args(["init", "--simulate", "w.json"]);
-    command.stdin(std::process::Stdio::piped()).stderr(std::process::Stdio::piped());
-    let mut child = command.spawn().unwrap();
-    let mut err = child.stderr.take().unwrap();
-    let mut seen = Vec::new();
-    while !seen.ends_with(b"Location: ") {
-        let mut byte = [0];
-        assert_eq!(err.read(&mut byte).unwrap(), 1, "{}", String::from_utf8_lossy(&seen));
-        seen.extend(byte);
+    for signal in ["-INT", "-TERM"] {
+        let place = Place::new();
+        let mut command = place.command();
+        command.args(["init", "--simulate", "w.json"]);
+        command.stdin(std::process::Stdio::piped()).stderr(std::process::Stdio::piped());
+        let mut child = command.spawn().unwrap();
+        let mut err = child.stderr.take().unwrap();
+        let mut seen = Vec::new();
+        while !seen.ends_with(b"Location: ") {
+            let mut byte = [0];
+            assert_eq!(err.read(&mut byte).unwrap(), 1, "{}", String::from_utf8_lossy(&seen));
+            seen.extend(byte);
+        }
+        assert!(Command::new("kill").args([signal, &child.id().to_string()]).status().unwrap().success());
+        assert_eq!(child.wait().unwrap().code(), Some(3), "{signal}");
     }
-    assert!(Command::new("kill").args(["-INT", &child.id().to_string()]).status().unwrap().success());
-    assert_eq!(child.wait().unwrap().code(), Some(3));
 }

@@ -20,6 +20,14 @@ pub enum Error {
         /// Why it failed.
         source: Box<ArmError>,
     },
+    /// A VM runs one command at a time, and another one did not end in time.
+    #[error(
+        "the Manager VM is busy with another command, such as a `scale` or `deploy` elsewhere: try again later"
+    )]
+    Busy {
+        /// Azure's refusal.
+        source: Box<ArmError>,
+    },
     /// A node's name has characters that would not be safe in a command line.
     #[error("`{0}` is not a node's name")]
     UnsafeName(String),

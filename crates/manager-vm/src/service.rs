@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use async_trait::async_trait;
-use flamenco_azure_core::arm::ArmClient;
+use flamenco_azure_core::arm::{ArmClient, Kind};
 use flamenco_azure_core::exec::guest_json;
 use flamenco_azure_core::ids::ResourceId;
 use serde::{Deserialize, Serialize};
@@ -14,6 +14,12 @@ use crate::{Error, Result};
 
 /// Candidates per call: the answer (indices) must stay below run-command's 4 KB.
 const BATCH: usize = 400;
+
+/// As much of a node's id (`tvmps_` and 64 hexadecimal digits) tells it from every other.
+const TELLING: usize = 22;
+
+/// How long a question waits for another command to leave the VM, which runs one at a time.
+const READ_PATIENCE: Duration = Duration::from_secs(45);
 
 /// What became of a drain.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -80,8 +86,9 @@ pub trait ManagerHost: Send + Sync {
     /// Takes back unfinished requests of [`ManagerHost::drain`].
     async fn undrain(&self, candidates: &[String]) -> Result<usize>;
 
-    /// Deletes the Workers of removed nodes from the Manager.
-    async fn forget(&self, names: &[String]) -> Result<usize>;
+    /// Deletes the Workers of removed Batch nodes from the Manager: those that do not run, but for the nodes in `keep`,
+    /// which are all that there are. What the Manager remembers of other nodes lets jobs wait for them for ever.
+    async fn forget_nodes(&self, keep: &[String]) -> Result<usize>;
 
     /// The host's public SSH keys, read from inside: what a `known_hosts` line needs.
     async fn host_keys(&self) -> Result<Vec<String>>;
@@ -104,10 +111,16 @@ impl ManagerVm {
     }
 
     async fn ask(&self, verb: &'static str, args: &str) -> Result<Value> {
+        self.ask_by(&self.client, verb, args).await
+    }
+
+    async fn ask_by(&self, client: &ArmClient, verb: &'static str, args: &str) -> Result<Value> {
         let script = vec![format!("flamenco-azure-ctl {verb} {args}").trim_end().to_owned()];
-        let answer = self.client.run(&run_command(&self.vm, &script)).await.map_err(|source| {
-            Error::Azure { doing: "run a command on the Manager VM", source: Box::new(source) }
-        })?;
+        let answer =
+            client.run(&run_command(&self.vm, &script)).await.map_err(|source| match source.kind() {
+                Kind::Busy => Error::Busy { source: Box::new(source) },
+                _ => Error::Azure { doing: "run a command on the Manager VM", source: Box::new(source) },
+            })?;
         answer
             .as_ref()
             .and_then(|body| body.pointer("/value/0/message")?.as_str())
@@ -116,7 +129,9 @@ impl ManagerVm {
     }
 
     async fn read<T: for<'de> Deserialize<'de>>(&self, verb: &'static str) -> Result<T> {
-        serde_json::from_value(self.ask(verb, "").await?).map_err(|_| Error::Garbled { verb })
+        let client = self.client.with_patience(READ_PATIENCE);
+        let answer = self.ask_by(&client, verb, "").await?;
+        serde_json::from_value(answer).map_err(|_| Error::Garbled { verb })
     }
 }
 
@@ -179,17 +194,15 @@ impl ManagerHost for ManagerVm {
         Ok(cleared)
     }
 
-    async fn forget(&self, names: &[String]) -> Result<usize> {
-        let mut deleted = 0;
-        for batch in names.chunks(BATCH) {
-            deleted +=
-                count_of(&self.ask("forget", &format!("--names {}", joined(batch)?)).await?, "deleted");
-        }
-        Ok(deleted)
+    async fn forget_nodes(&self, keep: &[String]) -> Result<usize> {
+        // The beginnings are enough, and a thousand of them still fit into one script.
+        let starts: Vec<String> = keep.iter().map(|name| name.chars().take(TELLING).collect()).collect();
+        let args = if starts.is_empty() { String::new() } else { format!("--keep {}", joined(&starts)?) };
+        Ok(count_of(&self.ask("forget-nodes", &args).await?, "deleted"))
     }
 
     async fn host_keys(&self) -> Result<Vec<String>> {
-        let answer = self.ask("hostkeys", "").await?;
+        let answer: Value = self.read("hostkeys").await?;
         let keys = answer.get("keys").and_then(Value::as_array).ok_or(Error::Garbled { verb: "hostkeys" })?;
         Ok(keys.iter().filter_map(|key| key.as_str().map(str::to_owned)).collect())
     }

@@ -313,27 +313,11 @@ fn forget_nodes_deletes_the_dead_workers_of_batch_nodes_alone() {
     {
         host.manager.add(name, status, None, None);
     }
-    assert_eq!(host.ask(&["forget-nodes"]), json!({"done": true, "deleted": 2}));
+    assert_eq!(host.ask(&["forget-nodes", "--keep", "tvmps_a,other"]), json!({"done": true, "deleted": 1}));
+    assert_eq!(host.ask(&["forget-nodes"]), json!({"done": true, "deleted": 1}));
     let left: Vec<String> =
         host.manager.world.lock().unwrap().workers.iter().map(|w| w.name.clone()).collect();
     assert_eq!(left, ["tvmps_c_d", "workstation"]);
-}
-
-#[test]
-fn forget_deletes_named_dead_workers_alone() {
-    if !has("python3") {
-        return;
-    }
-    let host = Host::up();
-    for (kind, _) in KINDS {
-        add(&host, kind);
-    }
-    host.manager.add("other", "offline", None, None);
-    let answer = host.ask(&["forget", "--names", "offline,error,idle,rendering,unknown"]);
-    assert_eq!(answer, json!({"deleted": 2}));
-    let left: Vec<String> =
-        host.manager.world.lock().unwrap().workers.iter().map(|w| w.name.clone()).collect();
-    assert_eq!(left, ["leaving", "idle", "finished", "asleep", "rendering", "other"]);
 }
 
 #[test]
@@ -354,7 +338,7 @@ fn answers_stay_short_with_five_hundred_workers() {
     assert_eq!(answer["drained"].as_array().unwrap().len(), 250);
     assert_eq!(answer["pending"].as_array().unwrap().len(), 250);
     assert_eq!(host.ask(&["undrain", "--candidates", &all])["cleared"].as_array().unwrap().len(), 250);
-    assert_eq!(host.ask(&["forget", "--names", &all]), json!({"deleted": 250}));
+    assert_eq!(host.ask(&["forget-nodes"]), json!({"done": true, "deleted": 250}));
     // More than fits: a part of the truth, marked as one.
     let many = (0..4_000).map(|i| format!("n{i}")).collect::<Vec<_>>().join(",");
     let answer = host.ask(&["drain", "--count", "4000", "--wait", "0", "--candidates", &many]);
@@ -468,7 +452,7 @@ fn bad_usage_is_two_and_a_silent_manager_is_one() {
         &["drain", "--count", "-1", "--candidates", "a"],
         &["drain"],
         &["ready"],
-        &["forget"],
+        &["forget-nodes", "--keep"],
     ] {
         let output = host.run(args);
         assert_eq!((output.status.code(), output.stdout.len()), (Some(2), 0), "{args:?}");

@@ -61,7 +61,7 @@ fn what_needs_a_new_network_is_named_and_not_tried() {
     let before = yard.settled();
     yard.write(&format!("{FARM_FILE}    maxNodes: 200\n"));
     assert_eq!(yard.run("plan --check"), Exit::Drift);
-    assert_eq!(yard.run("deploy --yes"), Exit::Done);
+    assert_eq!(yard.run("deploy --yes"), Exit::Drift);
     assert_same(&yard.settled(), &before, "a deploy that can change nothing");
 }
 

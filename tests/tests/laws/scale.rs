@@ -90,6 +90,69 @@ fn a_lost_node_goes_first() {
 }
 
 #[test]
+fn no_worker_of_a_removed_node_is_left_behind() {
+    let commands: &[&[&str]] = &[
+        &["scale render --dedicated 0 --wait"],
+        &["scale render --dedicated 0"],
+        &["scale render --dedicated 1 --force"],
+        &["pause --yes"],
+        &["pause --yes --force", "resume --yes"],
+    ];
+    for lines in commands {
+        let (yard, nodes) = rendering_farm();
+        yard.poke(|world| {
+            let until = world.now() + std::time::Duration::from_mins(30);
+            assert!(nodes.iter().all(|node| world.set_rendering(node, until)));
+        });
+        for line in *lines {
+            yard.run(line);
+        }
+        assert_eq!(yard.world().workers_offline(), [] as [String; 0], "{lines:?}");
+    }
+}
+
+#[test]
+fn a_run_that_was_killed_before_the_manager_forgot_is_made_up_for() {
+    let (yard, nodes) = rendering_farm();
+    yard.poke(|world| assert!(nodes.iter().all(|node| world.lose_node(node))));
+    yard.poke(|world| world.advance_by(600));
+    assert_eq!(yard.world().workers_offline().len(), nodes.len());
+    // Lost nodes are still the pool's: their Workers are kept until the nodes are gone.
+    yard.run("scale render --dedicated 2");
+    assert_eq!(yard.world().workers_offline().len(), nodes.len());
+    // The same wish again, as after a run that was killed once the nodes had been removed.
+    yard.poke(|world| {
+        let url = format!("https://management.azure.com{POOL}?api-version=2024-07-01");
+        let body =
+            serde_json::json!({"properties": {"scaleSettings": {"fixedScale": {"targetDedicatedNodes": 0}}}});
+        let patch = azure_sim::SimRequest::new("PATCH", url.parse().unwrap());
+        assert_eq!(world.handle(&patch.header("authorization", "Bearer any").json_body(&body)).status, 200);
+        world.advance_by(600);
+    });
+    assert_eq!(yard.world().workers_offline().len(), nodes.len());
+    yard.run("scale render --dedicated 0");
+    assert_eq!(yard.world().workers_offline(), [] as [String; 0]);
+}
+
+#[test]
+fn a_look_at_the_farm_does_not_wait_for_another_command() {
+    let (yard, nodes) = rendering_farm();
+    yard.poke(|world| {
+        let until = world.now() + std::time::Duration::from_mins(30);
+        assert!(nodes.iter().all(|node| world.set_rendering(node, until)));
+        let vm = "/subscriptions/5b3a7c1e-6f5d-4c2b-9a80-0123456789ab/resourceGroups/crunch-rg/providers/Microsoft.Compute/virtualMachines/crunch-vm";
+        let url = format!("https://management.azure.com{vm}/runCommand?api-version=2024-07-01");
+        let script = format!("flamenco-azure-ctl drain --count 1 --wait 600 --candidates {}", nodes.join(","));
+        let body = serde_json::json!({"commandId": "RunShellScript", "script": [script]});
+        let post = azure_sim::SimRequest::new("POST", url.parse().unwrap());
+        let answer = world.handle(&post.header("authorization", "Bearer any").json_body(&body));
+        assert_eq!(answer.status, 202);
+    });
+    assert!(minutes(&yard, "status") < 2);
+    assert!(minutes(&yard, "urls") < 2);
+}
+
+#[test]
 fn more_nodes_than_the_farm_file_grants_are_refused() {
     let (yard, _) = rendering_farm();
     let before = yard.settled();

@@ -17,17 +17,16 @@ pub(super) fn answer(world: &mut World, vm: &Resource, call: &str) -> Answer {
     let args: Vec<&str> = words.collect();
     let said = match verb {
         "ready" => ready(world, vm, &args),
-        "forget-nodes" => (forget_nodes(world, vm), 0),
         "bootlog" => (json!({"log": log(world, vm)}), 0),
         "hostkeys" => (host_keys(vm), 0),
         "tls" => (tls(world, vm), 0),
-        "status" | "drain" | "undrain" | "forget" if !is_ready(world, vm) => {
+        "status" | "drain" | "undrain" | "forget-nodes" if !is_ready(world, vm) => {
             (json!({"error": "the Manager does not answer"}), 0)
         }
         "status" => (status(world, vm), 0),
         "drain" => drain(world, vm, &args),
         "undrain" => (undrain(world, vm, &args), 0),
-        "forget" => (forget(world, vm, &args), 0),
+        "forget-nodes" => (forget_nodes(world, vm, &args), 0),
         _ => {
             let stderr = format!("flamenco-azure-ctl: unknown verb {verb}\n");
             return Answer { stderr, ..Answer::default() };
@@ -190,25 +189,15 @@ fn undrain(world: &mut World, vm: &Resource, args: &[&str]) -> Value {
     json!({"cleared": cleared})
 }
 
-fn forget(world: &mut World, vm: &Resource, args: &[&str]) -> Value {
-    let now = world.now();
-    let key = vm.key();
-    let mut deleted = 0_u32;
-    for name in names(args, "--names") {
-        let goes = |w: &Worker| w.manager == key && !w.is_awake(now);
-        if world.guests.workers.get(name).is_some_and(goes) {
-            world.guests.workers.remove(name);
-            deleted += 1;
-        }
-    }
-    json!({"deleted": deleted})
-}
-
-/// Forgets the dead workers of Batch nodes.
-fn forget_nodes(world: &mut World, vm: &Resource) -> Value {
+/// Forgets the dead workers of Batch nodes, but for those that are there.
+fn forget_nodes(world: &mut World, vm: &Resource, args: &[&str]) -> Value {
     let (now, key) = (world.now(), vm.key());
     let before = world.guests.workers.len();
-    let goes = |name: &str, w: &Worker| name.starts_with("tvmps_") && w.manager == key && !w.is_awake(now);
+    let keep = names(args, "--keep");
+    let goes = |name: &str, w: &Worker| {
+        let kept = keep.iter().any(|start| name.starts_with(start));
+        name.starts_with("tvmps_") && w.manager == key && !w.is_awake(now) && !kept
+    };
     world.guests.workers.retain(|name, worker| !goes(name, worker));
     json!({"done": true, "deleted": before - world.guests.workers.len()})
 }

@@ -167,6 +167,13 @@ impl World {
         true
     }
 
+    /// Names of the workers that a Manager lists though they do not run.
+    pub fn workers_offline(&self) -> Vec<String> {
+        let now = self.now();
+        let offline = self.guests.workers.iter().filter(|(_, worker)| !worker.is_awake(now));
+        offline.map(|(name, _)| name.clone()).collect()
+    }
+
     /// Names of the workers that are awake now.
     pub fn workers_awake(&self) -> Vec<String> {
         let now = self.now();

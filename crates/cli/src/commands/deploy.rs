@@ -29,7 +29,7 @@ pub async fn run(session: &Session, args: &DeployArgs) -> Outcome {
     if prepared.plan.is_empty() {
         urls::summary(session, &file, false).await;
         progress::finished(session.printer, "deploy", Duration::ZERO);
-        return Ok(Exit::Done);
+        return Ok(reached(&prepared.plan));
     }
     if !args.yes && !session.ask.confirm("Carry this out?", "--yes").await? {
         session.printer.info("nothing was changed");
@@ -56,7 +56,12 @@ pub async fn run(session: &Session, args: &DeployArgs) -> Outcome {
     session.printer.info(format!("{} in {}", session.printer.bold("deployed"), progress::seconds(took)));
     urls::summary(session, &file, true).await;
     progress::finished(session.printer, "deploy", took);
-    Ok(Exit::Done)
+    Ok(reached(&prepared.plan))
+}
+
+/// What cannot be changed in place is still another than the farm file wants.
+fn reached(plan: &Plan) -> Exit {
+    if plan.blocked.is_empty() { Exit::Done } else { Exit::Drift }
 }
 
 /// A changed start task reaches the nodes that boot from now on.

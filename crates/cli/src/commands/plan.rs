@@ -119,6 +119,8 @@ pub async fn run(session: &Session, args: &PlanArgs) -> Outcome {
         session
             .printer
             .info(format!("plan written to {}; `flamenco-azure deploy {0}` carries it out", path.display()));
+    } else if !prepared.plan.is_empty() {
+        session.printer.info("  next     `flamenco-azure deploy` carries it out");
     }
     Ok(if args.check && prepared.plan.has_drift() { Exit::Drift } else { Exit::Done })
 }

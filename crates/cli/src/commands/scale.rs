@@ -64,6 +64,11 @@ pub async fn run(session: &Session, args: &ScaleArgs) -> Outcome {
     if pool.until_steady().await?.target != wanted {
         pool.resize(wanted).await?;
     }
+    let grows = wanted.dedicated >= state.target.dedicated && wanted.spot >= state.target.spot;
+    if !grows || wanted == state.target {
+        // Also when there was nothing to remove: an earlier run may have been killed between the two.
+        tidy(session.printer, &manager, &pools(session, &target, &inventory)).await?;
+    }
     if args.wait {
         wait(session, &pool).await?;
     } else {
@@ -140,16 +145,20 @@ async fn shrink(
         }
         printer.info(format!("removing {}", crate::show::count(going.len(), "node")));
         pool.delete_nodes(&going).await?;
-        forget(printer, manager, &going).await;
     }
     Ok(())
 }
 
-/// What the Manager remembers of nodes that are gone would let jobs wait for them for ever.
-pub async fn forget(printer: Printer, manager: &dyn ManagerHost, nodes: &[String]) {
-    if let Err(error) = manager.forget(nodes).await {
-        printer.warn(format!("the Manager still lists the removed Workers: {error}"));
+/// Lets the Manager forget the Workers of nodes that are gone.
+async fn tidy(printer: Printer, manager: &dyn ManagerHost, pools: &[BatchPool]) -> Outcome<()> {
+    let mut keep = Vec::new();
+    for pool in pools {
+        keep.extend(pool.nodes().await?.into_iter().map(|node| node.id));
     }
+    if let Err(error) = manager.forget_nodes(&keep).await {
+        printer.warn(format!("the Manager still lists the Workers of removed nodes: {error}"));
+    }
+    Ok(())
 }
 
 async fn chosen(
@@ -263,7 +272,6 @@ mod tests {
                 Drained { drained: b, ..Drained::default() }
             })
         });
-        manager.expect_forget().once().returning(|names| Ok(names.len()));
         shrunk(&pool, &manager, 1, false).await.unwrap();
     }
 
@@ -278,7 +286,6 @@ mod tests {
         let pool = pool_of(nodes, &["b", "c"]);
         let mut manager = MockManagerHost::new();
         manager.expect_drain().never();
-        manager.expect_forget().once().returning(|names| Ok(names.len()));
         shrunk(&pool, &manager, 1, false).await.unwrap();
     }
 
@@ -291,7 +298,6 @@ mod tests {
             assert_eq!(wait, Duration::ZERO);
             Ok(Drained { drained: strings(&["a"]), pending: strings(&["b"]) })
         });
-        manager.expect_forget().once().returning(|_| Ok(0));
         shrunk(&pool, &manager, 0, true).await.unwrap();
     }
 

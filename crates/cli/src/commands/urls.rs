@@ -105,10 +105,13 @@ async fn certificate(session: &Session, farm: &Farm) {
     }
     let manager = session.manager(&manager_vm::spec::Names::of(farm).vm());
     match manager.tls().await {
-        Ok(tls) if tls.is_own() => session.printer.info(format!(
-            "  certificate  the Manager's own, sha256 {}: browsers warn; compare the fingerprint",
-            tls.sha256
-        )),
+        Ok(tls) if tls.is_own() => {
+            let why = if tls.mode == "internal" { "" } else { " (no authority can reach it)" };
+            session.printer.info(format!(
+                "  certificate  the Manager's own{why}, sha256 {}: browsers warn; compare the fingerprint",
+                tls.sha256
+            ));
+        }
         Ok(tls) => {
             let day = tls.not_after.split('T').next().unwrap_or_default();
             session.printer.info(format!("  certificate  {} until {day}", tls.issuer));

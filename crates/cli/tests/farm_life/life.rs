@@ -26,7 +26,7 @@ fn the_old_tools_file_lives_a_whole_life() {
         "resize       flamenco-azure scale flamenco-workers --dedicated N --spot N",
         "remove  flamenco-azure teardown",
         "deployed in",
-        "certificate  Let's Encrypt until 2027-",
+        "certificate  the Manager's own (no authority can reach it), sha256 ",
     ] {
         assert_eq!(ran.count(words), 1, "`{words}` in\n{}", ran.err);
     }

@@ -54,7 +54,10 @@ pub struct ArmOptions {
 
 /// Sends requests to Azure. Cheap to clone.
 #[derive(Debug, Clone)]
-pub struct ArmClient(Arc<Inner>);
+pub struct ArmClient {
+    inner: Arc<Inner>,
+    patience: Duration,
+}
 
 struct Inner {
     options: ArmOptions,
@@ -88,29 +91,36 @@ impl ArmClient {
     pub fn new(options: ArmOptions) -> Self {
         let wire = Wire::new(&options.cloud, &options.credential, options.transport.as_ref());
         let jitter = Mutex::new(ChaCha8Rng::seed_from_u64(options.seed));
-        Self(Arc::new(Inner { options, wire, jitter }))
+        let patience = options.retry.patience;
+        Self { inner: Arc::new(Inner { options, wire, jitter }), patience }
+    }
+
+    /// The same client with another [`RetryPolicy::patience`]: for questions whose answer is not worth a long wait.
+    #[must_use]
+    pub fn with_patience(&self, patience: Duration) -> Self {
+        Self { inner: Arc::clone(&self.inner), patience }
     }
 
     /// The clock that the client waits on.
     pub fn clock(&self) -> &Arc<dyn Clock> {
-        &self.0.options.clock
+        &self.inner.options.clock
     }
 
     /// The cloud that the client talks to.
     pub fn cloud(&self) -> &Cloud {
-        &self.0.options.cloud
+        &self.inner.options.cloud
     }
 
     pub(super) fn retry(&self) -> &RetryPolicy {
-        &self.0.options.retry
+        &self.inner.options.retry
     }
 
     pub(super) fn wire(&self) -> &Wire {
-        &self.0.wire
+        &self.inner.wire
     }
 
     pub(super) fn jitter(&self) -> f64 {
-        self.0.jitter.lock().unwrap_or_else(PoisonError::into_inner).random()
+        self.inner.jitter.lock().unwrap_or_else(PoisonError::into_inner).random()
     }
 
     /// Sends a request, with retries. The answer is a success (2xx).
@@ -193,7 +203,7 @@ impl ArmClient {
             }
             let delay = error.retry_after().unwrap_or(self.retry().patience_delay);
             let waited = self.clock().now().duration_since(began).unsigned_abs();
-            if waited + delay > self.retry().patience {
+            if waited + delay > self.patience {
                 return Err(error);
             }
             self.clock().sleep(delay + Duration::from_secs_f64(self.jitter())).await;
