@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use super::pool::{Scale, begin_delete, duration};
 use super::state::{Allocation, Node, NodeState, Pool};
-use super::{ACCOUNT, POOL, allocate, files, images, nodes, wire};
+use super::{ACCOUNT, POOL, allocate, data_pool, files, images, nodes, wire};
 use crate::filter::Filter;
 use crate::operation::{Effect, later};
 use crate::resource::{Resource, key};
@@ -54,6 +54,7 @@ fn answer(world: &mut World, request: &Request, host: &str) -> Answer {
     let call = Call { request, host, account: &account };
     match (request.method.as_str(), segments.as_slice()) {
         ("GET", ["pools"]) => Ok(call.pools(world)),
+        ("POST", ["pools"]) => call.add_pool(world),
         ("GET", ["supportedimages"]) => Ok(call.page("supportedimages", images::items(), &|_, _| None)),
         ("GET", ["nodecounts"]) => Ok(call.counts(world)),
         (_, ["pools", pool, rest @ ..]) => {
@@ -62,6 +63,7 @@ fn answer(world: &mut World, request: &Request, host: &str) -> Answer {
                 let missing = "The specified pool does not exist.";
                 return Err(error(world, host, 404, "PoolNotFound", missing, &[]));
             }
+            call.precondition(world, &id)?;
             call.pool(world, &id, rest)
         }
         _ => Err(call.unsupported(world)),
@@ -238,6 +240,40 @@ impl Call<'_> {
         };
         let items = world.children(self.account, POOL).filter_map(item).collect();
         self.page("poolnodecounts", items, &text_field)
+    }
+
+    /// An empty 201 with the pool's address (recorded traffic).
+    fn add_pool(&self, world: &mut World) -> Answer {
+        let name = self.request.body.get("id").and_then(Value::as_str).unwrap_or_default().to_owned();
+        let id = format!("{}/pools/{name}", self.account);
+        if world.batch.pools.contains_key(&key(&id)) {
+            return Err(self.conflict(world, "PoolExists", "The specified pool already exists."));
+        }
+        let made = super::pool::create(world, &data_pool::to_control_plane(self.request), &id, self.account);
+        if !made.is_success() {
+            let (code, message, values) = data_pool::error_of(&made.json_body());
+            let values: Vec<(&str, &str)> = values.iter().map(|(k, v)| (k.as_str(), v.as_str())).collect();
+            return Err(error(world, self.host, made.status, &code, &message, &values));
+        }
+        let url = format!("https://{}/pools/{name}", self.host);
+        let response = accepted(world, &id, 201);
+        Ok(response.with_header("location", &url).with_header("dataserviceid", &url))
+    }
+
+    /// `If-Match` and `If-None-Match` of a change (Batch REST "conditional headers").
+    fn precondition(&self, world: &mut World, id: &str) -> Result<(), SimResponse> {
+        let etag = world.resource(id).map(wire::plain_etag).unwrap_or_default();
+        let header = |name: &str| self.request.headers.get(name).map(|v| v.trim_matches('"'));
+        let stale = header("if-match").is_some_and(|wanted| wanted != "*" && wanted != etag);
+        let same = header("if-none-match").is_some_and(|wanted| wanted == "*" || wanted == etag);
+        if !stale && !same {
+            return Ok(());
+        }
+        if same && matches!(self.request.method.as_str(), "GET" | "HEAD") {
+            return Err(SimResponse::empty(304));
+        }
+        let message = "The condition specified using HTTP conditional header(s) is not met.";
+        Err(error(world, self.host, 412, "ConditionNotMet", message, &[]))
     }
 
     fn pool(&self, world: &mut World, id: &str, rest: &[&str]) -> Answer {

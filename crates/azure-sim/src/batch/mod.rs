@@ -6,6 +6,7 @@
 mod account;
 mod allocate;
 pub(crate) mod data;
+mod data_pool;
 mod events;
 mod files;
 mod images;

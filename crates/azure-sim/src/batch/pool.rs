@@ -82,7 +82,8 @@ fn write(world: &mut World, request: &Request, id: &str, parent: &str) -> SimRes
     }
 }
 
-fn create(world: &mut World, request: &Request, id: &str, parent: &str) -> SimResponse {
+/// A new pool.
+pub(super) fn create(world: &mut World, request: &Request, id: &str, parent: &str) -> SimResponse {
     let Some(account) = world.resource(parent).cloned() else { return request.parent_not_found(parent) };
     if account.state.is_busy() {
         return arm_error(

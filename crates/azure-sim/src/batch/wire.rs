@@ -128,11 +128,11 @@ pub(super) fn data_pool(resource: &Resource, pool: &Pool, host: &str) -> Value {
     body["enableAutoScale"] = json!(pool.formula.is_some());
     body["enableInterNodeCommunication"] = json!(resource.text("/interNodeCommunication") == Some("Enabled"));
     if let Some(task) = resource.property("/startTask") {
-        body["startTask"] = task.clone();
+        body["startTask"] = data_spelling(task);
     }
     for name in ["metadata", "taskSlotsPerNode", "taskSchedulingPolicy", "networkConfiguration"] {
         if let Some(value) = resource.properties.get(name) {
-            body[name] = value.clone();
+            body[name] = data_spelling(value);
         }
     }
     if let Some(machine) = resource.property("/deploymentConfiguration/virtualMachineConfiguration") {
@@ -151,9 +151,37 @@ fn data_machine(machine: &Value) -> Value {
     let mut out = Map::new();
     for (name, value) in machine.as_object().into_iter().flatten() {
         let name = if name == "nodeAgentSkuId" { "nodeAgentSKUId" } else { name };
-        out.insert(name.to_owned(), value.clone());
+        out.insert(name.to_owned(), data_spelling(value));
     }
     Value::Object(out)
+}
+
+/// Enums that the control plane spells `NonAdmin` and the data plane `nonadmin` (recorded; BatchService.json).
+const LOWER_CASE: &[&str] = &[
+    "scope",
+    "elevationLevel",
+    "nodeFillType",
+    "provision",
+    "dynamicVNetAssignmentScope",
+    "caching",
+    "policy",
+];
+
+/// A part of a pool in the data plane's spelling.
+fn data_spelling(value: &Value) -> Value {
+    match value {
+        Value::Object(members) => {
+            let spelled = |(name, value): (&String, &Value)| match value.as_str() {
+                Some(text) if LOWER_CASE.contains(&name.as_str()) => {
+                    (name.clone(), json!(text.to_ascii_lowercase()))
+                }
+                _ => (name.clone(), data_spelling(value)),
+            };
+            Value::Object(members.iter().map(spelled).collect())
+        }
+        Value::Array(items) => Value::Array(items.iter().map(data_spelling).collect()),
+        other => other.clone(),
+    }
 }
 
 /// A node of the data plane.
@@ -184,7 +212,7 @@ pub(super) fn node(resource: &Resource, pool: &Pool, node: &Node, host: &str) ->
         body[name] = value.clone();
     }
     if let (Some(task), Some(_)) = (resource.property("/startTask"), node.task_started) {
-        body["startTask"] = task.clone();
+        body["startTask"] = data_spelling(task);
         body["startTaskInfo"] = task_info(node);
     }
     if let Some(trouble) = &node.trouble {

@@ -107,10 +107,9 @@ fn save(world: &World, file: &Path) {
     }
 }
 
-/// Virtual time: from the world's own (or the real one, if later) on, so much faster than real time.
+/// Virtual time: the world's own, from now on so much faster than real time.
 fn clock(world: &World, speed: u32) -> NowFn {
-    let begun = real_now();
-    let start = world.now().max(begun);
+    let (begun, start) = (real_now(), world.now());
     Arc::new(move || {
         let passed = real_now().duration_since(begun);
         passed
