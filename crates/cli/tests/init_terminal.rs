@@ -129,6 +129,8 @@ fn an_interrupt_while_a_pipe_is_silent_ends_with_3() {
         command.args(["init", "--simulate", "w.json"]);
         command.stdin(std::process::Stdio::piped()).stderr(std::process::Stdio::piped());
         let mut child = command.spawn().unwrap();
+        // Held open: an end of input would be another reason to stop.
+        let _input = child.stdin.take();
         let mut err = child.stderr.take().unwrap();
         let mut seen = Vec::new();
         while !seen.ends_with(b"Location: ") {
@@ -137,6 +139,7 @@ fn an_interrupt_while_a_pipe_is_silent_ends_with_3() {
             seen.extend(byte);
         }
         assert!(Command::new("kill").args([signal, &child.id().to_string()]).status().unwrap().success());
-        assert_eq!(child.wait().unwrap().code(), Some(3), "{signal}");
+        err.read_to_end(&mut seen).unwrap();
+        assert_eq!(child.wait().unwrap().code(), Some(3), "{signal}: {}", String::from_utf8_lossy(&seen));
     }
 }
