@@ -68,6 +68,7 @@ mod resources;
 mod route;
 #[cfg(feature = "server")]
 pub mod server;
+mod spoil;
 mod storage;
 mod throttle;
 #[cfg(feature = "server")]
@@ -81,6 +82,7 @@ pub use check::Finding;
 pub use cost::CostLine;
 pub use fault::{Action, Fault, Match, OperationFault};
 pub use resource::{ProvisioningState, Resource, Tags};
+pub use spoil::Spoil;
 pub use transport::{CallFate, CallHook, NowFn, Phase, SimTransport};
 pub use wire::{Exchange, SimRequest, SimResponse};
 pub use world::{Group, Latency, World, WorldConfig};
