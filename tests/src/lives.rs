@@ -93,7 +93,10 @@ fn life_in_an_existing_network() -> Vec<Exchange> {
 fn send(world: &mut World, method: &str, path: &str, body: Option<&Value>) -> SimResponse {
     let batch = path.contains("Microsoft.Batch");
     let version = if batch { "2025-06-01" } else { "2024-03-01" };
-    let url = format!("https://management.azure.com{path}?api-version={version}");
+    ask(world, method, &format!("https://management.azure.com{path}?api-version={version}"), body)
+}
+
+fn ask(world: &mut World, method: &str, url: &str, body: Option<&Value>) -> SimResponse {
     let request = SimRequest::new(method, url.parse().unwrap()).header("authorization", "Bearer test");
     let request = match body {
         Some(body) => request.json_body(body),
@@ -131,6 +134,8 @@ pub fn tour() -> Vec<Exchange> {
     yard.run("deploy --yes");
     let mut world = yard.world();
     world.throttling(false);
+    data_plane(&mut world);
+    other_services(&mut world);
     let subscription = format!("/subscriptions/{SUBSCRIPTION}");
     let ids: Vec<String> = world.resources().values().map(|resource| resource.id.clone()).collect();
     let ids = ids.iter().filter(|id| {
@@ -162,4 +167,57 @@ pub fn tour() -> Vec<Exchange> {
         send(&mut world, "GET", &format!("{subscription}/providers/Microsoft.{path}"), None);
     }
     world.log().to_vec()
+}
+
+/// The Batch account's own endpoint.
+fn data_plane(world: &mut World) {
+    let mut call = |method: &str, path: &str, body: Option<&Value>| {
+        let url = format!("https://crunchbatch.westeurope.batch.azure.com/{path}?api-version=2025-06-01");
+        ask(world, method, &url, body).json_body()
+    };
+    for path in ["pools", "pools/render", "pools/absent", "supportedimages", "nodecounts"] {
+        call("GET", path, None);
+    }
+    let nodes = call("GET", "pools/render/nodes", None);
+    let node = format!("pools/render/nodes/{}", nodes["value"][0]["id"].as_str().unwrap());
+    call("GET", &node, None);
+    call("GET", &format!("{node}/files"), None);
+    let image = json!({"publisher": "almalinux", "offer": "almalinux-x86_64", "sku": "9-gen2"});
+    let pool = json!({
+        "id": "extra", "vmSize": "standard_d2as_v5", "targetDedicatedNodes": 1,
+        "virtualMachineConfiguration": {"imageReference": image, "nodeAgentSKUId": "batch.node.el 9"},
+    });
+    call("POST", "pools", Some(&pool));
+    call("POST", "pools", Some(&pool));
+    call("GET", "pools/extra", None);
+    call("POST", "pools/render/resize", Some(&json!({"targetDedicatedNodes": 3})));
+    call("POST", "pools/render/resize", Some(&json!({"targetDedicatedNodes": 4})));
+    call("POST", "pools/render/stopresize", Some(&json!({})));
+    call("DELETE", "pools/extra", None);
+}
+
+/// Of services that have no model in the oracle.
+fn other_services(world: &mut World) {
+    let subscription = format!("/subscriptions/{SUBSCRIPTION}");
+    let group = format!("{subscription}/resourcegroups/crunch-rg");
+    let files =
+        format!("{subscription}/resourceGroups/crunch-rg/providers/Microsoft.Storage/storageAccounts");
+    for (path, version) in [
+        ("/subscriptions".to_owned(), "2022-12-01"),
+        (subscription.clone(), "2022-12-01"),
+        (format!("{subscription}/locations"), "2022-12-01"),
+        ("/tenants".to_owned(), "2022-12-01"),
+        (format!("{subscription}/resourcegroups"), "2021-04-01"),
+        (group.clone(), "2021-04-01"),
+        (format!("{group}/resources"), "2021-04-01"),
+        (format!("{subscription}/resources"), "2021-04-01"),
+        (format!("{subscription}/providers"), "2021-04-01"),
+        (format!("{subscription}/providers/Microsoft.Batch"), "2021-04-01"),
+        (files.clone(), "2023-05-01"),
+        (format!("{files}/crunchfiles"), "2023-05-01"),
+        (format!("{files}/crunchfiles/fileServices/default/shares"), "2023-05-01"),
+        (format!("{files}/crunchfiles/fileServices/default/shares/flamenco"), "2023-05-01"),
+    ] {
+        ask(world, "GET", &format!("https://management.azure.com{path}?api-version={version}"), None);
+    }
 }

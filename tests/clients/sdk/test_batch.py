@@ -67,7 +67,7 @@ class Batch(Served):
         counts = next(iter(data.list_pool_node_counts(filter="poolId eq 'cars'")))
         self.assertEqual((counts.dedicated.idle, counts.dedicated.total), (3, 3))
         gone = nodes[0].id
-        data.begin_remove_nodes("cars", models.BatchNodeRemoveOptions(node_list=[gone]), polling_interval=1).result()
+        data.begin_remove_nodes("cars", models.BatchNodeRemoveOptions(node_ids=[gone]), polling_interval=1).result()
         self.assertNotIn(gone, [node.id for node in data.list_nodes("cars")])
         self.assertEqual(data.get_pool("cars").target_dedicated_nodes, 2)
 
