@@ -209,6 +209,9 @@ pub struct DownloadArgs {
     /// Directory to put it into
     #[arg(long, value_name = "DIR", default_value = "render")]
     pub to: PathBuf,
+    /// Use sftp, as where there is no rsync (version 3)
+    #[arg(long)]
+    pub sftp: bool,
 }
 
 /// `resume`

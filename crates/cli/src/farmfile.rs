@@ -53,6 +53,11 @@ impl Environment {
         self.get("NO_COLOR").is_some()
     }
 
+    /// Where programs are looked for.
+    pub fn path(&self) -> &str {
+        self.get("PATH").unwrap_or_default()
+    }
+
     /// The home directory.
     pub fn home(&self) -> Option<PathBuf> {
         self.get("HOME").or_else(|| self.get("USERPROFILE")).map(PathBuf::from)

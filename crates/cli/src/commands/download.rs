@@ -15,11 +15,22 @@ pub async fn run(session: &Session, args: &DownloadArgs) -> Outcome {
     let to = session.here.join(&args.to);
     std::fs::create_dir_all(&to)
         .map_err(|error| Failure::user(format!("could not make `{}`: {error}", to.display())))?;
+    if args.sftp || (session.simulator.is_none() && !installed("rsync", session.environment.path())) {
+        // Recursive, and partial files go on where they stopped.
+        let mut all = vec!["-r".to_owned(), "-a".to_owned()];
+        all.extend(ssh);
+        // What is in the folder, as rsync takes it from a path that ends with a slash.
+        let remote = if below.is_empty() { format!("{remote}*") } else { remote };
+        all.extend(["--".to_owned(), remote, format!("{}/", to.display())]);
+        return connect::run_program(session, "sftp", &all).await;
+    }
     let all = vec![
         // Whole files are skipped, partial ones go on where they stopped.
         "--archive".to_owned(),
         "--partial".to_owned(),
         "--append-verify".to_owned(),
+        // Blanks in names are no separators on the other side either.
+        "--protect-args".to_owned(),
         "--human-readable".to_owned(),
         "--info=progress2".to_owned(),
         "--rsh".to_owned(),
@@ -29,6 +40,12 @@ pub async fn run(session: &Session, args: &DownloadArgs) -> Outcome {
         format!("{}/", to.display()),
     ];
     connect::run_program(session, "rsync", &all).await
+}
+
+/// Whether a program is on the search path.
+fn installed(program: &str, path: &str) -> bool {
+    std::env::split_paths(path)
+        .any(|folder| folder.join(program).is_file() || folder.join(program).with_extension("exe").is_file())
 }
 
 /// A path below the output directory, of characters that no shell on the way interprets.
