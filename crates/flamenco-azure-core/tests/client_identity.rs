@@ -131,7 +131,7 @@ async fn an_environment_is_turned_into_a_chain_and_never_shows_its_secret() {
     let error = token(&chain).await.unwrap_err();
     assert!(error.contains("AZURE_TENANT_ID is not set") && !error.contains("HUSH"), "{error}");
     let passed: Vec<Source> = chain.passed_over().iter().map(|passed| passed.source).collect();
-    assert_eq!(passed, [Source::WorkloadIdentity, Source::ManagedIdentity]);
+    assert_eq!(passed, [Source::EnvironmentCertificate, Source::WorkloadIdentity, Source::ManagedIdentity]);
 
     let file = Environment::default()
         .with_auth_file(Some((PathBuf::from("client_credentials.json"), "HUSH".to_owned())));

@@ -20,6 +20,7 @@ use jiff::Timestamp;
 use tokio::sync::Mutex;
 
 use super::auth_file::AuthFile;
+use super::certificate;
 use super::environment::Environment;
 use super::source::Source;
 use crate::arm::{Cloud, causes_in_words};
@@ -194,7 +195,7 @@ impl TokenCredential for CredentialChain {
     }
 }
 
-fn failed(message: String) -> azure_core::Error {
+pub(super) fn failed(message: String) -> azure_core::Error {
     azure_core::Error::with_message(ErrorKind::Credential, message)
 }
 
@@ -206,8 +207,16 @@ fn in_words(error: &azure_core::Error) -> String {
 fn build(environment: Environment, cloud: &Cloud) -> (Vec<Link>, Vec<PassedOver>) {
     let mut links = Vec::new();
     let mut absent = Vec::new();
-    let Environment { tenant_id, client_id, client_secret, federated_token_file, auth_file, .. } =
-        environment;
+    let Environment {
+        tenant_id,
+        client_id,
+        client_secret,
+        client_certificate,
+        client_certificate_password,
+        federated_token_file,
+        auth_file,
+        ..
+    } = environment;
     let mut offer =
         |source: Source, detail: String, credential: azure_core::Result<Arc<dyn TokenCredential>>| {
             let credential = credential.unwrap_or_else(|error| Arc::new(Broken(in_words(&error))));
@@ -234,6 +243,21 @@ fn build(environment: Environment, cloud: &Cloud) -> (Vec<Link>, Vec<PassedOver>
             Source::EnvironmentSecret,
             String::new(),
             Err(failed("AZURE_CLIENT_ID is not set".to_owned())),
+        ),
+    }
+    match (&tenant_id, &client_id, client_certificate) {
+        (Some(tenant), Some(client), Some(file)) => offer(
+            Source::EnvironmentCertificate,
+            format!("application {client}"),
+            certificate::credential(tenant, client, &file, client_certificate_password, cloud),
+        ),
+        (_, _, None) => {
+            skip(Source::EnvironmentCertificate, "AZURE_CLIENT_CERTIFICATE_PATH is not set");
+        }
+        _ => offer(
+            Source::EnvironmentCertificate,
+            String::new(),
+            Err(failed("AZURE_TENANT_ID or AZURE_CLIENT_ID is not set".to_owned())),
         ),
     }
     match (&tenant_id, &client_id, federated_token_file) {
@@ -299,7 +323,7 @@ fn by_secret(
     Ok(credential)
 }
 
-fn client_options(cloud: &Cloud) -> ClientOptions {
+pub(super) fn client_options(cloud: &Cloud) -> ClientOptions {
     let mut configuration = CustomConfiguration::default();
     cloud.login.clone_into(&mut configuration.authority_host);
     ClientOptions {

@@ -14,6 +14,10 @@ pub struct Environment {
     pub client_id: Option<String>,
     /// `AZURE_CLIENT_SECRET`.
     pub client_secret: Option<Secret>,
+    /// `AZURE_CLIENT_CERTIFICATE_PATH`: a PKCS #12 file.
+    pub client_certificate: Option<PathBuf>,
+    /// `AZURE_CLIENT_CERTIFICATE_PASSWORD`.
+    pub client_certificate_password: Option<Secret>,
     /// `AZURE_FEDERATED_TOKEN_FILE`.
     pub federated_token_file: Option<PathBuf>,
     /// Whether `IDENTITY_ENDPOINT` is set (App Service, Container Apps).
@@ -35,6 +39,8 @@ impl Environment {
             tenant_id: get("AZURE_TENANT_ID"),
             client_id: get("AZURE_CLIENT_ID"),
             client_secret: get("AZURE_CLIENT_SECRET").map(Secret::from),
+            client_certificate: get("AZURE_CLIENT_CERTIFICATE_PATH").map(PathBuf::from),
+            client_certificate_password: get("AZURE_CLIENT_CERTIFICATE_PASSWORD").map(Secret::from),
             federated_token_file: get("AZURE_FEDERATED_TOKEN_FILE").map(PathBuf::from),
             identity_endpoint: get("IDENTITY_ENDPOINT").is_some(),
             on_azure_vm: false,
