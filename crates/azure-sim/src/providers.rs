@@ -13,7 +13,11 @@ pub(crate) const ALWAYS_REGISTERED: &[&str] =
 
 /// Every namespace and its resource types in Azure's casing; the first api-version is the one advertised.
 pub(crate) const TYPES: &[(&str, &str, &[&str])] = &[
-    ("Microsoft.Resources", "2024-03-01", &["subscriptions", "resourceGroups", "tags"]),
+    (
+        "Microsoft.Resources",
+        "2024-03-01",
+        &["subscriptions", "resourceGroups", "tags", "deployments", "deployments/operationStatuses"],
+    ),
     (
         "Microsoft.Authorization",
         "2022-04-01",
@@ -52,6 +56,7 @@ pub(crate) const TYPES: &[(&str, &str, &[&str])] = &[
             "locations",
             "locations/usages",
             "locations/publishers",
+            "locations/publishers/artifactTypes/offers/skus/versions",
             "locations/vmSizes",
         ],
     ),
@@ -109,6 +114,9 @@ pub(crate) fn kind(namespace: &str, kind: &str) -> Option<&'static str> {
 /// Answers a request that passed the checks common to all providers.
 pub(crate) fn handle(world: &mut World, request: &Request) -> SimResponse {
     match request.namespace.to_ascii_lowercase().as_str() {
+        "microsoft.resources" if request.kind().starts_with("deployments") => {
+            crate::resources::deployments::handle(world, request)
+        }
         "microsoft.resources" => crate::resources::tags::handle(world, request),
         "microsoft.authorization" => crate::authorization::handle(world, request),
         "microsoft.managedidentity" => crate::identity::handle(world, request),
@@ -160,6 +168,7 @@ pub(crate) fn on_effect(world: &mut World, namespace: &str, data: &Value) {
     match namespace {
         "microsoft.compute" => crate::compute::on_effect(world, data),
         "microsoft.batch" => crate::batch::on_effect(world, data),
+        "microsoft.resources" => crate::resources::deployments::on_effect(world, data),
         _ => {}
     }
 }

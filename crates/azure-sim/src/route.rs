@@ -302,6 +302,7 @@ pub(crate) fn dispatch(world: &mut World, wire: &SimRequest) -> SimResponse {
         "management.azure.com" => arm(world, &request),
         "login.microsoftonline.com" => crate::login::handle(world, &request),
         "prices.azure.com" => crate::catalogue::retail::handle(&request),
+        host if crate::publishers::HOSTS.contains(&host) => crate::publishers::handle(&request),
         _ if host.ends_with(".batch.azure.com") => crate::batch::data::handle(world, &request, &host),
         _ => SimResponse::arm_error(404, "HostNotFound", &format!("No service answers at {host}.")),
     }
@@ -381,7 +382,8 @@ fn checked(world: &mut World, request: &Request) -> SimResponse {
         )
         .by_gateway();
     }
-    if crate::operation::is_poll(request) {
+    let deployment = request.namespace == "Microsoft.Resources";
+    if crate::operation::is_poll(request) && !deployment {
         return crate::operation::poll(world, request);
     }
     if let Some(refusal) = crate::authorization::refuse(world, request) {

@@ -343,8 +343,8 @@ impl Call<'_> {
     fn resize(&self, world: &mut World, id: &str) -> Answer {
         self.at_rest(world, id)?;
         let body = &self.request.body;
-        let count = |name: &str| body.get(name).and_then(Value::as_u64).and_then(|n| u32::try_from(n).ok());
-        let (dedicated, spot) = (count("targetDedicatedNodes"), count("targetLowPriorityNodes"));
+        let dedicated = data_pool::number(body, "targetDedicatedNodes");
+        let spot = data_pool::number(body, "targetLowPriorityNodes");
         if dedicated.is_none() && spot.is_none() {
             return Err(self.bad(world, "targetDedicatedNodes", "", "A target must be given."));
         }

@@ -58,16 +58,26 @@ fn spelled(name: &str, value: &Value) -> Value {
     }
 }
 
+/// A count. `az` 2.91 sends its counts as text (`"3"`), which the service takes.
+pub(super) fn number(body: &Value, name: &str) -> Option<u32> {
+    let value = body.get(name)?;
+    let number = value.as_u64().or_else(|| value.as_str()?.parse().ok())?;
+    u32::try_from(number).ok()
+}
+
 fn scale(body: &Value) -> Value {
     if body.get("enableAutoScale").and_then(Value::as_bool) == Some(true) {
         let formula = body.get("autoScaleFormula").cloned().unwrap_or_default();
         return json!({"autoScale": {"formula": formula}});
     }
     let mut fixed = Map::new();
-    for name in ["targetDedicatedNodes", "targetLowPriorityNodes", "resizeTimeout"] {
-        if let Some(value) = body.get(name) {
-            fixed.insert(name.into(), value.clone());
+    for name in ["targetDedicatedNodes", "targetLowPriorityNodes"] {
+        if let Some(number) = number(body, name) {
+            fixed.insert(name.into(), json!(number));
         }
+    }
+    if let Some(timeout) = body.get("resizeTimeout") {
+        fixed.insert("resizeTimeout".into(), timeout.clone());
     }
     json!({"fixedScale": fixed})
 }
@@ -83,10 +93,7 @@ pub(super) fn to_control_plane(request: &Request) -> Request {
     }
     if let Some(machine) = body.get("virtualMachineConfiguration") {
         let machine = spelled("", machine);
-        properties.insert(
-            "deploymentConfiguration".into(),
-            json!({"virtualMachineConfiguration": machine}),
-        );
+        properties.insert("deploymentConfiguration".into(), json!({"virtualMachineConfiguration": machine}));
     }
     if let Some(talk) = body.get("enableInterNodeCommunication").and_then(Value::as_bool) {
         let word = if talk { "Enabled" } else { "Disabled" };

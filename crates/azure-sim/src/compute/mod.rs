@@ -2,6 +2,7 @@
 
 mod check;
 mod disk;
+mod images;
 mod power;
 pub(crate) mod quota;
 mod run;
@@ -47,6 +48,7 @@ fn dispatch(world: &mut World, request: &Request) -> SimResponse {
         ("GET", "skus") => sku_list(world, request),
         ("GET", "locations/usages") => quota::list(world, request),
         ("GET", "locations/vmsizes") => size_list(request),
+        ("GET", images::VERSIONS) => images::handle(world, request),
         ("GET", "virtualmachines" | "disks") if request.is_collection() => list(world, request),
         (_, "virtualmachines") => vm::handle(world, request),
         ("GET", "virtualmachines/instanceview") => view::instance(world, request),

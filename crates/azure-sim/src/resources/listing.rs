@@ -68,6 +68,7 @@ pub(super) fn list(world: &World, request: &Request) -> SimResponse {
         .resources()
         .iter()
         .filter(|(k, r)| k.starts_with(&below) && r.is_top_level() && filter.matches(r))
+        .filter(|(_, r)| !r.is(super::deployments::DEPLOYMENT))
         .filter(|(_, r)| later(r.created_at, world.list_lag_s) <= world.now())
         .map(|(_, r)| brief(r, expand))
         .collect();

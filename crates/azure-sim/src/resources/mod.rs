@@ -1,5 +1,6 @@
 //! Microsoft.Resources: subscriptions, locations, tenants, providers, resource groups, listings, tags.
 
+pub(crate) mod deployments;
 pub(crate) mod groups;
 mod listing;
 mod registration;
