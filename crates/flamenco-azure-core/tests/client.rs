@@ -233,17 +233,19 @@ async fn links_away_from_azure_are_refused_before_any_token() {
 async fn lists_are_read_to_their_end() {
     let page = |items: Value, next: Value| answer(200, json!({"value": items, "nextLink": next}));
     let steps = vec![
-        page(json!([1, 2]), json!("https://management.azure.com/next?$skiptoken=a")),
+        page(json!([{"n": 1}, {"n": 2}]), json!("https://management.azure.com/next?$skiptoken=a")),
         answer(503, NONE),
         page(json!([]), json!("/next?$skiptoken=b")),
-        page(json!([3]), json!("")),
+        page(json!([{"n": 3}]), json!("")),
     ];
     let script = Script::new(steps);
-    assert_eq!(client(&script).list(&get()).await.unwrap(), [1, 2, 3]);
+    assert_eq!(client(&script).list(&get()).await.unwrap(), [json!({"n": 1}), json!({"n": 2}), json!({"n": 3})]);
     assert!(script.sent()[3].url.ends_with("/next?$skiptoken=b"), "{:?}", script.sent()[3]);
 
-    let script = Script::new(vec![answer(200, json!({"name": "no list"}))]);
-    assert_eq!(*client(&script).list(&get()).await.unwrap_err().kind(), Kind::Unreadable);
+    for odd in [json!({"name": "no list"}), json!({"value": [1]}), json!({"value": [{"id": "/x", "tags": []}]})] {
+        let script = Script::new(vec![answer(200, odd)]);
+        assert_eq!(*client(&script).list(&get()).await.unwrap_err().kind(), Kind::Unreadable);
+    }
 }
 
 #[tokio::test(start_paused = true)]
@@ -370,8 +372,8 @@ async fn each_plane_gets_its_own_token_and_prices_get_none() {
     let script = Script::new(vec![
         ok(),
         ok(),
-        answer(200, json!({"Items": [1], "NextPageLink": "https://prices.azure.com:443/x?$skip=1"})),
-        answer(200, json!({"Items": [2], "NextPageLink": null})),
+        answer(200, json!({"Items": [{"n": 1}], "NextPageLink": "https://prices.azure.com:443/x?$skip=1"})),
+        answer(200, json!({"Items": [{"n": 2}], "NextPageLink": null})),
     ]);
     let tokens = Arc::new(Tokens::default());
     let arm = client_with(&script, tokens.clone());
@@ -379,7 +381,7 @@ async fn each_plane_gets_its_own_token_and_prices_get_none() {
     let resize = Request::post("/pools/p/resize", Some(json!({"targetDedicatedNodes": 1})));
     arm.send(&resize.batch("farm.westeurope.batch.azure.com").api_version("2025-06-01")).await.unwrap();
     let prices = Request::get("/x").public("https://prices.azure.com");
-    assert_eq!(arm.list(&prices).await.unwrap(), [1, 2]);
+    assert_eq!(arm.list(&prices).await.unwrap(), [json!({"n": 1}), json!({"n": 2})]);
     assert_eq!(
         *tokens.scopes.lock().unwrap(),
         ["https://management.azure.com/.default", "https://batch.core.windows.net//.default"]

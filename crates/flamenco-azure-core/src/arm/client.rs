@@ -32,6 +32,7 @@ use super::page::{self, MAX_PAGES};
 use super::request::{Method, Request};
 use super::response::Response;
 use super::retry::RetryPolicy;
+use super::shape;
 use super::wire::Wire;
 use crate::clock::Clock;
 
@@ -80,6 +81,16 @@ impl fmt::Debug for ArmOptions {
 impl fmt::Debug for Inner {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.options.fmt(f)
+    }
+}
+
+fn well_formed(request: &Request, body: &Value) -> Result<(), ArmError> {
+    match shape::odd(body) {
+        None => Ok(()),
+        Some(what) => {
+            let message = format!("azure's answer is not what it should be: {what}");
+            Err(ArmError::ours(request.method, &request.path, Kind::Unreadable, message))
+        }
     }
 }
 
@@ -147,16 +158,20 @@ impl ArmClient {
         Err(ArmError::from_response(request.method, url, &response, self.clock().now()))
     }
 
-    /// Reads a resource; `None` when it does not exist.
+    /// Reads a resource; `None` when it does not exist. What has not the shape of a resource is an error.
     pub async fn get(&self, request: &Request) -> Result<Option<Value>, ArmError> {
         match self.send(request).await {
-            Ok(response) => Ok(Some(response.body.unwrap_or(Value::Null))),
+            Ok(response) => {
+                let body = response.body.unwrap_or(Value::Null);
+                well_formed(request, &body)?;
+                Ok(Some(body))
+            }
             Err(error) if error.is_not_found() => Ok(None),
             Err(error) => Err(error),
         }
     }
 
-    /// Reads a list, all pages.
+    /// Reads a list, all pages. An item that has not the shape of its kind is an error.
     pub async fn list(&self, request: &Request) -> Result<Vec<Value>, ArmError> {
         let first = self.url(request)?;
         let mut items = Vec::new();
@@ -166,6 +181,9 @@ impl ArmClient {
             let page = response.body.as_ref().and_then(page::page).ok_or_else(|| {
                 ArmError::ours(request.method, url.as_str(), Kind::Unreadable, "azure's answer is not a list")
             })?;
+            for item in &page.items {
+                well_formed(request, item)?;
+            }
             items.extend(page.items);
             let Some(next) = page.next else { return Ok(items) };
             url = url.join(&next).map_err(|_| {

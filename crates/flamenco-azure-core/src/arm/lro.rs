@@ -23,6 +23,7 @@ use super::error::{ArmError, Fault};
 use super::redact;
 use super::request::{Method, Plane, Request};
 use super::response::Response;
+use super::shape;
 
 /// Wait between polls when Azure names none.
 pub const POLL_INTERVAL: Duration = Duration::from_secs(5);
@@ -150,7 +151,7 @@ impl Operation {
             operation.result = location.filter(|_| request.method == Method::Post);
         } else if let Some(url) = location.filter(|_| response.status == 202 || bare_creation) {
             operation.watch = Watch::Location(url);
-        } else {
+        } else if operation.understands(response) {
             operation.judge_resource(response);
         }
         Ok(operation)
@@ -215,6 +216,9 @@ impl Operation {
         if self.tolerates_absence(response) {
             return;
         }
+        if !self.understands(response) {
+            return; // neither does this
+        }
         if let State::Fetching(_) = self.state {
             return self.take_result(response);
         }
@@ -222,6 +226,18 @@ impl Operation {
             Watch::AsyncOperation(_) => self.judge_status_document(response),
             Watch::Location(_) => self.judge_location(response),
             Watch::Resource => self.judge_resource(response),
+        }
+    }
+
+    /// Whether an answer about the state is one: a state of another type than text must not count as none, which would
+    /// mean that all is well. An action's result may be any JSON.
+    fn understands(&self, response: &Response) -> bool {
+        let result = self.method == Method::Post && matches!(self.state, State::Fetching(_));
+        match &response.body {
+            Some(body) if response.is_success() && !result => {
+                shape::odd(body).is_none() && body.get("status").is_none_or(|s| s.is_string() || s.is_null())
+            }
+            _ => true,
         }
     }
 

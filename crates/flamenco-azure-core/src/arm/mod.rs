@@ -17,6 +17,7 @@ pub mod redact;
 pub mod request;
 pub mod response;
 pub mod retry;
+mod shape;
 mod wire;
 
 pub use classify::{CapacityScope, Detail, Kind, classify};
