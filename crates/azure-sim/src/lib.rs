@@ -63,6 +63,7 @@ mod market;
 mod network;
 pub mod operation;
 mod providers;
+mod publishers;
 pub mod resource;
 mod resources;
 mod route;

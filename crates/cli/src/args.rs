@@ -97,6 +97,8 @@ pub enum Command {
     Ssh(SshArgs),
     /// Show which credential is used and what it sees
     Whoami,
+    /// Check what a first real run needs, and say how to get it
+    Doctor(DoctorArgs),
     /// Convert between a Manager URL and its `shaman://` form
     ShamanUrl(ShamanUrlArgs),
     /// The whole life of a farm on a fresh simulated Azure
@@ -212,6 +214,14 @@ pub struct DownloadArgs {
     /// Use sftp, as where there is no rsync (version 3)
     #[arg(long)]
     pub sftp: bool,
+}
+
+/// `doctor`
+#[derive(Debug, Clone, Default, Args)]
+pub struct DoctorArgs {
+    /// Public key file for ssh
+    #[arg(long, value_name = "FILE")]
+    pub ssh_key: Option<PathBuf>,
 }
 
 /// `resume`

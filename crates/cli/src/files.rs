@@ -36,6 +36,12 @@ pub fn write_private(path: &Path, text: &str) -> Outcome<()> {
     fs::rename(beside, path).map_err(fail)
 }
 
+/// Whether a program is on a search path.
+pub fn on_path(search: &str, program: &str) -> bool {
+    std::env::split_paths(search)
+        .any(|folder| folder.join(program).is_file() || folder.join(program).with_extension("exe").is_file())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -168,6 +168,17 @@ pub async fn check(
     inventory: &Inventory,
     sizes: &Sizes,
 ) -> Result<Vec<Finding>, ArmError> {
+    let groups = by_topic(client, farm, inventory, sizes).await?;
+    Ok(groups.into_iter().flat_map(|(_, findings)| findings).collect())
+}
+
+/// [`check`], with what each group of findings is about.
+pub async fn by_topic(
+    client: &ArmClient,
+    farm: &Farm,
+    inventory: &Inventory,
+    sizes: &Sizes,
+) -> Result<Vec<(&'static str, Vec<Finding>)>, ArmError> {
     let base = format!("/subscriptions/{}", farm.subscription);
     let usages = format!("{base}/providers/Microsoft.Compute/locations/{}/usages", farm.location);
     let usages = Request::get(usages).api_version(COMPUTE_API);
@@ -176,12 +187,13 @@ pub async fn check(
         join(taken(client, farm, inventory), join(rights(client, farm), network::existing(client, farm))),
     )
     .await;
-    let mut findings = size_findings(farm, sizes);
-    findings.extend(network?);
-    findings.extend(quota_findings(farm, inventory, sizes, &usages?));
-    findings.extend(names?);
-    findings.extend(rights?);
-    Ok(findings)
+    Ok(vec![
+        ("sizes", size_findings(farm, sizes)),
+        ("network", network?),
+        ("quotas", quota_findings(farm, inventory, sizes, &usages?)),
+        ("names", names?),
+        ("rights", rights?),
+    ])
 }
 
 fn size_findings(farm: &Farm, sizes: &Sizes) -> Vec<Finding> {

@@ -2,6 +2,7 @@
 
 use crate::args::DownloadArgs;
 use crate::failure::{Failure, Outcome};
+use crate::files;
 use crate::session::Session;
 
 use super::{connect, urls};
@@ -15,7 +16,7 @@ pub async fn run(session: &Session, args: &DownloadArgs) -> Outcome {
     let to = session.here.join(&args.to);
     std::fs::create_dir_all(&to)
         .map_err(|error| Failure::user(format!("could not make `{}`: {error}", to.display())))?;
-    if args.sftp || (session.simulator.is_none() && !installed("rsync", session.environment.path())) {
+    if args.sftp || (session.simulator.is_none() && !files::on_path(session.environment.path(), "rsync")) {
         // Recursive, and partial files go on where they stopped.
         let mut all = vec!["-r".to_owned(), "-a".to_owned()];
         all.extend(ssh);
@@ -40,12 +41,6 @@ pub async fn run(session: &Session, args: &DownloadArgs) -> Outcome {
         format!("{}/", to.display()),
     ];
     connect::run_program(session, "rsync", &all).await
-}
-
-/// Whether a program is on the search path.
-fn installed(program: &str, path: &str) -> bool {
-    std::env::split_paths(path)
-        .any(|folder| folder.join(program).is_file() || folder.join(program).with_extension("exe").is_file())
 }
 
 /// A path below the output directory, of characters that no shell on the way interprets.

@@ -3,6 +3,7 @@
 pub mod connect;
 pub mod demo;
 pub mod deploy;
+pub mod doctor;
 pub mod download;
 pub mod init;
 pub mod pause;
@@ -32,6 +33,7 @@ pub async fn dispatch(session: &Session, command: &Command) -> Outcome {
         Command::Urls => urls::run(session),
         Command::Tunnel(args) => connect::tunnel(session, *args).await,
         Command::Ssh(args) => connect::ssh(session, args).await,
+        Command::Doctor(args) => doctor::run(session, args).await,
         Command::Whoami => whoami::run(session).await,
         Command::Demo => demo::run(session).await,
         Command::ShamanUrl(_) | Command::Completions(_) | Command::Man => Ok(Exit::Done),

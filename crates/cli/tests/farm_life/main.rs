@@ -7,6 +7,7 @@
 mod support;
 
 mod confirm;
+mod doctor;
 mod life;
 mod programs;
 mod reach;

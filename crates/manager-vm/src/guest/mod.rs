@@ -28,6 +28,7 @@ mod farm;
 mod files;
 mod node;
 mod refresh;
+mod release;
 mod systemd;
 mod template;
 mod values;
@@ -39,6 +40,7 @@ pub use farm::config_of;
 pub use files::{GuestFile, manager_files};
 pub use node::{START_TASK_LIMIT, node_setup_script, start_task_command, start_task_script};
 pub use refresh::refresh_script;
+pub use release::{Release, releases};
 pub use systemd::mount_unit_name;
 
 use sha2::{Digest, Sha256};

@@ -1,5 +1,6 @@
 //! From the config to the values of all placeholders.
 
+use super::release::releases;
 use super::template::{Value, Values, render};
 use super::{GuestConfig, GuestError, TlsMode, mount_unit_name};
 
@@ -17,11 +18,7 @@ pub(super) fn values(config: &GuestConfig) -> Result<Values, GuestError> {
     let mounts = &config.mounts;
     let flamenco = &config.flamenco.version;
     let blender = &config.blender.version;
-    let series = blender.rsplit_once('.').map_or(blender.as_str(), |(series, _)| series);
-    let flamenco_folder = format!("flamenco-{flamenco}-linux-amd64");
-    let blender_folder = format!("blender-{blender}-linux-x64");
-    let flamenco_base = &config.flamenco_base_url;
-    let blender_base = format!("{}/Blender{series}", config.blender_base_url);
+    let [of_flamenco, of_blender] = releases(config);
     let address = config.manager_address.map(|address| address.to_string()).unwrap_or_default();
     // Caddy takes the address from its environment, where the set-up script puts it.
     let host = config.public_host.as_deref().unwrap_or("{$MANAGER_ADDRESS}");
@@ -42,14 +39,14 @@ pub(super) fn values(config: &GuestConfig) -> Result<Values, GuestError> {
         ("FARM_YAML", Value::Yaml(config.farm.clone())),
         ("FLAMENCO_VERSION", plain(flamenco)),
         ("BLENDER_VERSION", plain(blender)),
-        ("FLAMENCO_FOLDER", plain(&flamenco_folder)),
-        ("BLENDER_FOLDER", plain(&blender_folder)),
-        ("FLAMENCO_ARCHIVE", Value::Plain(format!("{flamenco_folder}.tar.gz"))),
-        ("BLENDER_ARCHIVE", Value::Plain(format!("{blender_folder}.tar.xz"))),
-        ("FLAMENCO_URL", Value::Shell(format!("{flamenco_base}/{flamenco_folder}.tar.gz"))),
-        ("BLENDER_URL", Value::Shell(format!("{blender_base}/{blender_folder}.tar.xz"))),
-        ("FLAMENCO_SUMS", Value::Shell(format!("{flamenco_base}/flamenco-{flamenco}.sha256"))),
-        ("BLENDER_SUMS", Value::Shell(format!("{blender_base}/blender-{blender}.sha256"))),
+        ("FLAMENCO_FOLDER", plain(&of_flamenco.folder)),
+        ("BLENDER_FOLDER", plain(&of_blender.folder)),
+        ("FLAMENCO_ARCHIVE", Value::Plain(of_flamenco.archive())),
+        ("BLENDER_ARCHIVE", Value::Plain(of_blender.archive())),
+        ("FLAMENCO_URL", Value::Shell(of_flamenco.url())),
+        ("BLENDER_URL", Value::Shell(of_blender.url())),
+        ("FLAMENCO_SUMS", Value::Shell(of_flamenco.sums.clone())),
+        ("BLENDER_SUMS", Value::Shell(of_blender.sums.clone())),
         ("FLAMENCO_SHA256", shell(config.flamenco.sha256.as_deref().unwrap_or_default())),
         ("BLENDER_SHA256", shell(config.blender.sha256.as_deref().unwrap_or_default())),
         ("EXPORT", plain(&config.nfs_export)),
