@@ -1,6 +1,7 @@
-//! The project's own chores: `cargo xtask test | gen | bench`.
+//! The project's own chores: `cargo xtask test | clients | gen | bench`.
 
 mod bench;
+mod clients;
 mod generate;
 mod test;
 
@@ -20,6 +21,8 @@ struct Cli {
 enum Chore {
     /// Run every test; says what had to be skipped and why
     Test(test::Args),
+    /// Run the suites of other people's clients alone
+    Clients(clients::Args),
     /// Measure what docs/performance.md states
     Bench(bench::Args),
     /// Write generated files anew (the farm file's schema, the command reference)
@@ -29,6 +32,7 @@ enum Chore {
 fn main() -> ExitCode {
     let result = match Cli::parse().chore {
         Chore::Test(args) => test::run(&args),
+        Chore::Clients(args) => clients::run(&args),
         Chore::Bench(args) => bench::run(&args),
         Chore::Gen(args) => generate::run(&args),
     };
