@@ -144,6 +144,8 @@ pub(crate) struct RoleAssignment {
     principal: String,
     principal_type: String,
     created: Timestamp,
+    #[serde(default)]
+    by: String,
 }
 
 impl RoleAssignment {
@@ -156,6 +158,8 @@ impl RoleAssignment {
                 "scope": self.scope,
                 "createdOn": self.created.to_string(),
                 "updatedOn": self.created.to_string(),
+                "createdBy": self.by,
+                "updatedBy": self.by,
             },
             "id": self.id,
             "type": "Microsoft.Authorization/roleAssignments",
@@ -322,6 +326,7 @@ fn assign_role(world: &mut World, request: &Request, id: &str) -> SimResponse {
         principal,
         principal_type: principal_type.unwrap_or_else(|| "ServicePrincipal".to_owned()),
         created: world.now(),
+        by: world.principal.object_id.clone(),
         id: id.to_owned(),
     };
     let body = assignment.body();

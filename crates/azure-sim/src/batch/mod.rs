@@ -5,6 +5,7 @@
 
 mod account;
 mod allocate;
+mod application;
 pub(crate) mod data;
 mod data_pool;
 mod events;
@@ -47,8 +48,9 @@ pub(crate) fn handle(world: &mut World, request: &Request) -> SimResponse {
         ("GET", "batchaccounts/pools") if request.is_collection() => pool::list(world, request),
         ("POST", "batchaccounts/pools/stopresize") => pool::stop_resize(world, request),
         ("POST", "batchaccounts/pools/disableautoscale") => pool::disable_auto_scale(world, request),
-        ("GET", "batchaccounts/applications") if request.is_collection() => {
-            SimResponse::json(200, &json!({"value": []}))
+        ("POST", "batchaccounts/applications/versions/activate") => application::activate(world, request),
+        (_, "batchaccounts/applications" | "batchaccounts/applications/versions") => {
+            application::handle(world, request)
         }
         (_, "batchaccounts/pools") => pool::handle(world, request),
         _ => request.no_such_method(),

@@ -157,15 +157,8 @@ fn data_machine(machine: &Value) -> Value {
 }
 
 /// Enums that the control plane spells `NonAdmin` and the data plane `nonadmin` (recorded; BatchService.json).
-const LOWER_CASE: &[&str] = &[
-    "scope",
-    "elevationLevel",
-    "nodeFillType",
-    "provision",
-    "dynamicVNetAssignmentScope",
-    "caching",
-    "policy",
-];
+const LOWER_CASE: &[&str] =
+    &["scope", "elevationLevel", "provision", "dynamicVNetAssignmentScope", "caching", "policy"];
 
 /// A part of a pool in the data plane's spelling.
 fn data_spelling(value: &Value) -> Value {

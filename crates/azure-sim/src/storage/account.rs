@@ -295,6 +295,11 @@ fn take_properties(world: &World, account: &mut Resource, body: &Value) -> Resul
         if name == "networkAcls" {
             let rules = network_rules(world, value)?;
             account.set(name, rules);
+        } else if name == "immutableStorageWithVersioning" {
+            let stored = account.property("/immutableStorageWithVersioning").cloned().unwrap_or_default();
+            let new = account.state == ProvisioningState::Creating;
+            let merged = super::immutability::merge(&stored, value, new)?;
+            account.set(name, merged);
         } else if !value.is_null() && !matches!(name.as_str(), "provisioningState" | "encryption") {
             account.set(name, value.clone());
         }

@@ -1,6 +1,8 @@
-//! Microsoft.Storage, the control plane: accounts, file services and shares.
+//! Microsoft.Storage, the control plane: accounts, file services and shares, blob services and containers.
 
 mod account;
+mod blob;
+mod immutability;
 mod share;
 
 use crate::resource::{Resource, key, reference};
@@ -20,6 +22,9 @@ pub(crate) fn handle(world: &mut World, request: &Request) -> SimResponse {
         ("GET", "locations/usages") => account::usages(world, request),
         ("GET", "storageaccounts") if request.is_collection() => account::list(world, request),
         ("POST", "storageaccounts/listkeys") => account::list_keys(world, request),
+        ("POST", "storageaccounts/regeneratekey") => account::list_keys(world, request),
+        (_, "storageaccounts/blobservices") if !request.is_collection() => blob::service(world, request),
+        (_, "storageaccounts/blobservices/containers") => blob::containers(world, request),
         (_, "storageaccounts") => account::handle(world, request),
         ("GET", "storageaccounts/fileservices") if request.is_collection() => share::services(world, request),
         (_, "storageaccounts/fileservices") => share::service(world, request),
@@ -33,7 +38,13 @@ pub(crate) fn handle(world: &mut World, request: &Request) -> SimResponse {
 
 /// A stored resource as the provider renders it.
 pub(crate) fn body(resource: &Resource) -> serde_json::Value {
-    if resource.is(SHARE) { share::body(resource) } else { account::body(resource) }
+    if resource.is(SHARE) {
+        share::body(resource)
+    } else if resource.is(blob::CONTAINER) {
+        blob::body(resource)
+    } else {
+        account::body(resource)
+    }
 }
 
 /// Why an NFS share named in a text (`acct.file.core.windows.net:/acct/share`) cannot be mounted from a subnet.
