@@ -34,6 +34,7 @@ RECORDED = "Azure answers so (recorded), whatever the specification says"
 COMPLAINTS = {
     ("response", "OBJECT_ADDITIONAL_PROPERTIES", "odata.metadata"): RECORDED,
     ("response", "OBJECT_ADDITIONAL_PROPERTIES", "sku.tier"): RECORDED,
+    ("response", "OBJECT_ADDITIONAL_PROPERTIES", "properties.privateEndpointVNetPolicies"): RECORDED,
     ("response", "OBJECT_ADDITIONAL_PROPERTIES", "networkAcls.ipv6Rules"): RECORDED,
     ("response", "OBJECT_ADDITIONAL_PROPERTIES", "value.authorizations"): RECORDED,
     ("response", "OBJECT_ADDITIONAL_PROPERTIES", "count"): RECORDED,
