@@ -4,6 +4,7 @@ use flamenco_azure_core::arm::{ArmClient, ArmError, Request};
 use flamenco_azure_core::ids::ResourceId;
 use flamenco_azure_core::inventory::Inventory;
 
+use crate::service::odd;
 use crate::wire;
 
 /// One list of accounts and, for each account of a farm, one list of pools. Does nothing for an absent group.
@@ -26,9 +27,16 @@ pub async fn observe(
         .map(|a| a.id.clone())
         .collect();
     for account in accounts {
-        match client.list(&list(format!("{account}/pools"))).await {
+        let request = list(format!("{account}/pools"));
+        match client.list(&request).await {
             Err(error) if error.is_not_found() => {}
-            pools => inventory.extend(pools?),
+            pools => {
+                let pools = pools?;
+                if let Some(what) = pools.iter().find_map(odd) {
+                    return Err(ArmError::unreadable(&request, &what));
+                }
+                inventory.extend(pools);
+            }
         }
     }
     Ok(())

@@ -13,6 +13,8 @@ use crate::wire;
 /// Nodes per `removenodes` call
 /// (<https://learn.microsoft.com/rest/api/batchservice/pool/remove-nodes>: at most 100).
 const REMOVE_AT_ONCE: usize = 100;
+/// How often nodes are asked to go.
+const REMOVE_TRIES: usize = 3;
 /// How often a pool in transition is looked at.
 const LOOK_AGAIN: Duration = Duration::from_secs(5);
 /// How long a resize may take before removals or resizes give up waiting for it.
@@ -50,6 +52,10 @@ impl BatchPool {
         }
     }
 
+    fn unexpected(&self, what: impl Into<String>) -> PoolError {
+        PoolError::Unexpected { pool: self.id.name().to_owned(), what: what.into() }
+    }
+
     /// Waits until the allocation is steady: a pool takes one resize at a time.
     pub async fn until_steady(&self) -> Result<PoolState, PoolError> {
         let begun = self.client.clock().now();
@@ -60,7 +66,7 @@ impl BatchPool {
             }
             if self.client.clock().now().duration_since(begun).unsigned_abs() >= PATIENCE {
                 let what = format!("still resizing after {} minutes", PATIENCE.as_secs() / 60);
-                return Err(PoolError::Unexpected { pool: self.id.name().to_owned(), what });
+                return Err(self.unexpected(what));
             }
             self.client.clock().sleep(LOOK_AGAIN).await;
         }
@@ -76,13 +82,20 @@ impl WorkerPool for BatchPool {
     async fn observe(&self) -> Result<PoolState, PoolError> {
         let read = Request::get(self.id.as_str()).api_version(wire::BATCH_API);
         let body = self.client.get(&read).await.map_err(self.azure("read its state"))?;
-        Ok(state_of(&body.ok_or_else(|| PoolError::Missing(self.id.name().to_owned()))?))
+        let body = body.ok_or_else(|| PoolError::Missing(self.id.name().to_owned()))?;
+        match odd(&body) {
+            Some(what) => Err(self.unexpected(what)),
+            None => Ok(state_of(&body)),
+        }
     }
 
     async fn nodes(&self) -> Result<Vec<Node>, PoolError> {
         let list = self.data(Request::get(format!("/pools/{}/nodes", self.id.name())));
         let bodies = self.client.list(&list).await.map_err(self.azure("list its nodes"))?;
-        let mut nodes: Vec<Node> = bodies.iter().filter_map(node_of).collect();
+        // A node that is passed over could be taken for one that is gone.
+        let unread = || self.unexpected("a node without id or state");
+        let mut nodes =
+            bodies.iter().map(|body| node_of(body).ok_or_else(unread)).collect::<Result<Vec<Node>, _>>()?;
         nodes.sort_by(|a, b| a.id.cmp(&b.id));
         Ok(nodes)
     }
@@ -108,35 +121,40 @@ impl WorkerPool for BatchPool {
 
     async fn delete_nodes(&self, ids: &[String]) -> Result<(), PoolError> {
         for batch in ids.chunks(REMOVE_AT_ONCE) {
-            self.until_steady().await?;
-            // Asked again after a crash or a lost answer: only those that are still there.
-            let there: Vec<String> =
-                self.nodes().await?.into_iter().map(|n| n.id).filter(|id| batch.contains(id)).collect();
-            if there.is_empty() {
-                continue;
-            }
-            let body = json!({"nodeList": there, "nodeDeallocationOption": "terminate"});
-            let path = format!("/pools/{}/removenodes", self.id.name());
-            let request = self.data(Request::post(&path, Some(body)));
-            match self.client.send(&request).await {
-                Ok(_) => {}
-                Err(error) if *error.kind() == Kind::OutcomeUnknown => {}
-                Err(error) => return Err(self.azure("remove nodes")(error)),
-            }
-            self.until_steady().await?;
-            let left: Vec<String> = self
-                .nodes()
-                .await?
-                .into_iter()
-                .filter(|n| n.state != NodeState::Leaving && there.contains(&n.id))
-                .map(|n| n.id)
-                .collect();
-            if !left.is_empty() {
-                let what = format!("{} nodes are still there after their removal", left.len());
-                return Err(PoolError::Unexpected { pool: self.id.name().to_owned(), what });
-            }
+            self.delete_batch(batch).await?;
         }
         Ok(())
+    }
+}
+
+impl BatchPool {
+    /// Asked again after a crash or a lost answer: only those that are still there are removed.
+    async fn delete_batch(&self, batch: &[String]) -> Result<(), PoolError> {
+        let path = format!("/pools/{}/removenodes", self.id.name());
+        for _ in 0..REMOVE_TRIES {
+            self.until_steady().await?;
+            let nodes = self.nodes().await?.into_iter().filter(|n| n.state != NodeState::Leaving);
+            let there: Vec<String> = nodes.map(|n| n.id).filter(|id| batch.contains(id)).collect();
+            if there.is_empty() {
+                return Ok(());
+            }
+            let body = json!({"nodeList": there, "nodeDeallocationOption": "terminate"});
+            match self.client.send(&self.data(Request::post(&path, Some(body)))).await {
+                Ok(_) => {}
+                // Whether it was seen shows in the next look.
+                Err(error) if *error.kind() == Kind::OutcomeUnknown => {
+                    self.client.clock().sleep(LOOK_AGAIN).await;
+                }
+                Err(error) => return Err(self.azure("remove nodes")(error)),
+            }
+        }
+        self.until_steady().await?;
+        let left = self.nodes().await?;
+        let left = left.iter().filter(|n| n.state != NodeState::Leaving && batch.contains(&n.id)).count();
+        if left == 0 {
+            return Ok(());
+        }
+        Err(self.unexpected(format!("{left} nodes are still there after {REMOVE_TRIES} requests to remove them")))
     }
 }
 
@@ -169,6 +187,23 @@ pub fn state_of(body: &Value) -> PoolState {
     }
 }
 
+/// What is odd about a pool's body: counts that are no numbers would read as no nodes.
+pub fn odd(body: &Value) -> Option<String> {
+    let number = ["targetDedicatedNodes", "targetLowPriorityNodes"]
+        .map(|name| format!("/properties/scaleSettings/fixedScale/{name}"))
+        .into_iter()
+        .chain(["/properties/currentDedicatedNodes", "/properties/currentLowPriorityNodes"].map(str::to_owned))
+        .find(|at| body.pointer(at).is_some_and(|value| !value.is_null() && !value.is_u64()));
+    let fixed = ["/properties/scaleSettings", "/properties/scaleSettings/fixedScale"]
+        .into_iter()
+        .find(|at| body.pointer(at).is_some_and(|value| !value.is_null() && !value.is_object()));
+    let state = "/properties/allocationState";
+    let text = body.pointer(state).is_some_and(|value| !value.is_null() && !value.is_string()).then_some(state);
+    let name = |at: &str| at.rsplit('/').next().unwrap_or(at).to_owned();
+    let at = number.as_deref().or(fixed).or(text)?;
+    Some(format!("its `{}` has another type than it should", name(at)))
+}
+
 /// Reads a node from its data-plane body
 /// (<https://learn.microsoft.com/rest/api/batchservice/computenode/list>: states).
 fn node_of(body: &Value) -> Option<Node> {
@@ -187,7 +222,10 @@ fn node_of(body: &Value) -> Option<Node> {
     Some(Node {
         id: body.get("id")?.as_str()?.to_owned(),
         state,
-        dedicated: body.get("isDedicated").and_then(Value::as_bool).unwrap_or(true),
+        dedicated: match body.get("isDedicated") {
+            None | Some(Value::Null) => true,
+            Some(value) => value.as_bool()?,
+        },
         trouble,
     })
 }

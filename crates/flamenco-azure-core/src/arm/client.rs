@@ -87,10 +87,7 @@ impl fmt::Debug for Inner {
 fn well_formed(request: &Request, body: &Value) -> Result<(), ArmError> {
     match shape::odd(body) {
         None => Ok(()),
-        Some(what) => {
-            let message = format!("azure's answer is not what it should be: {what}");
-            Err(ArmError::ours(request.method, &request.path, Kind::Unreadable, message))
-        }
+        Some(what) => Err(ArmError::unreadable(request, &what)),
     }
 }
 
@@ -201,7 +198,8 @@ impl ArmClient {
     }
 
     /// Sends a request that may start a long-running operation. Waits out a busy resource and an identity that the
-    /// directory does not know yet, up to [`RetryPolicy::patience`]. Deleting what is not there has ended well.
+    /// directory does not know yet, up to [`RetryPolicy::patience`], and what still uses a resource that is to go, up to
+    /// [`RetryPolicy::release`]. Deleting what is not there has ended well.
     pub async fn begin(&self, request: &Request) -> Result<Operation, ArmError> {
         let url = self.url(request)?;
         let began = self.clock().now();
@@ -216,12 +214,14 @@ impl ArmClient {
             if request.method == Method::Delete && error.is_not_found() {
                 return Ok(Operation::settled(request, &url, self.clock().now()));
             }
-            if !matches!(error.kind(), Kind::Busy | Kind::PrincipalNotFound) {
-                return Err(error);
-            }
+            let patience = match error.kind() {
+                Kind::Busy | Kind::PrincipalNotFound => self.patience,
+                Kind::InUse if request.method == Method::Delete => self.patience.min(self.retry().release),
+                _ => return Err(error),
+            };
             let delay = error.retry_after().unwrap_or(self.retry().patience_delay);
             let waited = self.clock().now().duration_since(began).unsigned_abs();
-            if waited + delay > self.patience {
+            if waited + delay > patience {
                 return Err(error);
             }
             self.clock().sleep(delay + Duration::from_secs_f64(self.jitter())).await;

@@ -12,7 +12,7 @@ use url::Url;
 
 use super::classify::{Detail, Kind, classify};
 use super::redact;
-use super::request::Method;
+use super::request::{Method, Request};
 use super::response::Response;
 use crate::error::Hint;
 
@@ -241,6 +241,12 @@ impl ArmError {
             inner.retry_after = retry_after;
         }
         error
+    }
+
+    /// An answer to `request` that has not the shape it should have: `what` says where, in lower-case words.
+    pub fn unreadable(request: &Request, what: &str) -> Self {
+        let message = format!("azure's answer is not what it should be: {what}");
+        Self::ours(request.method, &request.path, Kind::Unreadable, message)
     }
 
     /// A failure of ours (no answer to quote): `message` is lower-case words.

@@ -17,6 +17,9 @@ pub struct RetryPolicy {
     pub try_timeout: Duration,
     /// How long `begin` waits out a busy resource or an identity that directories do not know yet.
     pub patience: Duration,
+    /// How long `begin` waits for what a resource that is to be deleted is still used by: references go some time
+    /// after the resource that held them.
+    pub release: Duration,
     /// Wait between those, when Azure names none.
     pub patience_delay: Duration,
     /// How long a provider's registration may take.
@@ -36,6 +39,7 @@ impl Default for RetryPolicy {
             budget: Duration::from_hours(1),
             try_timeout: Duration::from_secs(100),
             patience: Duration::from_mins(15),
+            release: Duration::from_mins(3),
             patience_delay: Duration::from_secs(10),
             registration: Duration::from_mins(15),
             operation: Duration::from_hours(2),

@@ -6,7 +6,7 @@
 use serde_json::Value;
 
 /// Members of resources and of list items whose type never varies, in Resource Manager and in Batch.
-const TEXTS: &[&str] = &["id", "location", "etag", "managedBy"];
+const TEXTS: &[&str] = &["id", "type", "location", "etag", "managedBy", "resourceType"];
 
 /// What is odd about a resource or a list item, in words; `None` when it is well-formed.
 pub(super) fn odd(item: &Value) -> Option<String> {
@@ -18,6 +18,11 @@ pub(super) fn odd(item: &Value) -> Option<String> {
         if object.get(*name).is_some_and(|value| !value.is_null() && !value.is_string()) {
             return wrong(name, "text");
         }
+    }
+    // A usage's name is an object with its translations.
+    let named = |name: &Value| name.is_null() || name.is_string() || name.is_object();
+    if object.get("name").is_some_and(|name| !named(name)) {
+        return wrong("name", "text");
     }
     match object.get("tags") {
         None | Some(Value::Null) => {}
