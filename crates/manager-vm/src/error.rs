@@ -31,6 +31,14 @@ pub enum Error {
     /// A node's name has characters that would not be safe in a command line.
     #[error("`{0}` is not a node's name")]
     UnsafeName(String),
+    /// The Manager's control program says that it cannot do what it was asked.
+    #[error("the Manager VM cannot {verb}: {reason}")]
+    Refused {
+        /// The verb of the control program.
+        verb: &'static str,
+        /// Its reason.
+        reason: String,
+    },
     /// The guest's answer was not understood.
     #[error("the Manager VM's answer to `{verb}` was not understood")]
     Garbled {

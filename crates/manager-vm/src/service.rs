@@ -121,11 +121,15 @@ impl ManagerVm {
                 Kind::Busy => Error::Busy { source: Box::new(source) },
                 _ => Error::Azure { doing: "run a command on the Manager VM", source: Box::new(source) },
             })?;
-        answer
+        let answer = answer
             .as_ref()
             .and_then(|body| body.pointer("/value/0/message")?.as_str())
             .and_then(guest_json)
-            .ok_or(Error::Garbled { verb })
+            .ok_or(Error::Garbled { verb })?;
+        match answer.get("error").and_then(Value::as_str) {
+            Some(reason) => Err(Error::Refused { verb, reason: reason.to_owned() }),
+            None => Ok(answer),
+        }
     }
 
     async fn read<T: for<'de> Deserialize<'de>>(&self, verb: &'static str) -> Result<T> {
@@ -179,6 +183,9 @@ impl ManagerHost for ManagerVm {
                 wait.as_secs()
             );
             let answer = self.ask("drain", &args).await?;
+            if !["drained", "pending"].iter().all(|key| answer.get(*key).is_some_and(Value::is_array)) {
+                return Err(Error::Garbled { verb: "drain" });
+            }
             result.drained.extend(picked(&answer, "drained", batch));
             result.pending.extend(picked(&answer, "pending", batch));
         }
