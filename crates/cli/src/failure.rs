@@ -68,6 +68,17 @@ impl fmt::Display for Failure {
     }
 }
 
+/// What to do where nothing better is known: every command looks first and goes on from what is there.
+const AGAIN: &str = "run the same command again: it looks first and goes on from what is there";
+
+const MANAGER: &str =
+    "`flamenco-azure status` shows whether the Manager runs; run the same command again when it does";
+
+/// The error's own hint, else what can always be done.
+fn hint_of(error: &ArmError) -> Option<String> {
+    Some(error.hint().map_or_else(|| AGAIN.to_owned(), |hint| hint.0))
+}
+
 /// Who is not signed in, or names a subscription that the sign-in does not see, has to change that: Azure has not
 /// failed.
 fn exit_of(error: &ArmError) -> Exit {
@@ -79,7 +90,7 @@ fn exit_of(error: &ArmError) -> Exit {
 
 impl From<ArmError> for Failure {
     fn from(error: ArmError) -> Self {
-        Self { exit: exit_of(&error), message: chain(&error), hint: error.hint().map(|hint| hint.0) }
+        Self { exit: exit_of(&error), message: chain(&error), hint: hint_of(&error) }
     }
 }
 
@@ -118,9 +129,13 @@ impl From<manager_vm::Error> for Failure {
             manager_vm::Error::NoSshKey => Self::user(error.to_string())
                 .hint("make one with `ssh-keygen -t ed25519`, or name one with `--ssh-key FILE`"),
             manager_vm::Error::Azure { source, .. } => {
-                Self { exit: exit_of(source), message: chain(&error), hint: source.hint().map(|hint| hint.0) }
+                Self { exit: exit_of(source), message: chain(&error), hint: hint_of(source) }
             }
-            _ => Self::azure(chain(&error)),
+            manager_vm::Error::Garbled { .. } | manager_vm::Error::Refused { .. } => {
+                Self::azure(chain(&error)).hint(MANAGER)
+            }
+            manager_vm::Error::Busy { .. } => Self::azure(chain(&error)).hint(AGAIN),
+            _ => Self::azure(chain(&error)).hint(AGAIN),
         }
     }
 }
@@ -133,10 +148,9 @@ impl From<flamenco_azure_core::pool::PoolError> for Failure {
                 Self::user(error.to_string()).hint("`flamenco-azure status` lists the pools")
             }
             PoolError::Azure { source, .. } => {
-                let hint = source.hint().map(|hint| hint.0);
-                Self { exit: exit_of(source), message: chain(&error), hint }
+                Self { exit: exit_of(source), message: chain(&error), hint: hint_of(source) }
             }
-            _ => Self::azure(chain(&error)),
+            _ => Self::azure(chain(&error)).hint(AGAIN),
         }
     }
 }

@@ -181,9 +181,8 @@ pub fn resumed(farm: &Farm, cores: &Cores, inventory: &Inventory) -> Result<Want
 /// A Manager that someone stopped is started again: without it the farm does nothing but cost.
 pub fn start_if_stopped(farm: &Farm, inventory: &Inventory, wanted: &mut Wanted) {
     let names = Names::of(farm);
-    let stopped = |vm| {
-        manager_vm::observe::is_deallocated(vm) || manager_vm::observe::power_state(vm) == Some("stopped")
-    };
+    // Starting what starts already does no harm; a start that failed leaves it in between.
+    let stopped = |vm| manager_vm::observe::power_state(vm).is_some_and(|state| state != "running");
     if inventory.get(&names.vm()).is_some_and(stopped) {
         let after = vec![names.vnet(), names.nic()];
         wanted.orders.push(power(&names, Verb::Start, "start", "is stopped", after));

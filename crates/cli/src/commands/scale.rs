@@ -67,7 +67,7 @@ pub async fn run(session: &Session, args: &ScaleArgs) -> Outcome {
     let grows = wanted.dedicated >= state.target.dedicated && wanted.spot >= state.target.spot;
     if !grows || wanted == state.target {
         // Also when there was nothing to remove: an earlier run may have been killed between the two.
-        tidy(session.printer, &manager, &pools(session, &target, &inventory)).await?;
+        tidy(session.printer, &manager, &pools(session, &target, &inventory), args.force).await?;
     }
     if args.wait {
         wait(session, &pool).await?;
@@ -150,15 +150,21 @@ async fn shrink(
 }
 
 /// Lets the Manager forget the Workers of nodes that are gone.
-async fn tidy(printer: Printer, manager: &dyn ManagerHost, pools: &[BatchPool]) -> Outcome<()> {
+async fn tidy(printer: Printer, manager: &dyn ManagerHost, pools: &[BatchPool], force: bool) -> Outcome<()> {
     let mut keep = Vec::new();
     for pool in pools {
         keep.extend(pool.nodes().await?.into_iter().map(|node| node.id));
     }
-    if let Err(error) = manager.forget_nodes(&keep).await {
-        printer.warn(format!("the Manager still lists the Workers of removed nodes: {error}"));
+    let Err(error) = manager.forget_nodes(&keep).await else { return Ok(()) };
+    let mut failure = Failure::from(error);
+    failure.message =
+        format!("the nodes are removed, and the Manager still lists their Workers: {}", failure.message);
+    if force {
+        printer.warn(&failure.message);
+        return Ok(());
     }
-    Ok(())
+    // Jobs would wait for those Workers for ever: not done yet.
+    Err(failure)
 }
 
 async fn chosen(
@@ -194,6 +200,10 @@ pub async fn drain(
     loop {
         let state = manager.drain(candidates, count, WAIT_AT_ONCE).await?;
         if state.pending.is_empty() {
+            // Fewer than asked for: Azure would choose the others by itself, rendering ones too.
+            if state.drained.len() < count.min(candidates.len()) {
+                return Err(manager_vm::Error::Garbled { verb: "drain" }.into());
+            }
             return Ok(state.drained);
         }
         printer.info(format!(
