@@ -51,6 +51,7 @@ pub mod catalogue;
 pub mod check;
 mod compute;
 mod cost;
+pub mod differences;
 mod durations;
 pub mod fault;
 mod filter;

@@ -369,7 +369,14 @@ fn poll_location(world: &World, operation: &Operation) -> SimResponse {
         ]),
         End::Json(body) => SimResponse::json(200, body),
         End::Resource(id) => match crate::providers::body(world, id) {
-            Some(body) => SimResponse::json(200, &body),
+            Some(body) => {
+                let response = SimResponse::json(200, &body);
+                // Recorded: Batch repeats the account's etag.
+                match world.resource(id).filter(|_| operation.style == Style::Batch) {
+                    Some(resource) => response.with_header("etag", &resource.etag),
+                    None => response,
+                }
+            }
             None => SimResponse::arm_error(404, "ResourceNotFound", "The resource is gone."),
         },
     }
@@ -468,6 +475,21 @@ impl World {
             let operation = self.operations[index].clone();
             self.schedule_operation(&operation);
         }
+    }
+
+    /// Ends one operation, named by any of its links, at this moment. `false` when there is none, or it has ended.
+    pub fn end_operation(&mut self, link: &url::Url) -> bool {
+        let path = link.path().to_ascii_lowercase();
+        let now = self.now();
+        let is_it = |o: &Operation| {
+            (o.path.to_ascii_lowercase() == path || o.result_path.to_ascii_lowercase() == path)
+                && o.ends.is_none_or(|ends| ends > now)
+        };
+        let Some(index) = self.operations.iter().rposition(is_it) else { return false };
+        self.operations[index].ends = Some(now);
+        let operation = self.operations[index].clone();
+        self.schedule_operation(&operation);
+        true
     }
 
     /// Whether an operation on the resource (or on one below it) is still running.

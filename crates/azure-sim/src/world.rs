@@ -132,6 +132,9 @@ pub struct World {
     /// Names taken by other subscriptions, as `kind/name` in lower case.
     pub(crate) taken_names: BTreeSet<String>,
     pub(crate) list_lag_s: u64,
+    /// Batch application packages whose blob was never uploaded, by id in lower case.
+    #[serde(default)]
+    pub(crate) lost_packages: BTreeSet<String>,
     #[serde(skip)]
     log: Vec<Exchange>,
     #[serde(skip)]
@@ -177,6 +180,7 @@ impl World {
             meter: crate::cost::Meter::default(),
             taken_names: BTreeSet::new(),
             list_lag_s: 0,
+            lost_packages: BTreeSet::new(),
             log: Vec::new(),
             log_limit: None,
             config,
@@ -399,6 +403,11 @@ impl World {
         &self.log
     }
 
+    /// Takes the log out: what comes after begins a new one.
+    pub fn take_log(&mut self) -> Vec<Exchange> {
+        std::mem::take(&mut self.log)
+    }
+
     /// Keeps only the last so many exchanges.
     pub fn limit_log(&mut self, exchanges: usize) {
         self.log_limit = Some(exchanges);
@@ -547,6 +556,12 @@ impl World {
         &mut self.principal
     }
 
+    /// Whether role assignments know a principal of the directory; one that they do not know yet is refused.
+    pub fn know_principal(&mut self, object_id: &str, known: bool) {
+        let from = if known { self.now } else { Timestamp::MAX };
+        self.directory.insert(object_id.to_owned(), from);
+    }
+
     /// Marks a provider as not registered.
     pub fn unregister(&mut self, namespace: &str) {
         let namespace = namespace.to_ascii_lowercase();
@@ -557,6 +572,11 @@ impl World {
     /// `storage` or `batch/{region}`.
     pub fn take_name(&mut self, kind: &str, name: &str) {
         self.taken_names.insert(format!("{kind}/{name}").to_ascii_lowercase());
+    }
+
+    /// The blob of a Batch application package is not uploaded: its activation is refused.
+    pub fn lose_package(&mut self, id: &str) {
+        self.lost_packages.insert(key(id));
     }
 
     /// Sets a core limit: `counter` is `cores`, `lowPriorityCores` or a family name.

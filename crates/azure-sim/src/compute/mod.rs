@@ -6,6 +6,7 @@ mod images;
 mod power;
 pub(crate) mod quota;
 mod run;
+mod shape;
 mod view;
 mod vm;
 
@@ -21,6 +22,7 @@ use crate::wire::SimResponse;
 use crate::world::World;
 
 pub(crate) use check::interfaces_of;
+pub(crate) use shape::respell;
 
 /// Full type of virtual machines.
 pub(crate) const VM: &str = "Microsoft.Compute/virtualMachines";

@@ -29,6 +29,13 @@ pub(super) fn handle(world: &mut World, request: &Request) -> SimResponse {
         "deallocate" => act(world, request, &vm, 35, "deallocated"),
         "poweroff" => act(world, request, &vm, 18, "stopped"),
         "restart" | "redeploy" => restart(world, request, &vm),
+        "reapply" => act(world, request, &vm, 2, "running"),
+        "generalize" => generalize(world, &vm),
+        "reimage" => reimage(world, request, &vm),
+        "performmaintenance" => refused(&format!(
+            "Operation 'performMaintenance' is not allowed on VM '{}' since the Subscription of this VM is not eligible.",
+            vm.name
+        )),
         "simulateeviction" => evict(world, &vm),
         "retrievebootdiagnosticsdata" => diagnostics(&vm),
         _ => request.no_such_type(),
@@ -39,6 +46,12 @@ fn start(world: &mut World, request: &Request, vm: &Resource) -> SimResponse {
     let location = vm.location.clone().unwrap_or_default();
     if vm.text("/_sim/power") == Some("running") {
         return act(world, request, vm, 2, "running");
+    }
+    if vm.property("/_sim/generalized") == Some(&json!(true)) {
+        return refused(&format!(
+            "Operation 'start' is not allowed on VM '{}' since the VM is generalized.",
+            vm.name
+        ));
     }
     if let Some(size) = quota::size_of(vm) {
         // Cores come back to the ledger only now.
@@ -68,6 +81,31 @@ fn restart(world: &mut World, request: &Request, vm: &Resource) -> SimResponse {
     act(world, request, vm, 25, "running")
 }
 
+/// Recorded: 200 at once, for a machine that does not run; from then on it cannot be started.
+fn generalize(world: &mut World, vm: &Resource) -> SimResponse {
+    if vm.text("/_sim/power") == Some("running") {
+        return refused(&format!("Cannot generalize VM '{}' while it is running.", vm.name));
+    }
+    if let Some(vm) = world.resource_mut(&vm.id) {
+        vm.properties["_sim"]["generalized"] = json!(true);
+    }
+    SimResponse::empty(200)
+}
+
+/// Recorded: only machines whose disk is made anew anyway (ephemeral ones) take it.
+fn reimage(world: &mut World, request: &Request, vm: &Resource) -> SimResponse {
+    if vm.property("/storageProfile/osDisk/diffDiskSettings").is_none() {
+        return refused(
+            "The Reimage and OSUpgrade Virtual Machine actions require that the virtual machine has Automatic OS Upgrades enabled.",
+        );
+    }
+    act(world, request, vm, 60, "running")
+}
+
+fn refused(message: &str) -> SimResponse {
+    SimResponse::arm_error(409, "OperationNotAllowed", message)
+}
+
 /// 409 for what needs a running VM.
 pub(super) fn not_running(verb: &str, vm: &Resource) -> SimResponse {
     let message = if verb == "runCommand" {
@@ -88,7 +126,8 @@ fn act(world: &mut World, request: &Request, vm: &Resource, time: u64, power: &s
 }
 
 fn accepted(world: &mut World, request: &Request, spec: Spec) -> SimResponse {
-    let operation = world.begin(spec, &request.api_version);
+    // Recorded: actions on one machine ask for no particular wait.
+    let operation = world.begin(spec.retry_after(0), &request.api_version);
     SimResponse::empty(202).with_headers(&operation.action_headers())
 }
 

@@ -97,7 +97,7 @@ fn view(world: &World, vm: &Resource) -> Value {
         "name": vm.property("/storageProfile/osDisk/name"),
         "statuses": [status("ProvisioningState/succeeded".to_owned(), "Provisioning succeeded")],
     }]);
-    view["hyperVGeneration"] = json!("V2");
+    view["hyperVGeneration"] = json!(super::shape::generation(vm));
     view["statuses"] = json!([
         status(format!("ProvisioningState/{state}"), words),
         {"code": format!("PowerState/{power}"), "level": "Info", "displayStatus": format!("VM {power}")},

@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value, json};
 
-use super::{DISK, VM, check, power_effect, quota, view};
+use super::{DISK, VM, check, power_effect, quota, shape, view};
 use crate::durations::{Verb, seconds};
 use crate::operation::{Spec, Style};
 use crate::resource::{ProvisioningState, Resource, reference};
@@ -93,7 +93,8 @@ fn create(
     let accepted = view::render(&vm);
     world.put(vm);
     let operation = world.begin(spec, &request.api_version);
-    SimResponse::json(201, &accepted).with_headers(&operation.put_headers())
+    let etag = accepted["etag"].as_str().unwrap_or_default().to_owned();
+    SimResponse::json(201, &accepted).with_headers(&operation.put_headers()).with_header("etag", &etag)
 }
 
 /// The disk is a resource of its own, owned by the VM. It gets the VM's tags, as implicit disks do.
@@ -108,8 +109,8 @@ fn put_disk(world: &mut World, vm: &Resource, id: &str) {
         json!({"name": text("/storageProfile/osDisk/managedDisk/storageAccountType"), "tier": "Standard"}),
     );
     disk.properties = json!({
-        "osType": "Linux",
-        "hyperVGeneration": "V2",
+        "osType": text("/storageProfile/osDisk/osType"),
+        "hyperVGeneration": shape::generation(vm),
         "creationData": {"createOption": "FromImage"},
         "diskSizeGB": vm.property("/storageProfile/osDisk/diskSizeGB"),
         "timeCreated": world.now().to_string(),
@@ -132,33 +133,15 @@ fn stored_properties(world: &mut World, vm: &Resource, wanted: &Value) -> Value 
         properties.insert(name.clone(), value.clone());
     }
     let mut properties = Value::Object(properties);
-    let disk_name = wanted
-        .pointer("/storageProfile/osDisk/name")
-        .and_then(Value::as_str)
-        .map_or_else(|| format!("{}_OsDisk_1_{}", vm.name, world.guid().replace('-', "")), str::to_owned);
+    let windows = shape::is_windows(wanted);
+    let size =
+        wanted.pointer("/hardwareProfile/vmSize").and_then(Value::as_str).and_then(crate::catalogue::size);
+    let disks = shape::Disks { premium: size.is_some_and(|size| size.family.premium), windows };
     if let Some(storage) = member(&mut properties, "storageProfile") {
         if let Some(image) = storage.get_mut("imageReference").filter(|i| i.get("sku").is_some()) {
             image["exactVersion"] = json!("24.04.202611180");
         }
-        let disk = &mut storage["osDisk"];
-        if !disk.is_object() {
-            *disk = json!({"createOption": "FromImage"});
-        }
-        disk["osType"] = json!("Linux");
-        disk["name"] = json!(disk_name);
-        default(disk, "caching", json!("ReadWrite"));
-        default(disk, "deleteOption", json!("Detach"));
-        default(disk, "diskSizeGB", json!(30));
-        default(disk, "managedDisk", json!({}));
-        default(&mut disk["managedDisk"], "storageAccountType", json!("Standard_LRS"));
-        let id = format!(
-            "/subscriptions/{}/resourceGroups/{}/providers/{DISK}/{disk_name}",
-            world.subscription_id(),
-            // Recorded: references to disks carry the group's name in capitals.
-            vm.group.to_ascii_uppercase()
-        );
-        disk["managedDisk"]["id"] = json!(id);
-        default(storage, "dataDisks", json!([]));
+        disks.complete(world, vm, storage);
     }
     let mut custom = Value::Null;
     if let Some(profile) = member(&mut properties, "osProfile") {
@@ -166,9 +149,10 @@ fn stored_properties(world: &mut World, vm: &Resource, wanted: &Value) -> Value 
             profile.remove("adminPassword");
             custom = profile.remove("customData").unwrap_or_default();
         }
-        default(profile, "secrets", json!([]));
-        default(profile, "allowExtensionOperations", json!(true));
-        default(profile, "requireGuestProvisionSignal", json!(true));
+        shape::login(profile, windows);
+    }
+    if let Some(priority) = properties.get_mut("priority") {
+        shape::respell(priority, &["Regular", "Low", "Spot"]);
     }
     properties["timeCreated"] = json!(world.now().to_string());
     properties["_sim"] = json!({"customData": custom, "power": "starting", "version": 1});
@@ -177,12 +161,6 @@ fn stored_properties(world: &mut World, vm: &Resource, wanted: &Value) -> Value 
 
 fn member<'a>(value: &'a mut Value, name: &str) -> Option<&'a mut Value> {
     value.get_mut(name).filter(|v| v.is_object())
-}
-
-fn default(value: &mut Value, name: &str, usual: Value) {
-    if value.get(name).is_none_or(Value::is_null) {
-        value[name] = usual;
-    }
 }
 
 fn keep_extra(vm: &mut Resource, body: &Value, identity: Option<Value>) {
@@ -206,6 +184,30 @@ const FIXED: &[(&str, &str)] = &[
     ("/storageProfile/osDisk/name", "osDisk.name"),
     ("/priority", "priority"),
 ];
+
+/// Members that an update leaves alone or treats by itself.
+const OWN: &[&str] = &[
+    "vmId",
+    "provisioningState",
+    "timeCreated",
+    "instanceView",
+    "hardwareProfile",
+    "storageProfile",
+    "osProfile",
+];
+
+/// Data disks are those of the body; a disk that it leaves out is to be detached when the operation ends.
+fn update_disks(world: &mut World, vm: &mut Resource, wanted: &Value) {
+    let Some(sent) = wanted.pointer("/storageProfile/dataDisks").filter(|disks| disks.is_array()) else {
+        return;
+    };
+    let windows = shape::is_windows(&vm.properties);
+    let premium = quota::size_of(vm).is_some_and(|size| size.family.premium);
+    let mut storage = vm.properties["storageProfile"].clone();
+    storage["dataDisks"] = sent.clone();
+    shape::Disks { premium, windows }.complete(world, vm, &mut storage);
+    vm.properties["storageProfile"] = storage;
+}
 
 fn update(
     world: &mut World,
@@ -251,11 +253,12 @@ fn update(
         Ok(identity) => keep_extra(&mut vm, &request.body, identity),
         Err(refusal) => return refusal,
     }
-    for name in ["diagnosticsProfile", "securityProfile"] {
-        if let Some(value) = wanted.get(name) {
+    for (name, value) in wanted.as_object().into_iter().flatten() {
+        if !OWN.contains(&name.as_str()) && !value.is_null() {
             vm.properties[name] = value.clone();
         }
     }
+    update_disks(world, &mut vm, &wanted);
     if tags.is_some() || request.method == "PUT" {
         vm.tags = Some(tags.unwrap_or_default());
     }
@@ -280,11 +283,15 @@ fn update(
     let accepted = view::render(&vm);
     world.put(vm);
     let mut spec = Spec::new(Style::Compute, &location, time).settles(&id);
+    if request.method == "PATCH" {
+        spec = spec.retry_after(0); // recorded
+    }
     if unmade || (resized && old.text("/_sim/power") == Some("running")) {
         spec = spec.effect(power_effect(&id, "running"));
     }
     let operation = world.begin(spec, &request.api_version);
-    SimResponse::json(200, &accepted).with_headers(&operation.put_headers())
+    let etag = accepted["etag"].as_str().unwrap_or_default().to_owned();
+    SimResponse::json(200, &accepted).with_headers(&operation.put_headers()).with_header("etag", &etag)
 }
 
 fn delete(world: &mut World, request: &Request, id: &str) -> SimResponse {

@@ -76,6 +76,9 @@ fn one(world: &mut World, request: &Request) -> SimResponse {
     match (request.method.as_str(), found) {
         ("PUT", _) => put::put(world, request, &id),
         ("DELETE", None) => SimResponse::empty(204),
+        ("GET" | "PATCH", None) if parent_of(&id).is_some_and(|p| request.names.len() > 1 && world.resource(p).is_none()) => {
+            request.not_found()
+        }
         ("GET" | "PATCH", None) => absent(request),
         ("GET", Some(r)) => SimResponse::json(200, &body(world, &r)).with_header("etag", &r.etag),
         ("PATCH", Some(_)) => patch(world, request, &id),

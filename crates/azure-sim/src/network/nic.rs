@@ -27,7 +27,20 @@ pub(super) fn read(world: &mut World, body: &Value, nic: &mut Resource) -> Resul
     }
     nic.set("ipConfigurations", json!(stored));
     let servers = sent.pointer("/dnsSettings/dnsServers").cloned().unwrap_or(json!([]));
-    nic.set("dnsSettings", json!({"dnsServers": servers, "appliedDnsServers": []}));
+    // Derived once from the interface's own id, so that a world stays the same when it is asked again.
+    let suffix: String =
+        nic.text("/resourceGuid").unwrap_or_default().replace('-', "").chars().take(26).collect();
+    nic.set(
+        "dnsSettings",
+        json!({
+            "dnsServers": servers,
+            "appliedDnsServers": [],
+            "internalDomainNameSuffix": format!("{suffix}.bx.internal.cloudapp.net"),
+        }),
+    );
+    nic.set("vnetEncryptionSupported", json!(false));
+    let mode = sent.get("auxiliaryMode").cloned().unwrap_or(json!("None"));
+    nic.set("auxiliaryMode", mode);
     for member in ["enableAcceleratedNetworking", "enableIPForwarding"] {
         nic.set(member, sent.get(member).cloned().unwrap_or(json!(false)));
     }
@@ -192,6 +205,15 @@ pub(crate) fn take_address(
     }
 }
 
+/// An address of Microsoft's range, the rest from the interface's own id.
+fn mac_address(nic: &Resource) -> String {
+    let digits: Vec<char> =
+        nic.text("/resourceGuid").unwrap_or_default().chars().filter(char::is_ascii_hexdigit).collect();
+    let pairs: Vec<String> =
+        digits.chunks(2).take(3).map(|pair| pair.iter().collect::<String>().to_ascii_uppercase()).collect();
+    format!("00-0D-3A-{}", pairs.join("-"))
+}
+
 pub(super) fn complete(world: &World, nic: &Resource, properties: &mut Value) {
     let state = nic.state.as_str();
     let stored = nic.property("/ipConfigurations").and_then(Value::as_array);
@@ -216,6 +238,7 @@ pub(super) fn complete(world: &World, nic: &Resource, properties: &mut Value) {
     properties["ipConfigurations"] = json!(rendered);
     if let Some(machine) = refs::machine_of(world, &nic.id) {
         properties["virtualMachine"] = json!({"id": machine});
+        properties["macAddress"] = json!(mac_address(nic));
         properties["primary"] = json!(true);
     }
 }

@@ -1,5 +1,7 @@
-//! Public IP addresses: Standard and static only (Basic was retired on 2025-09-30).
+//! Public IP addresses: Standard and static only since Basic was retired on 2025-09-30.
 
+use jiff::tz::TimeZone;
+use jiff::{Timestamp, civil};
 use rand::Rng;
 use serde_json::{Value, json};
 
@@ -34,14 +36,22 @@ pub(super) fn is_legal(label: &str) -> bool {
         && !label.ends_with('-')
 }
 
+/// Microsoft Learn "Upgrading a basic public IP address to Standard SKU".
+fn basic_retired() -> Timestamp {
+    civil::date(2025, 9, 30).to_zoned(TimeZone::UTC).map_or(Timestamp::UNIX_EPOCH, |day| day.timestamp())
+}
+
 pub(super) fn read(world: &mut World, body: &Value, pip: &mut Resource) -> Result<(), SimResponse> {
     let bad = |code: &str, message: String| Err(SimResponse::network_error(400, code, &message));
     let sku = body.pointer("/sku/name").and_then(Value::as_str).unwrap_or("Basic");
-    if !sku.starts_with("Standard") {
+    let basic = !sku.starts_with("Standard");
+    if basic && world.now() >= basic_retired() {
         return bad("IPv4BasicSkuPublicIpCountLimitReached", "Cannot create more than 0 IPv4 Basic SKU public IP addresses for this subscription in this region.".to_owned());
     }
     let sent = body.get("properties").cloned().unwrap_or(Value::Null);
-    if sent.get("publicIPAllocationMethod").and_then(Value::as_str).unwrap_or("Dynamic") != "Static" {
+    let mut method = sent.get("publicIPAllocationMethod").cloned().unwrap_or(json!("Dynamic"));
+    crate::compute::respell(&mut method, &["Static", "Dynamic"]);
+    if !basic && method != "Static" {
         return bad(
             "StandardSkuPublicIPAddressMustBeStatic",
             format!("Standard sku publicIp {} must have AllocationMethod set to Static.", pip.id),
@@ -54,7 +64,8 @@ pub(super) fn read(world: &mut World, body: &Value, pip: &mut Resource) -> Resul
     }
     let or = |member: &str, otherwise: Value| sent.get(member).cloned().unwrap_or(otherwise);
     pip.set("publicIPAddressVersion", or("publicIPAddressVersion", json!("IPv4")));
-    pip.set("publicIPAllocationMethod", json!("Static"));
+    pip.set("publicIPAllocationMethod", method);
+    pip.set("ddosSettings", or("ddosSettings", json!({"protectionMode": "VirtualNetworkInherited"})));
     pip.set("idleTimeoutInMinutes", or("idleTimeoutInMinutes", json!(4)));
     pip.set("ipTags", or("ipTags", json!([])));
     let location = pip.location.clone().unwrap_or_default();
@@ -86,7 +97,12 @@ pub(super) fn read(world: &mut World, body: &Value, pip: &mut Resource) -> Resul
 
 /// A static address comes when the creation ends (the PUT's answer does not carry it yet, recorded traffic).
 pub(super) fn allocate(world: &mut World, id: &str) {
-    if world.resource(id).is_none_or(|pip| pip.text("/ipAddress").is_some()) {
+    // A dynamic address comes with its user only.
+    let waits = |pip: &Resource| {
+        let dynamic = pip.text("/publicIPAllocationMethod") == Some("Dynamic");
+        pip.text("/ipAddress").is_some() || dynamic && refs::holder_of_address(world, id).is_none()
+    };
+    if world.resource(id).is_none_or(waits) {
         return;
     }
     let address = loop {

@@ -68,6 +68,8 @@ pub(super) fn read(world: &mut World, body: &Value, vnet: &mut Resource) -> Resu
     }
     let ddos = body.pointer("/properties/enableDdosProtection").and_then(Value::as_bool).unwrap_or(false);
     vnet.set("enableDdosProtection", json!(ddos));
+    let policies = body.pointer("/properties/privateEndpointVNetPolicies").filter(|v| !v.is_null()).cloned();
+    vnet.set("privateEndpointVNetPolicies", policies.unwrap_or(json!("Disabled")));
     Ok(())
 }
 
