@@ -186,7 +186,7 @@ fn interaction(index: usize, raw: &Value) -> Result<Interaction, String> {
         Some(json) => json.to_string().into_bytes(),
     };
     let sent = match request.get("body") {
-        Some(Value::String(text)) => serde_json::from_str(text).ok(),
+        Some(Value::String(text)) => embedded(text),
         other => other.cloned(),
     };
     Ok(Interaction {
@@ -196,6 +196,15 @@ fn interaction(index: usize, raw: &Value) -> Result<Interaction, String> {
         body: sent.filter(|body| !body.is_null()),
         response: Response::new(status, headers, &body),
         source: raw.get("source").and_then(Value::as_str).map(str::to_owned),
+    })
+}
+
+/// JSON in a text; some recorders wrote how their language prints bytes (`b'{...}'`).
+fn embedded(text: &str) -> Option<Value> {
+    let whole = serde_json::from_str(text).ok();
+    whole.or_else(|| {
+        let (from, to) = (text.find('{')?, text.rfind('}')?);
+        serde_json::from_str(text.get(from..=to)?).ok()
     })
 }
 

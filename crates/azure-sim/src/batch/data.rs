@@ -297,11 +297,53 @@ impl Call<'_> {
                 }
                 Ok(accepted(world, id, 200))
             }
+            ("POST", ["enableautoscale"]) => {
+                self.at_rest(world, id)?;
+                let formula = self.request.body.get("autoScaleFormula").and_then(Value::as_str).map(str::to_owned);
+                let Some(pool) = world.batch.pools.get_mut(&key(id)) else { return Err(self.unsupported(world)) };
+                if formula.is_none() && pool.formula.is_none() {
+                    return Err(self.bad(world, "autoScaleFormula", "", "A formula must be given."));
+                }
+                pool.formula = formula.or_else(|| pool.formula.take());
+                touch(world, id);
+                Ok(accepted(world, id, 200))
+            }
+            // PATCH changes what is named, updateproperties replaces (Batch REST); both at once.
+            ("PATCH", []) => Ok(self.change(world, id, 200)),
+            ("POST", ["updateproperties"]) => Ok(self.change(world, id, 204)),
             ("POST", ["removenodes"]) => self.remove_nodes(world, id),
             ("GET", ["nodes"]) => Ok(self.nodes(world, id)),
             (_, ["nodes", node, rest @ ..]) => self.node(world, id, node, rest),
             _ => Err(self.unsupported(world)),
         }
+    }
+
+    fn change(&self, world: &mut World, id: &str, status: u16) -> SimResponse {
+        const CHANGEABLE: &[&str] = &[
+            "startTask",
+            "metadata",
+            "applicationPackageReferences",
+            "certificateReferences",
+            "targetNodeCommunicationMode",
+            "displayName",
+        ];
+        let sent = data_pool::to_control_plane(self.request);
+        let etag = format!("W/\"{}\"", wire::new_etag(world));
+        if let Some(resource) = world.resource_mut(id) {
+            for name in CHANGEABLE {
+                match sent.body.pointer(&format!("/properties/{name}")).filter(|value| !value.is_null()) {
+                    Some(value) => resource.set(name, value.clone()),
+                    None if status == 204 => {
+                        if let Some(properties) = resource.properties.as_object_mut() {
+                            properties.remove(*name);
+                        }
+                    }
+                    None => {}
+                }
+            }
+            resource.etag = etag;
+        }
+        accepted(world, id, status)
     }
 
     fn get_pool(&self, world: &mut World, id: &str) -> SimResponse {

@@ -125,6 +125,9 @@ pub(super) fn data_pool(resource: &Resource, pool: &Pool, host: &str) -> Value {
             pool.errors.iter().map(|e| json!({"code": e.code, "message": e.message})).collect();
         body["resizeErrors"] = json!(errors);
     }
+    if let Some(name) = resource.text("/displayName") {
+        body["displayName"] = json!(name);
+    }
     body["enableAutoScale"] = json!(pool.formula.is_some());
     body["enableInterNodeCommunication"] = json!(resource.text("/interNodeCommunication") == Some("Enabled"));
     if let Some(task) = resource.property("/startTask") {
@@ -200,6 +203,14 @@ pub(super) fn node(resource: &Resource, pool: &Pool, node: &Node, host: &str) ->
         "runningTasksCount": 0,
         "runningTaskSlotsCount": 0,
         "isDedicated": !node.spot,
+        "endpointConfiguration": {"inboundEndpoints": [{
+            "name": "SSHRule.0",
+            "protocol": "tcp",
+            "publicIPAddress": "20.0.0.4",
+            "publicFQDN": format!("dns{}-azurebatch-cloudservice.cloudapp.azure.com", last_segment(&pool.id).to_ascii_lowercase()),
+            "frontendPort": 50000,
+            "backendPort": 22,
+        }]},
     });
     for (name, value) in rest.as_object().into_iter().flatten() {
         body[name] = value.clone();
@@ -217,6 +228,10 @@ pub(super) fn node(resource: &Resource, pool: &Pool, node: &Node, host: &str) ->
     if let Some(image) =
         resource.property("/deploymentConfiguration/virtualMachineConfiguration/imageReference")
     {
+        let mut image = image.clone();
+        if image.get("sku").is_some() {
+            image["exactVersion"] = json!("24.04.202611180");
+        }
         body["virtualMachineInfo"] = json!({"imageReference": image});
     }
     body

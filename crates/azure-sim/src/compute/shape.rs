@@ -54,6 +54,7 @@ pub(super) fn login(profile: &mut Value, windows: bool) {
     default(&mut system["patchSettings"], "patchMode", json!(usual));
     default(&mut system["patchSettings"], "assessmentMode", json!("ImageDefault"));
     if windows {
+        default(system, "enableVMAgentPlatformUpdates", json!(false));
         default(system, "enableAutomaticUpdates", json!(true));
     } else {
         default(system, "disablePasswordAuthentication", json!(false));

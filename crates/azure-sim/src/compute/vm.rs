@@ -142,6 +142,7 @@ fn stored_properties(world: &mut World, vm: &Resource, wanted: &Value) -> Value 
             image["exactVersion"] = json!("24.04.202611180");
         }
         disks.complete(world, vm, storage);
+        shape::default(storage, "diskControllerType", json!(size.map_or("SCSI", |size| size.family.controller)));
     }
     let mut custom = Value::Null;
     if let Some(profile) = member(&mut properties, "osProfile") {
@@ -153,6 +154,9 @@ fn stored_properties(world: &mut World, vm: &Resource, wanted: &Value) -> Value 
     }
     if let Some(priority) = properties.get_mut("priority") {
         shape::respell(priority, &["Regular", "Low", "Spot"]);
+        if *priority == json!("Spot") {
+            shape::default(&mut properties, "billingProfile", json!({"maxPrice": -1.0}));
+        }
     }
     properties["timeCreated"] = json!(world.now().to_string());
     properties["_sim"] = json!({"customData": custom, "power": "starting", "version": 1});

@@ -41,6 +41,8 @@ pub(crate) fn handle(world: &mut World, request: &Request) -> SimResponse {
         "locations/checkdnsnameavailability" => names::check(world, request),
         "locations/usages" => names::usages(world, request),
         "networksecuritygroups/securityrules" => nsg::rules(world, request),
+        "virtualnetworks/checkipaddressavailability" if request.method == "GET" => vnet::check_address(world, request),
+        "virtualnetworks/usages" if request.method == "GET" => vnet::usages(world, request),
         _ if request.is_collection() => list(world, request),
         _ => one(world, request),
     }

@@ -141,6 +141,14 @@ pub(crate) fn addresses_in(world: &World, subnet: &str) -> BTreeSet<Ipv4Addr> {
     used(world, subnet, "")
 }
 
+/// Whether Azure keeps an address of a subnet for itself.
+pub(super) fn is_reserved(subnet: &Resource, address: Ipv4Addr) -> bool {
+    match subnet::prefix(subnet) {
+        Some(IpNet::V4(net)) => !net.hosts().skip(3).any(|host| host == address),
+        _ => false,
+    }
+}
+
 /// A private address in a subnet: the wanted one if it is free, else the first free one.
 /// Azure keeps the first four and the last address of every subnet.
 pub(crate) fn take_address(

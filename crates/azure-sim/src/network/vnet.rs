@@ -5,6 +5,7 @@ use serde_json::{Value, json};
 
 use super::{SUBNET, refs, subnet};
 use crate::resource::{ProvisioningState, Resource, key};
+use crate::route::Request;
 use crate::wire::SimResponse;
 use crate::world::World;
 
@@ -65,6 +66,9 @@ pub(super) fn read(world: &mut World, body: &Value, vnet: &mut Resource) -> Resu
         if let Some(value) = body.pointer(&format!("/properties/{member}")) {
             vnet.set(member, value.clone());
         }
+    }
+    if vnet.property("/dhcpOptions").is_some_and(|options| options.get("dnsServers").is_none()) {
+        vnet.properties["dhcpOptions"]["dnsServers"] = json!([]);
     }
     let ddos = body.pointer("/properties/enableDdosProtection").and_then(Value::as_bool).unwrap_or(false);
     vnet.set("enableDdosProtection", json!(ddos));
@@ -131,6 +135,52 @@ fn replace_subnets(
         world.put(subnet);
     }
     Ok(ids)
+}
+
+/// `GET …/virtualNetworks/{v}/CheckIPAddressAvailability?ipAddress=`
+pub(super) fn check_address(world: &World, request: &Request) -> SimResponse {
+    let id = request.id(world);
+    let Some(vnet) = world.resource(&id) else { return request.not_found() };
+    let asked = request.query("ipaddress").and_then(|text| text.parse::<std::net::Ipv4Addr>().ok());
+    let subnet = world.children(&vnet.id, SUBNET).find(|subnet| {
+        asked.is_some_and(|asked| subnet::prefix(subnet).is_some_and(|net| net.contains(&std::net::IpAddr::V4(asked))))
+    });
+    let (Some(asked), Some(subnet)) = (asked, subnet) else {
+        return SimResponse::network_error(
+            400,
+            "PrivateIPAddressNotInAnySubnet",
+            &format!("Private static IP address does not belong to the range of any subnet in the virtual network {}.", vnet.id),
+        );
+    };
+    let free = super::nic::take_address(world, &subnet.id, "", Some(&asked.to_string())).is_ok();
+    let reserved = super::nic::is_reserved(subnet, asked);
+    let mut body = json!({"available": free, "isPlatformReserved": reserved});
+    if !free {
+        let next = super::nic::take_address(world, &subnet.id, "", None);
+        body["availableIPAddresses"] = json!(next.into_iter().collect::<Vec<_>>());
+    }
+    SimResponse::json(200, &body)
+}
+
+/// `GET …/virtualNetworks/{v}/usages`: addresses of each subnet.
+pub(super) fn usages(world: &World, request: &Request) -> SimResponse {
+    let id = request.id(world);
+    let Some(vnet) = world.resource(&id) else { return request.not_found() };
+    let item = |subnet: &Resource| {
+        let size = match subnet::prefix(subnet) {
+            Some(IpNet::V4(net)) => net.hosts().count().saturating_sub(3),
+            _ => 0,
+        };
+        json!({
+            "currentValue": super::nic::addresses_in(world, &subnet.id).len(),
+            "id": subnet.id,
+            "limit": size,
+            "name": {"localizedValue": "Subnet size and usage", "value": "SubnetSpace"},
+            "unit": "Count",
+        })
+    };
+    let value: Vec<Value> = world.children(&vnet.id, SUBNET).map(item).collect();
+    SimResponse::json(200, &json!({"value": value}))
 }
 
 pub(super) fn complete(world: &World, vnet: &Resource, properties: &mut Value) {

@@ -58,6 +58,13 @@ pub(super) fn tenants(world: &World) -> SimResponse {
     SimResponse::json(200, &value)
 }
 
+fn paired(subscription: &str, name: &str) -> Value {
+    if name.is_empty() {
+        return json!([]);
+    }
+    json!([{"name": name, "id": format!("/subscriptions/{subscription}/locations/{name}")}])
+}
+
 /// `GET /subscriptions/{s}/locations`
 pub(super) fn locations(world: &World) -> SimResponse {
     let subscription = world.subscription_id();
@@ -73,6 +80,7 @@ pub(super) fn locations(world: &World) -> SimResponse {
                     "regionType": "Physical",
                     "regionCategory": "Recommended",
                     "geographyGroup": location.geography,
+                    "pairedRegion": paired(subscription, location.paired),
                 },
             })
         })

@@ -20,6 +20,11 @@ pub(super) fn merge(stored: &Value, wanted: &Value, new: bool) -> Result<Value, 
             "Storage account level default immutability policy cannot be set as account level WORM is disabled",
         ));
     }
+    if new && policy.get("state").is_none() {
+        return Err(refused(
+            "The required property immutabilityPolicy.state, immutabilityPolicy.immutabilityPeriodSinceCreationInDays is missing.",
+        ));
+    }
     let before = stored.pointer("/immutabilityPolicy/state").and_then(Value::as_str).unwrap_or_default();
     let asked = policy.get("state").and_then(Value::as_str);
     let days = |policy: &Value| policy.get("immutabilityPeriodSinceCreationInDays").and_then(Value::as_u64);

@@ -6,7 +6,7 @@
 //! are judged elsewhere, by Microsoft's schemas (`tests/wire-oracle`): recordings are of older api-versions.
 
 use azure_sim::SimResponse;
-use flamenco_azure_core::arm::Response;
+use flamenco_azure_core::arm::{Method, Response};
 use serde_json::Value;
 use url::Url;
 
@@ -97,7 +97,8 @@ pub fn compare(recorded: &Interaction, ours: &SimResponse, setting: Setting) -> 
     match &truth.body {
         Some(wanted) if !setting.unknown_request => differences.extend(bodies(wanted, &body)),
         Some(_) => {}
-        None if truth.text.is_none() && !ours.body.is_empty() => {
+        // A read without a body is one whose body the recorder dropped.
+        None if truth.text.is_none() && !ours.body.is_empty() && recorded.method != Method::Get => {
             differences.push("body: empty -> not empty".to_owned());
         }
         None => {}

@@ -98,8 +98,8 @@ pub struct Judged {
 /// Whose poll a recorded link is.
 #[derive(Debug, Clone)]
 enum Owner {
-    /// The simulator's link in its place, and the operation.
-    Ours(Url, String),
+    /// The simulator's link in its place, the operation, and whether its request is unknown.
+    Ours(Url, String, bool),
     /// The operation is not judged.
     Not(Verdict),
 }
@@ -153,7 +153,7 @@ impl<'a> Bench<'a> {
         match classify(interaction.method, &interaction.url) {
             Class::InScope(name) => self.ask(index, name),
             Class::Poll => match self.owners.get(&links::key(&interaction.url)).cloned() {
-                Some(Owner::Ours(url, operation)) => self.poll(index, &url, &operation),
+                Some(Owner::Ours(url, operation, unknown)) => self.poll(index, &url, &operation, unknown),
                 Some(Owner::Not(verdict)) => {
                     self.disown(interaction, &verdict);
                     judged("operation poll", verdict)
@@ -243,7 +243,9 @@ impl<'a> Bench<'a> {
         let path = interaction.url.path().to_owned();
         let there_before = self.world.resource(&path).is_some() || self.memory.was_shown(&path);
         let request = self.request(interaction);
-        self.world.inject(Fault::always(Match::any(), Action::Operation(OperationFault::NeverEnds)));
+        if timing::end_of(session, index).is_some() {
+            self.world.inject(Fault::always(Match::any(), Action::Operation(OperationFault::NeverEnds)));
+        }
         let answer = self.world.handle(&request);
         self.world.clear_faults();
         let setting = Setting {
@@ -257,8 +259,8 @@ impl<'a> Bench<'a> {
         } else {
             self.compare(interaction, &answer, setting)
         };
-        self.begin(index, name, &answer);
-        if setting.unknown_request && interaction.method == Method::Put {
+        self.begin(index, name, &answer, setting.unknown_request);
+        if setting.unknown_request && matches!(interaction.method, Method::Put | Method::Patch) {
             self.memory.unknown(&path);
         }
         self.learn(interaction, &answer);
@@ -270,13 +272,13 @@ impl<'a> Bench<'a> {
         }
     }
 
-    fn poll(&mut self, index: usize, url: &Url, operation: &str) -> Judged {
+    fn poll(&mut self, index: usize, url: &Url, operation: &str, unknown_request: bool) -> Judged {
         let interaction = &self.session[index];
         let request = SimRequest::new("GET", url.clone()).header("authorization", "Bearer any");
         let answer = self.world.handle(&request);
-        let setting = Setting { retry_after: self.retry_after, poll: true, unknown_request: false };
+        let setting = Setting { retry_after: self.retry_after, poll: true, unknown_request };
         let verdict = self.compare(interaction, &answer, setting);
-        self.own(interaction, &answer, operation);
+        self.own(interaction, &answer, operation, unknown_request);
         self.learn(interaction, &answer);
         Judged {
             index,
@@ -334,8 +336,8 @@ impl<'a> Bench<'a> {
         {
             let here = compare::ids(&answer.json_body());
             let expected: Vec<String> =
-                listed.iter().filter(|id| here.contains(id) || self.memory.was_shown(id)).cloned().collect();
-            let of_resources = listed.iter().any(|id| seed::kind(id).is_some());
+                listed.iter().filter(|id| (here.contains(id) || self.memory.was_shown(id)) && !self.memory.is_plain(id)).cloned().collect();
+            let of_resources = listed.iter().any(|id| seed::kind(id).is_some() || seed::is_group(id).is_some());
             if of_resources && expected.is_empty() {
                 return Verdict::NotCovered(
                     "a list of resources that the recording does not make".to_owned(),
@@ -355,7 +357,7 @@ impl<'a> Bench<'a> {
     }
 
     /// Holds the operation that an answer began, and remembers its links.
-    fn begin(&mut self, index: usize, operation: &str, answer: &SimResponse) {
+    fn begin(&mut self, index: usize, operation: &str, answer: &SimResponse, unknown: bool) {
         let interaction = &self.session[index];
         if interaction.method.is_read() {
             return;
@@ -363,16 +365,16 @@ impl<'a> Bench<'a> {
         let ours = ["azure-asyncoperation", "location"]
             .into_iter()
             .find_map(|name| compare::link(answer, name, &interaction.url));
-        if let Some(link) = ours {
-            self.held.push(Held { link, until: timing::end_of(self.session, index) });
+        if let (Some(link), Some(until)) = (ours, timing::end_of(self.session, index)) {
+            self.held.push(Held { link, until });
         }
-        self.own(interaction, answer, operation);
+        self.own(interaction, answer, operation, unknown);
     }
 
-    fn own(&mut self, interaction: &Interaction, answer: &SimResponse, operation: &str) {
+    fn own(&mut self, interaction: &Interaction, answer: &SimResponse, operation: &str, unknown: bool) {
         for (name, link) in interaction.links() {
             let owner = match compare::link(answer, name, &interaction.url) {
-                Some(ours) => Owner::Ours(ours, operation.to_owned()),
+                Some(ours) => Owner::Ours(ours, operation.to_owned(), unknown),
                 None => Owner::Not(Verdict::NotCovered(
                     "a poll of an operation that began otherwise here".to_owned(),
                 )),

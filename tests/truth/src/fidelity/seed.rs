@@ -165,11 +165,16 @@ impl Memory {
         if !body.get("properties").is_some_and(Value::is_object) {
             return; // a list of names
         }
+        let made = matches!(body.pointer("/properties/provisioningState").and_then(Value::as_str), None | Some("Succeeded"));
         self.gone.remove(&id.to_lowercase());
         let subnets = body.pointer("/properties/subnets").and_then(Value::as_array).cloned();
         self.seen.insert(id.to_lowercase(), body.clone());
-        if self.plain.remove(&id.to_lowercase()) || world.resource(id).is_none() {
+        let plain = self.plain.contains(&id.to_lowercase());
+        if plain || world.resource(id).is_none() {
             self.put(world, id, body);
+        }
+        if plain && made {
+            self.plain.remove(&id.to_lowercase());
         }
         if kind(id).as_deref() == Some("microsoft.network/virtualnetworks") {
             for subnet in subnets.into_iter().flatten() {
@@ -210,6 +215,8 @@ impl Memory {
             }
         }
         world.add_foreign(resource);
+        // As it was shown, without what the simulator would have made of it: not to be judged before it is shown again.
+        self.plain.insert(id.to_lowercase());
     }
 
     /// Rule 3: the group and the parents.
@@ -264,6 +271,7 @@ impl Memory {
     pub(super) fn default_body(&mut self, world: &mut World, path: &str, method: Method) -> Value {
         let place = group_of(path).and_then(|group| world.groups().get(&group.to_lowercase()).map(|g| g.location.clone()));
         let body = match kind(path).as_deref() {
+            Some("microsoft.resources/tags") => json!({"operation": "Merge", "properties": {"tags": {}}}),
             _ if method == Method::Patch => json!({"properties": {}}),
             Some("microsoft.authorization/roleassignments") => json!({"properties": {
                 "principalId": PRINCIPAL,
@@ -446,7 +454,8 @@ pub(super) fn substituted(body: &Value) -> Value {
             });
             let mut members = members.collect::<Map<_, _>>();
             for agent in ["nodeAgentSKUId", "nodeAgentSkuId"] {
-                if let Some(named) = members.get(agent).and_then(Value::as_str).map(str::to_owned) {
+                let retired = members.get("imageReference").is_some_and(is_of_a_known_publisher);
+                if let Some(named) = members.get(agent).and_then(Value::as_str).map(str::to_owned).filter(|_| retired) {
                     let (image, agent_id) = offered(&named);
                     members.insert("imageReference".to_owned(), image);
                     members.insert(agent.to_owned(), json!(agent_id));
@@ -457,6 +466,12 @@ pub(super) fn substituted(body: &Value) -> Value {
         Value::Array(items) => items.iter().map(substituted).collect(),
         other => other.clone(),
     }
+}
+
+/// Whether an image was offered when it was recorded: others were sent to be refused.
+fn is_of_a_known_publisher(image: &Value) -> bool {
+    let publisher = image.get("publisher").and_then(Value::as_str).unwrap_or_default().to_lowercase();
+    ["canonical", "microsoftwindowsserver", "openlogic", "microsoft-azure-batch", "debian"].contains(&publisher.as_str())
 }
 
 /// An image with its node agent that Batch offers in the simulator: recorded ones are out of support.

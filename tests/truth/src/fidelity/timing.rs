@@ -2,7 +2,7 @@
 //!
 //! Virtual time follows the `date` headers. An operation of the simulator is held until the recording's last poll of the
 //! recorded operation is sent, and ends then; one that is never polled ends before the next request that is not the
-//! same one again. A role assignment that is sent again later is one whose principal the directory does not know yet.
+//! same one again (a deletion: after the simulator's own time). A role assignment that is sent again later is one whose principal the directory does not know yet.
 //! Which poll is the last shows in the *requests*; the answer under test is not looked at.
 
 use std::collections::BTreeSet;
@@ -24,7 +24,8 @@ pub(super) struct Held {
 }
 
 /// Before which interaction an operation ends that the answer to `session[index]` begins. Polls may name a new link.
-pub(super) fn end_of(session: &[Interaction], index: usize) -> usize {
+/// `None` for a deletion that is never polled: it takes the simulator's own time.
+pub(super) fn end_of(session: &[Interaction], index: usize) -> Option<usize> {
     let begun = &session[index];
     let last = |name: &str| {
         let (_, link) = begun.links().find(|(known, _)| *known == name)?;
@@ -39,10 +40,13 @@ pub(super) fn end_of(session: &[Interaction], index: usize) -> usize {
         last
     };
     if let Some(at) = last("azure-asyncoperation").or_else(|| last("location")) {
-        return at;
+        return Some(at);
+    }
+    if begun.method == Method::Delete {
+        return None;
     }
     let again = |there: &&Interaction| there.method == begun.method && there.url.path() == begun.url.path();
-    index + 1 + session[index + 1..].iter().take_while(again).count()
+    Some(index + 1 + session[index + 1..].iter().take_while(again).count())
 }
 
 /// Whether a later request makes this: a PUT, or a template deployment.
