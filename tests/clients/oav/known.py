@@ -39,6 +39,7 @@ COMPLAINTS = {
     ("response", "OBJECT_ADDITIONAL_PROPERTIES", "value.authorizations"): RECORDED,
     ("response", "OBJECT_ADDITIONAL_PROPERTIES", "count"): RECORDED,
     ("response", "OBJECT_MISSING_REQUIRED_PROPERTY", "nextLink"): RECORDED,
+    ("response", "ENUM_CASE_MISMATCH", "taskSchedulingPolicy.nodeFillType"): RECORDED,
     ("response", "ENUM_CASE_MISMATCH", "properties.leaseState"): RECORDED,
     ("response", "ENUM_CASE_MISMATCH", "properties.leaseStatus"): RECORDED,
 }
