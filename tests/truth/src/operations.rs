@@ -1,8 +1,9 @@
 //! Which operation a recorded request is, and whether it is ours to judge: the one table of both judges.
 //!
-//! Three lists. [`IN_SCOPE`]: operations that the product or its simulator is about. [`LATER`]: in scope too, and not
-//! simulated yet, each with the reason; they count in the denominator. [`OUT_OF_SCOPE`]: services that the farm never
-//! touches, each with the reason; they count nowhere. A request on none of the lists is an *unknown operation*, which is
+//! Four lists. [`IN_SCOPE`]: operations that the product or its simulator is about. [`LATER`]: in scope too, and not
+//! simulated, each with the reason; they count in the denominator. [`NEXT`]: what neither product nor simulator has
+//! today and both will have; replay judges it, fidelity prints what the coverage is with it. [`OUT_OF_SCOPE`]: services
+//! that the farm never touches, each with the reason; they count nowhere. A request on none of the lists is an *unknown operation*, which is
 //! a failure of its own kind: nothing is passed over in silence.
 
 use flamenco_azure_core::arm::Method;
@@ -17,6 +18,8 @@ pub enum Class {
     Poll,
     /// In scope, not simulated: name and reason.
     Later(String, &'static str),
+    /// In scope of the product's next step: name and reason.
+    Next(String, &'static str),
     /// Not ours: name and reason.
     OutOfScope(String, &'static str),
     /// On no list.
@@ -236,7 +239,6 @@ pub const IN_SCOPE: &[(&str, &str, &str)] = &[
 /// In scope by the product's plan and not simulated yet; the client's replay judges them all the same. The path is a
 /// beginning; `""` stands for every method.
 pub const LATER: &[(&str, &str, &str)] = &[
-    ("", "any/Microsoft.Compute/virtualMachineScaleSets", "scale sets are the next step of the simulator"),
     (
         "POST",
         "batch/pools/*/evaluateautoscale",
@@ -248,6 +250,10 @@ pub const LATER: &[(&str, &str, &str)] = &[
         "a list of Microsoft's own hosts",
     ),
 ];
+
+/// Neither product nor simulator has these today. Beginnings of paths.
+pub const NEXT: &[(&str, &str, &str)] =
+    &[("", "any/Microsoft.Compute/virtualMachineScaleSets", "scale sets: next issue")];
 
 /// Not touched by the farm. Beginnings of paths, or `host` and the end of a host name.
 pub const OUT_OF_SCOPE: &[(&str, &str, &str)] = &[
@@ -401,6 +407,13 @@ fn types(method: Method, segments: &[String]) -> String {
     format!("{method} {}", kept.join("/"))
 }
 
+/// Whether a request polls an operation.
+pub fn is_poll(method: Method, url: &Url) -> bool {
+    let mut segments = url.path().rsplit('/');
+    let mark = segments.nth(1).unwrap_or_default().to_ascii_lowercase();
+    method == Method::Get && POLLS.contains(&mark.as_str())
+}
+
 /// What a recorded request is.
 pub fn classify(method: Method, url: &Url) -> Class {
     let segments = normal(url);
@@ -413,11 +426,13 @@ pub fn classify(method: Method, url: &Url) -> Class {
     if let Some((_, _, reason)) = listed(OUT_OF_SCOPE, false) {
         return Class::OutOfScope(label(), reason);
     }
+    if let Some((_, _, reason)) = listed(NEXT, false) {
+        return Class::Next(label(), reason);
+    }
     if let Some((_, _, reason)) = listed(LATER, false) {
         return Class::Later(label(), reason);
     }
-    let marks = segments.len().checked_sub(2).map(|at| segments[at].to_ascii_lowercase());
-    if method == Method::Get && marks.is_some_and(|mark| POLLS.contains(&mark.as_str())) {
+    if is_poll(method, url) {
         return Class::Poll;
     }
     match listed(IN_SCOPE, true) {
@@ -482,7 +497,7 @@ mod tests {
     #[test]
     fn no_pattern_is_listed_twice() {
         let mut seen = std::collections::BTreeSet::new();
-        for (method, pattern, _) in IN_SCOPE.iter().chain(LATER).chain(OUT_OF_SCOPE) {
+        for (method, pattern, _) in IN_SCOPE.iter().chain(LATER).chain(NEXT).chain(OUT_OF_SCOPE) {
             assert!(seen.insert((method, pattern.to_ascii_lowercase())), "{method} {pattern}");
         }
     }

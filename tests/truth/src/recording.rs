@@ -154,7 +154,8 @@ fn in_order(mut interactions: Vec<Interaction>) -> Vec<Interaction> {
         let dates: Vec<i64> = interactions.iter().filter_map(|i| Some(i.date()?.as_second())).collect();
         let back = dates.windows(2).any(|pair| pair[0] > pair[1] + SKEW_S);
         if back && dates.len() == interactions.len() {
-            interactions.sort_by_key(Interaction::date);
+            // Within one second, what was waited for came first.
+            interactions.sort_by_key(|i| (i.date(), !crate::operations::is_poll(i.method, &i.url)));
         }
         ordered.append(&mut interactions);
         interactions = rest;

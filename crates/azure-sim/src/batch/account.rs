@@ -109,6 +109,9 @@ pub(super) fn body(world: &World, account: &Resource) -> Value {
             properties["dedicatedCoreQuotaPerVMFamilyEnforced"] = json!(true);
             properties["lowPriorityCoreQuota"] = json!(core_quota(world, &location, "lowPriorityCores"));
         }
+        if !own {
+            properties["dedicatedCoreQuotaPerVMFamilyEnforced"] = json!(false);
+        }
         if let Some(storage) = properties.get_mut("autoStorage").filter(|storage| storage.is_object()) {
             storage["lastKeySync"] = json!(account.created_at.to_string());
             if storage.get("authenticationMode").is_none() {

@@ -125,7 +125,13 @@ pub(super) fn activate(world: &mut World, request: &Request) -> SimResponse {
         return arm_error(world, 409, "ApplicationPackageBlobNotFound", message, TARGET);
     }
     let Some(format) = request.body.get("format").and_then(Value::as_str) else {
-        return arm_error(world, 400, "MissingRequiredProperty", "The format of the package is missing.", TARGET);
+        return arm_error(
+            world,
+            400,
+            "MissingRequiredProperty",
+            "The format of the package is missing.",
+            TARGET,
+        );
     };
     package.set("state", json!("Active"));
     package.set("format", json!(format));

@@ -299,8 +299,11 @@ impl Call<'_> {
             }
             ("POST", ["enableautoscale"]) => {
                 self.at_rest(world, id)?;
-                let formula = self.request.body.get("autoScaleFormula").and_then(Value::as_str).map(str::to_owned);
-                let Some(pool) = world.batch.pools.get_mut(&key(id)) else { return Err(self.unsupported(world)) };
+                let formula =
+                    self.request.body.get("autoScaleFormula").and_then(Value::as_str).map(str::to_owned);
+                let Some(pool) = world.batch.pools.get_mut(&key(id)) else {
+                    return Err(self.unsupported(world));
+                };
                 if formula.is_none() && pool.formula.is_none() {
                     return Err(self.bad(world, "autoScaleFormula", "", "A formula must be given."));
                 }

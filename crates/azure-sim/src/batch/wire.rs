@@ -131,7 +131,7 @@ pub(super) fn data_pool(resource: &Resource, pool: &Pool, host: &str) -> Value {
     body["enableAutoScale"] = json!(pool.formula.is_some());
     body["enableInterNodeCommunication"] = json!(resource.text("/interNodeCommunication") == Some("Enabled"));
     if let Some(task) = resource.property("/startTask") {
-        body["startTask"] = data_spelling(task);
+        body["startTask"] = start_task(task);
     }
     for name in ["metadata", "taskSlotsPerNode", "taskSchedulingPolicy", "networkConfiguration"] {
         if let Some(value) = resource.properties.get(name) {
@@ -147,6 +147,22 @@ pub(super) fn data_pool(resource: &Resource, pool: &Pool, host: &str) -> Value {
         }
     }
     body
+}
+
+/// A start task with the service's defaults (recorded traffic).
+fn start_task(task: &Value) -> Value {
+    let mut task = data_spelling(task);
+    let usual = [
+        ("maxTaskRetryCount", json!(0)),
+        ("waitForSuccess", json!(true)),
+        ("userIdentity", json!({"autoUser": {"scope": "pool", "elevationLevel": "nonadmin"}})),
+    ];
+    for (name, value) in usual {
+        if task.get(name).is_none() {
+            task[name] = value;
+        }
+    }
+    task
 }
 
 /// The data plane spells `nodeAgentSKUId`.

@@ -28,7 +28,9 @@ pub(super) fn handle(world: &mut World, request: &Request) -> SimResponse {
         "start" => start(world, request, &vm),
         "deallocate" => act(world, request, &vm, 35, "deallocated"),
         "poweroff" => act(world, request, &vm, 18, "stopped"),
-        "restart" | "redeploy" => restart(world, request, &vm),
+        "restart" => restart(world, request, &vm),
+        // Recorded: on a stopped machine too.
+        "redeploy" => act(world, request, &vm, 90, "running"),
         "reapply" => act(world, request, &vm, 2, "running"),
         "generalize" => generalize(world, &vm),
         "reimage" => reimage(world, request, &vm),

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::{VM, check, power};
+use super::{VM, check, power, shape};
 use crate::operation::{Spec, Style, later};
 use crate::resource::ProvisioningState;
 use crate::route::Request;
@@ -19,11 +19,10 @@ const OUTPUT: usize = 4096;
 pub(super) fn handle(world: &mut World, request: &Request) -> SimResponse {
     let id = request.id(world);
     let Some(vm) = world.resource(&id).filter(|vm| vm.is(VM)).cloned() else { return request.not_found() };
-    if request.body.get("commandId").and_then(Value::as_str) != Some("RunShellScript") {
-        return check::invalid(
-            "commandId",
-            "The entity was not found: RunShellScript is what a Linux VM knows.",
-        );
+    let wanted = if shape::is_windows(&vm.properties) { "RunPowerShellScript" } else { "RunShellScript" };
+    if request.body.get("commandId").and_then(Value::as_str) != Some(wanted) {
+        let message = format!("The entity was not found: {wanted} is what this VM knows.");
+        return check::invalid("commandId", &message);
     }
     let running = vm.text("/_sim/power") == Some("running");
     if !running || matches!(vm.state, ProvisioningState::Creating | ProvisioningState::Deleting) {

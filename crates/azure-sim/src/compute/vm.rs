@@ -142,7 +142,11 @@ fn stored_properties(world: &mut World, vm: &Resource, wanted: &Value) -> Value 
             image["exactVersion"] = json!("24.04.202611180");
         }
         disks.complete(world, vm, storage);
-        shape::default(storage, "diskControllerType", json!(size.map_or("SCSI", |size| size.family.controller)));
+        shape::default(
+            storage,
+            "diskControllerType",
+            json!(size.map_or("SCSI", |size| size.family.controller)),
+        );
     }
     let mut custom = Value::Null;
     if let Some(profile) = member(&mut properties, "osProfile") {
@@ -188,6 +192,16 @@ const FIXED: &[(&str, &str)] = &[
     ("/storageProfile/osDisk/name", "osDisk.name"),
     ("/priority", "priority"),
 ];
+
+/// Recorded: an identity of the same type without a list keeps the one there is.
+fn kept_identities(old: &Resource, mut new: Value) -> Value {
+    let list = old.extra.get("identity").and_then(|identity| identity.get("userAssignedIdentities"));
+    let assigned = new["type"].as_str().is_some_and(|kind| kind.contains("UserAssigned"));
+    if let Some(list) = list.filter(|_| assigned && new.get("userAssignedIdentities").is_none()) {
+        new["userAssignedIdentities"] = list.clone();
+    }
+    new
+}
 
 /// Members that an update leaves alone or treats by itself.
 const OWN: &[&str] = &[
@@ -254,7 +268,7 @@ fn update(
         }
     }
     match check::identity(world, &request.body, &old.id) {
-        Ok(identity) => keep_extra(&mut vm, &request.body, identity),
+        Ok(identity) => keep_extra(&mut vm, &request.body, identity.map(|new| kept_identities(old, new))),
         Err(refusal) => return refusal,
     }
     for (name, value) in wanted.as_object().into_iter().flatten() {

@@ -107,7 +107,8 @@ pub(super) fn list_keys(world: &mut World, request: &Request) -> SimResponse {
     if world.resource(&id).is_none() {
         return request.not_found();
     }
-    let mut key = |name: &str| json!({"keyName": name, "value": format!("simulated-key-{}", world.guid()), "permissions": "FULL"});
+    let now = world.now().to_string();
+    let mut key = |name: &str| json!({"creationTime": now, "keyName": name, "value": format!("simulated-key-{}", world.guid()), "permissions": "FULL"});
     SimResponse::json(200, &json!({"keys": [key("key1"), key("key2")]}))
 }
 

@@ -14,7 +14,9 @@ pub(super) fn merge(stored: &Value, wanted: &Value, new: bool) -> Result<Value, 
     if let Some(enabled) = wanted.get("enabled") {
         merged["enabled"] = enabled.clone();
     }
-    let Some(policy) = wanted.get("immutabilityPolicy").filter(|policy| policy.is_object()) else { return Ok(merged) };
+    let Some(policy) = wanted.get("immutabilityPolicy").filter(|policy| policy.is_object()) else {
+        return Ok(merged);
+    };
     if merged.get("enabled") != Some(&json!(true)) {
         return Err(refused(
             "Storage account level default immutability policy cannot be set as account level WORM is disabled",

@@ -56,6 +56,7 @@ pub fn judge(recordings: &[Recording], malformed: Vec<Malformed>, complete: bool
                         }
                     }
                     Verdict::NotCovered(reason) => Outcome::NotCovered(reason),
+                    Verdict::Next(reason) => Outcome::Next(reason),
                     Verdict::OutOfScope(reason) => Outcome::OutOfScope(reason),
                     Verdict::Unknown => Outcome::Unknown,
                 };
@@ -76,6 +77,8 @@ pub enum Verdict {
     Differs(Vec<String>),
     /// In scope, not judged.
     NotCovered(String),
+    /// Neither product nor simulator has it today.
+    Next(String),
     /// Not ours.
     OutOfScope(String),
     /// On no list.
@@ -167,6 +170,11 @@ impl<'a> Bench<'a> {
             },
             Class::Later(name, reason) => {
                 let verdict = Verdict::NotCovered(reason.to_owned());
+                self.disown(interaction, &verdict);
+                judged(&name, verdict)
+            }
+            Class::Next(name, reason) => {
+                let verdict = Verdict::Next(reason.to_owned());
                 self.disown(interaction, &verdict);
                 judged(&name, verdict)
             }

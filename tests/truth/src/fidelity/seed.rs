@@ -453,6 +453,16 @@ pub(super) fn substituted(body: &Value) -> Value {
                 (name.clone(), value)
             });
             let mut members = members.collect::<Map<_, _>>();
+            // Pools of this kind are no more: the same pool on machines.
+            if members.remove("cloudServiceConfiguration").is_some_and(|old| !old.is_null()) {
+                let (image, agent) = offered("");
+                let (name, spelling) = if members.contains_key("vmSize") {
+                    ("virtualMachineConfiguration", "nodeAgentSKUId")
+                } else {
+                    ("virtualMachineConfiguration", "nodeAgentSkuId")
+                };
+                members.insert(name.to_owned(), json!({"imageReference": image, spelling: agent}));
+            }
             for agent in ["nodeAgentSKUId", "nodeAgentSkuId"] {
                 let retired = members.get("imageReference").is_some_and(is_of_a_known_publisher);
                 if let Some(named) = members.get(agent).and_then(Value::as_str).map(str::to_owned).filter(|_| retired) {
