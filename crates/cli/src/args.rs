@@ -222,6 +222,18 @@ pub struct DoctorArgs {
     /// Public key file for ssh
     #[arg(long, value_name = "FILE")]
     pub ssh_key: Option<PathBuf>,
+    /// Make a small farm in a group of its own, try what no document settles, and remove it again
+    #[arg(long)]
+    pub live: bool,
+    /// With --live: the most it may cost
+    #[arg(long, value_name = "USD", default_value_t = 2.0, requires = "live")]
+    pub max_usd: f64,
+    /// With --live: where to write what was found [default: flamenco-azure-doctor-DATE.md]
+    #[arg(long, value_name = "FILE", requires = "live")]
+    pub report: Option<PathBuf>,
+    /// With --live: do not ask for confirmation
+    #[arg(long, short, requires = "live")]
+    pub yes: bool,
 }
 
 /// `resume`

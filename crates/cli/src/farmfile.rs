@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use flamenco_azure_core::arm::Cloud;
 use flamenco_azure_core::identity::Environment as Credentials;
-use flamenco_azure_core::ids::ResourceId;
+use flamenco_azure_core::ids::{Location, ResourceId, SubscriptionId};
 use flamenco_azure_core::spec::{Farm, FarmSpec, Overrides, validate};
 use jiff::Timestamp;
 
@@ -262,6 +262,22 @@ pub fn max_nodes(here: &Path, global: &Global, pool: &str) -> Option<u32> {
 /// The subscription that the file names.
 pub fn subscription(here: &Path, global: &Global) -> Option<String> {
     spec(here, global).ok()?.1.subscription_id
+}
+
+/// Subscription and region, from flags or the file, which may lack everything else.
+pub fn subscription_and_location(here: &Path, global: &Global) -> Outcome<(SubscriptionId, Location)> {
+    let spec = if exists(here, global) { Some(spec(here, global)?.1) } else { None };
+    let (subscription, location) = spec.map(|s| (s.subscription_id, s.location)).unwrap_or_default();
+    let wanted = |name: &str, flag: &Option<String>, value: Option<String>| {
+        flag.clone().or(value).ok_or_else(|| {
+            Failure::user(format!("{name} is not known"))
+                .hint("give --subscription and --location, or a farm file")
+        })
+    };
+    let subscription = wanted("the subscription", &global.subscription, subscription)?;
+    let location = wanted("the location", &global.location, location)?;
+    let wrong = |error: flamenco_azure_core::ids::IdError| Failure::user(error.to_string());
+    Ok((subscription.parse().map_err(wrong)?, location.parse().map_err(wrong)?))
 }
 
 /// The cloud that the file names.

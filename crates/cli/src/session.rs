@@ -114,6 +114,34 @@ impl Session {
         }
     }
 
+    /// The same session in another directory, on the farm file there.
+    pub fn elsewhere(&self, here: PathBuf) -> Self {
+        let global = Global {
+            config: None,
+            subscription: None,
+            location: None,
+            group: None,
+            farm: None,
+            sa: None,
+            ba: None,
+            vm: None,
+            ..self.global.clone()
+        };
+        Self {
+            printer: self.printer,
+            client: self.client.clone(),
+            clock: Arc::clone(&self.clock),
+            ask: self.ask,
+            global,
+            here,
+            environment: self.environment.clone(),
+            reporter: Arc::clone(&self.reporter),
+            simulator: self.simulator.clone(),
+            identity: Arc::clone(&self.identity),
+            prices: tokio::sync::OnceCell::new(),
+        }
+    }
+
     /// A session on Azure.
     pub fn live(
         printer: Printer,

@@ -287,6 +287,33 @@ fn an_early_download_that_was_tampered_with_stops_as_any_other() {
 }
 
 #[test]
+fn the_try_of_an_encrypted_mount_says_what_came_of_it_and_takes_it_back() {
+    if !tools() {
+        return;
+    }
+    let site = Site::new();
+    let script = encrypted_mount_script(&site.config()).unwrap();
+    let tried = |mount: &str| {
+        let manager = site.machine("manager");
+        manager.stub("curl", ":");
+        manager.stub("dpkg", r#"echo packages-microsoft-prod >>"$STUB/packages""#);
+        manager.write("/etc/os-release", "ID=ubuntu\nVERSION_ID=24.04\n");
+        manager.stub("umount", r#"echo "umount $*" >>"$STUB/log""#);
+        manager.stub("mount", mount);
+        manager.write("/try", &script[1..script.len() - 2].join("\n"));
+        let output = manager.run("bash \"$FLAMENCO_AZURE_ROOT/try\" </dev/null");
+        assert!(output.status.success(), "{output:?}");
+        assert!(manager.log().iter().any(|line| line.starts_with("umount ")));
+        assert!(!manager.path("/mnt/flamenco-azure-try").exists());
+        let text = String::from_utf8(output.stdout).unwrap();
+        serde_json::from_str::<serde_json::Value>(text.lines().last().unwrap()).unwrap()
+    };
+    assert_eq!(tried(":"), serde_json::json!({"mounted": true}));
+    let refused = tried("echo 'mount.aznfs: \"access\" denied' >&2; exit 32");
+    assert_eq!(refused, serde_json::json!({"mounted": false, "why": "mount.aznfs: access denied"}));
+}
+
+#[test]
 fn packages_that_cannot_be_installed_are_named() {
     if !tools() {
         return;

@@ -1,5 +1,7 @@
 //! `doctor`: what a first real run needs, each thing with what was found and how to get what is missing.
 
+mod live;
+
 use flamenco_azure_core::arm::{ArmError, Kind, Request};
 use flamenco_azure_core::spec::Farm;
 use futures::future::{join, join_all};
@@ -73,8 +75,11 @@ fn of_findings(topic: &'static str, findings: Vec<Finding>, good: &str) -> Vec<C
     findings.into_iter().map(|finding| Check::bad(topic, finding.what, finding.remedy)).collect()
 }
 
-/// Runs `doctor`. Reads only: nothing is made or registered.
+/// Runs `doctor`. Without `--live` it reads only: nothing is made or registered.
 pub async fn run(session: &Session, args: &DoctorArgs) -> Outcome {
+    if args.live {
+        return live::run(session, args).await;
+    }
     let mut checks = Vec::new();
     let file = session.farm_file(args.ssh_key.as_deref(), true);
     match &file {

@@ -8,6 +8,7 @@ mod support;
 
 mod confirm;
 mod doctor;
+mod doctor_live;
 mod life;
 mod programs;
 mod reach;
