@@ -104,11 +104,6 @@ pub const DIFFERENCES: &[Difference] = &[
     row("*", "status 503 -> *", "an outage: no state brings it about; faults play it"),
     row("*", "status 504 -> *", "an outage: no state brings it about; faults play it"),
     row(
-        "*",
-        "status 429 -> *",
-        "throttling by traffic that was not recorded; faults and token buckets play it",
-    ),
-    row(
         "BatchAccount_Get",
         "* error.*",
         "right after a deletion Batch itself answers AccountNotFound, later the Resource Manager ResourceNotFound",

@@ -5,7 +5,7 @@ use std::process::ExitCode;
 
 use azure_truth::recording::read_folder;
 use azure_truth::report::Report;
-use azure_truth::{fidelity, replay, truth_dir};
+use azure_truth::{examples, fidelity, replay, truth_dir};
 use clap::{Parser, Subcommand};
 
 #[derive(Debug, Parser)]
@@ -25,6 +25,11 @@ enum Judge {
         /// A folder of recordings
         dir: Option<PathBuf>,
     },
+    /// Microsoft's examples to the simulator, and their answers to the client
+    Examples {
+        /// A folder of examples
+        dir: Option<PathBuf>,
+    },
     /// Every recorded request to the simulator, answers compared
     Fidelity {
         /// A folder of recordings
@@ -39,6 +44,7 @@ fn main() -> ExitCode {
             let (recordings, wrong) = read_folder(&or(dir, "recordings"));
             replay::judge(&recordings, wrong)
         }
+        Judge::Examples { dir } => examples::judge(&or(dir, "openapi-examples")),
         Judge::Fidelity { dir } => {
             let complete = dir.is_none();
             let (recordings, wrong) = read_folder(&or(dir, "recordings"));

@@ -331,6 +331,24 @@ pub const OUT_OF_SCOPE: &[(&str, &str, &str)] = &[
     ("", "any/Microsoft.App", "containers"),
     ("", "any/Microsoft.Marketplace", "marketplace terms"),
     ("", "any/Microsoft.MarketplaceOrdering", "marketplace terms"),
+    ("", "any/Microsoft.ManagedIdentity/identities", "system-assigned identities are read with their VM"),
+    (
+        "POST",
+        "rg/Microsoft.Network/virtualNetworks/*/subnets/*/PrepareNetworkPolicies",
+        "asked by services that inject themselves",
+    ),
+    (
+        "POST",
+        "rg/Microsoft.Network/virtualNetworks/*/subnets/*/UnprepareNetworkPolicies",
+        "asked by services that inject themselves",
+    ),
+    ("GET", "arm/providers", "providers are read within the subscription"),
+    (
+        "POST",
+        "arm/subscriptions/*/resourceGroups/*/exportTemplate",
+        "template deployments: the farm makes each resource by itself",
+    ),
+    ("POST", "sub/Microsoft.Resources/checkZonePeers", "zones of other subscriptions"),
     ("", "joined", "an id joined to another one by the recorded client's own mistake"),
     ("", "host/graph.windows.net", "the directory"),
     ("", "host/graph.microsoft.com", "the directory"),
@@ -375,6 +393,7 @@ fn normal(url: &Url) -> Vec<String> {
         // `/subscriptions/s/providers/Ns` is about the provider itself.
         Some(2) if segments.len() <= 4 || is(4, "register") || is(4, "unregister") => with("arm", &segments),
         Some(2) => with("sub", &segments[3..]),
+        Some(0) if segments.len() <= 2 => with("arm", &segments),
         Some(4) if is(2, "resourceGroups") => with("rg", &segments[5..]),
         Some(at) => with("any", &segments[at + 1..]),
         None => with("arm", &segments),
@@ -478,7 +497,7 @@ mod tests {
                 Method::Delete,
                 &format!("{arm}/resourceGroups/g/providers/Microsoft.Compute/virtualMachineScaleSets/v")
             ),
-            Class::Later(..)
+            Class::Next(..)
         ));
         assert!(matches!(is(Method::Get, "https://x.vault.azure.net/secrets/y"), Class::OutOfScope(..)));
         assert!(matches!(

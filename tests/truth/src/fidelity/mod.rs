@@ -113,6 +113,22 @@ pub fn judge_session(session: &[Interaction]) -> Vec<Judged> {
     (0..session.len()).map(|index| bench.judge(index)).collect()
 }
 
+/// The answer of a world that knows nothing but this request: what it reads and stands on is there in its plainest form.
+pub fn ask_alone(interaction: &Interaction) -> SimResponse {
+    let session = std::slice::from_ref(interaction);
+    let mut bench = Bench::new(session);
+    bench.prepare(0);
+    if interaction.method.is_read() {
+        let path = interaction.url.path().to_owned();
+        bench.memory.ensure(&mut bench.world, &path);
+        if let Some(host) = interaction.url.host_str().filter(|host| host.ends_with(".batch.azure.com")) {
+            bench.memory.read_pool(&mut bench.world, host, interaction);
+        }
+    }
+    let request = bench.request(interaction);
+    bench.world.handle(&request)
+}
+
 struct Bench<'a> {
     session: &'a [Interaction],
     world: World,
@@ -300,9 +316,11 @@ impl<'a> Bench<'a> {
         let interaction = &self.session[index];
         let path = interaction.url.path().to_owned();
         let (world, memory) = (&mut self.world, &mut self.memory);
+        memory.be_near(world, interaction);
         let reads = interaction.method.is_read();
         let later = |id: &str| reads && timing::made_later(self.session, index, id);
-        let below_provider = path.to_lowercase().contains("/providers/") || path.to_lowercase().ends_with("/resources");
+        let below_provider =
+            path.to_lowercase().contains("/providers/") || path.to_lowercase().ends_with("/resources");
         if below_provider {
             if let Some(group) = seed::group_of(&path) {
                 memory.group(world, &group);
@@ -320,14 +338,14 @@ impl<'a> Bench<'a> {
             memory.ensure(world, &path);
         }
         if let Some(host) = interaction.url.host_str().filter(|host| host.ends_with(".batch.azure.com")) {
-            memory.batch(world, host, interaction);
+            if let Some(pool) = memory.batch(world, host, interaction) {
+                aliases::unknown_nodes(world, host, &pool, interaction, &mut self.aliases);
+            }
         }
         if let Some(body) = &interaction.body {
             memory.referred(world, body);
         }
-        if path.to_lowercase().contains("/roleassignments/")
-            && interaction.method == Method::Put
-        {
+        if path.to_lowercase().contains("/roleassignments/") && interaction.method == Method::Put {
             let principal = timing::principal(interaction).unwrap_or_else(|| seed::PRINCIPAL.to_owned());
             let known = !timing::asked_again(self.session, index);
             let principal = self.aliases.get(&principal).cloned().unwrap_or(principal);
@@ -343,9 +361,13 @@ impl<'a> Bench<'a> {
             && answer.status == 200
         {
             let here = compare::ids(&answer.json_body());
-            let expected: Vec<String> =
-                listed.iter().filter(|id| (here.contains(id) || self.memory.was_shown(id)) && !self.memory.is_plain(id)).cloned().collect();
-            let of_resources = listed.iter().any(|id| seed::kind(id).is_some() || seed::is_group(id).is_some());
+            let expected: Vec<String> = listed
+                .iter()
+                .filter(|id| (here.contains(id) || self.memory.was_shown(id)) && !self.memory.is_plain(id))
+                .cloned()
+                .collect();
+            let of_resources =
+                listed.iter().any(|id| seed::kind(id).is_some() || seed::is_group(id).is_some());
             if of_resources && expected.is_empty() {
                 return Verdict::NotCovered(
                     "a list of resources that the recording does not make".to_owned(),

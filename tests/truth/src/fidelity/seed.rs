@@ -39,6 +39,8 @@ pub(super) struct Memory {
     busy: BTreeSet<String>,
     /// Made in plain form by default, and not shown yet.
     plain: BTreeSet<String>,
+    /// Region of what is made by default: that of the request at hand.
+    place: Option<String>,
     /// How many plain subnets were made.
     subnets: usize,
 }
@@ -48,6 +50,7 @@ const KINDS: &[&str] = &[
     "microsoft.network/virtualnetworks",
     "microsoft.network/virtualnetworks/subnets",
     "microsoft.network/networksecuritygroups",
+    "microsoft.network/networksecuritygroups/securityrules",
     "microsoft.network/publicipaddresses",
     "microsoft.network/natgateways",
     "microsoft.network/networkinterfaces",
@@ -89,7 +92,8 @@ pub(super) fn group_of(path: &str) -> Option<String> {
 
 /// What a path is below: the parent of a child; of a collection or an action, the resource that it is of.
 pub(super) fn owner(path: &str) -> Option<&str> {
-    let owner = if kind(path).is_none() { path.rsplit_once('/').map(|(front, _)| front) } else { parent(path) };
+    let owner =
+        if kind(path).is_none() { path.rsplit_once('/').map(|(front, _)| front) } else { parent(path) };
     owner.filter(|owner| kind(owner).is_some())
 }
 
@@ -154,7 +158,8 @@ impl Memory {
         if let Some(group) = is_group(id) {
             if self.plain.remove(&id.to_lowercase()) {
                 let place = normal(body.get("location").and_then(Value::as_str).unwrap_or(REGION));
-                let tags = body.get("tags").and_then(|tags| serde_json::from_value::<Tags>(tags.clone()).ok());
+                let tags =
+                    body.get("tags").and_then(|tags| serde_json::from_value::<Tags>(tags.clone()).ok());
                 world.add_group(&group, &region(&place), tags.unwrap_or_default());
             }
             return;
@@ -165,7 +170,10 @@ impl Memory {
         if !body.get("properties").is_some_and(Value::is_object) {
             return; // a list of names
         }
-        let made = matches!(body.pointer("/properties/provisioningState").and_then(Value::as_str), None | Some("Succeeded"));
+        let made = matches!(
+            body.pointer("/properties/provisioningState").and_then(Value::as_str),
+            None | Some("Succeeded")
+        );
         self.gone.remove(&id.to_lowercase());
         let subnets = body.pointer("/properties/subnets").and_then(Value::as_array).cloned();
         self.seen.insert(id.to_lowercase(), body.clone());
@@ -254,6 +262,10 @@ impl Memory {
                 let plain = self.plain_body(world, id, &kind);
                 self.put(world, id, &plain);
                 self.plain.insert(id.to_lowercase());
+                if kind.ends_with("/pools") {
+                    // What is there from before is at rest.
+                    world.advance_by(3600);
+                }
             }
         }
     }
@@ -269,7 +281,8 @@ impl Memory {
 
     /// What a PUT or PATCH asks for whose body was not recorded: the plainest form of its type.
     pub(super) fn default_body(&mut self, world: &mut World, path: &str, method: Method) -> Value {
-        let place = group_of(path).and_then(|group| world.groups().get(&group.to_lowercase()).map(|g| g.location.clone()));
+        let place = group_of(path)
+            .and_then(|group| world.groups().get(&group.to_lowercase()).map(|g| g.location.clone()));
         let body = match kind(path).as_deref() {
             Some("microsoft.resources/tags") => json!({"operation": "Merge", "properties": {"tags": {}}}),
             _ if method == Method::Patch => json!({"properties": {}}),
@@ -289,6 +302,15 @@ impl Memory {
         body
     }
 
+    /// What is made by default from now on is where this request's resource is.
+    pub(super) fn be_near(&mut self, world: &World, interaction: &Interaction) {
+        let sent = interaction.body.as_ref().and_then(|body| body.get("location")?.as_str());
+        let group =
+            group_of(interaction.url.path()).and_then(|name| world.groups().get(&name.to_lowercase()));
+        let place = sent.map(str::to_owned).or_else(|| group.map(|group| group.location.clone()));
+        self.place = place.map(|place| normal(&region(&place)));
+    }
+
     /// Whoever asked for this did so in words that were not recorded.
     pub(super) fn unknown(&mut self, path: &str) {
         self.plain.insert(path.to_lowercase());
@@ -296,16 +318,29 @@ impl Memory {
 
     /// The plainest body of a type.
     fn plain_body(&mut self, world: &mut World, id: &str, kind: &str) -> Value {
+        let place = self.place.clone().unwrap_or_else(|| REGION.to_owned());
         match kind {
             "microsoft.network/virtualnetworks" => {
-                json!({"location": REGION, "properties": {"addressSpace": {"addressPrefixes": ["10.0.0.0/8"]}}})
+                json!({"location": place, "properties": {"addressSpace": {"addressPrefixes": ["10.0.0.0/8"]}}})
             }
             "microsoft.network/virtualnetworks/subnets" => {
                 self.subnets += 1;
-                json!({"properties": {"addressPrefix": format!("10.{}.0.0/24", 100 + self.subnets % 100)}})
+                json!({"properties": {
+                    "addressPrefix": format!("10.{}.0.0/24", 100 + self.subnets % 100),
+                    "serviceEndpoints": [{"service": "Microsoft.Storage"}],
+                }})
             }
+            "microsoft.network/networksecuritygroups/securityrules" => json!({"properties": {
+                "protocol": "*", "sourceAddressPrefix": "*", "destinationAddressPrefix": "*", "sourcePortRange": "*",
+                "destinationPortRange": "*", "access": "Deny", "priority": 4096, "direction": "Inbound",
+            }}),
+            "microsoft.authorization/roleassignments" => json!({"properties": {
+                "principalId": PRINCIPAL,
+                "principalType": "User",
+                "roleDefinitionId": "/providers/Microsoft.Authorization/roleDefinitions/acdd72a7-3385-48ef-bd42-f606fba81ae7",
+            }}),
             "microsoft.network/publicipaddresses" | "microsoft.network/natgateways" => {
-                json!({"location": REGION, "sku": {"name": "Standard"}, "properties": {"publicIPAllocationMethod": "Static"}})
+                json!({"location": place, "sku": {"name": "Standard"}, "properties": {"publicIPAllocationMethod": "Static"}})
             }
             "microsoft.network/networkinterfaces" => {
                 let group = group_of(id).unwrap_or_default();
@@ -313,15 +348,15 @@ impl Memory {
                     "/subscriptions/{}/resourceGroups/{group}/providers/Microsoft.Network/virtualNetworks/plain/subnets/plain",
                     world.subscription_id()
                 );
-                json!({"location": REGION, "properties": {"ipConfigurations": [{"name": "ipconfig1", "properties": {"subnet": {"id": subnet}}}]}})
+                json!({"location": place, "properties": {"ipConfigurations": [{"name": "ipconfig1", "properties": {"subnet": {"id": subnet}}}]}})
             }
             "microsoft.storage/storageaccounts" => {
-                json!({"location": REGION, "sku": {"name": "Standard_LRS"}, "kind": "StorageV2", "properties": {}})
+                json!({"location": place, "sku": {"name": "Standard_LRS"}, "kind": "StorageV2", "properties": {}})
             }
             "microsoft.compute/virtualmachines" => {
                 let nic = id.to_lowercase().find("/providers/").map_or("", |at| &id[..at]);
                 let name = id.rsplit('/').next().unwrap_or_default();
-                json!({"location": REGION, "properties": {
+                json!({"location": place, "properties": {
                     "hardwareProfile": {"vmSize": SIZE},
                     "storageProfile": {"imageReference": {"publisher": "Canonical", "offer": "ubuntu-24_04-lts", "sku": "server", "version": "latest"}, "osDisk": {"createOption": "FromImage"}},
                     "osProfile": {"computerName": name, "adminUsername": "azureuser", "adminPassword": "REDACTED-Aa1!"},
@@ -336,7 +371,7 @@ impl Memory {
                 }},
                 "scaleSettings": {"fixedScale": {"targetDedicatedNodes": 2}},
             }}),
-            _ => json!({"location": REGION, "properties": {}}),
+            _ => json!({"location": place, "properties": {}}),
         }
     }
 }
@@ -351,8 +386,13 @@ impl Memory {
         }
     }
 
-    /// Rules 3 and 5 on the Batch data plane: the account of the host, and the pool that is acted on.
-    pub(super) fn batch(&mut self, world: &mut World, host: &str, interaction: &Interaction) {
+    /// Rules 3 and 5 on the Batch data plane: the account of the host, and the pool that is acted on. Returns the pool.
+    pub(super) fn batch(
+        &mut self,
+        world: &mut World,
+        host: &str,
+        interaction: &Interaction,
+    ) -> Option<String> {
         let endpoint = |resource: &&Resource| resource.text("/accountEndpoint") == Some(host);
         let account = world.resources().values().find(endpoint).map(|resource| resource.id.clone());
         let account = account.unwrap_or_else(|| {
@@ -374,7 +414,18 @@ impl Memory {
             if acted_on {
                 self.ensure(world, &format!("{account}/pools/{pool}"));
             }
+            return Some(pool.to_owned());
         }
+        None
+    }
+}
+
+impl Memory {
+    /// The pool that is read, for requests that stand alone.
+    pub(super) fn read_pool(&mut self, world: &mut World, host: &str, interaction: &Interaction) {
+        let mut acted = interaction.clone();
+        acted.method = Method::Post;
+        self.batch(world, host, &acted);
     }
 }
 
@@ -465,9 +516,11 @@ pub(super) fn substituted(body: &Value) -> Value {
             }
             for agent in ["nodeAgentSKUId", "nodeAgentSkuId"] {
                 let retired = members.get("imageReference").is_some_and(is_of_a_known_publisher);
-                if let Some(named) = members.get(agent).and_then(Value::as_str).map(str::to_owned).filter(|_| retired) {
+                if let Some(named) = members.get(agent).and_then(Value::as_str).map(str::to_owned) {
                     let (image, agent_id) = offered(&named);
-                    members.insert("imageReference".to_owned(), image);
+                    if retired {
+                        members.insert("imageReference".to_owned(), image);
+                    }
                     members.insert(agent.to_owned(), json!(agent_id));
                 }
             }
@@ -481,14 +534,13 @@ pub(super) fn substituted(body: &Value) -> Value {
 /// Whether an image was offered when it was recorded: others were sent to be refused.
 fn is_of_a_known_publisher(image: &Value) -> bool {
     let publisher = image.get("publisher").and_then(Value::as_str).unwrap_or_default().to_lowercase();
-    ["canonical", "microsoftwindowsserver", "openlogic", "microsoft-azure-batch", "debian"].contains(&publisher.as_str())
+    ["canonical", "microsoftwindowsserver", "openlogic", "microsoft-azure-batch", "debian"]
+        .contains(&publisher.as_str())
 }
 
 /// An image with its node agent that Batch offers in the simulator: recorded ones are out of support.
 fn offered(agent: &str) -> (Value, &'static str) {
-    let image = |publisher: &str, offer: &str, sku: &str| {
-        json!({"publisher": publisher, "offer": offer, "sku": sku, "version": "latest"})
-    };
+    let image = |publisher: &str, offer: &str, sku: &str| json!({"publisher": publisher, "offer": offer, "sku": sku, "version": "latest"});
     if agent.contains("windows") {
         (image("microsoftwindowsserver", "windowsserver", "2022-datacenter"), "batch.node.windows amd64")
     } else {

@@ -34,7 +34,9 @@ pub(super) fn end_of(session: &[Interaction], index: usize) -> Option<usize> {
         for (at, there) in session.iter().enumerate().skip(index + 1) {
             if there.method == Method::Get && keys.contains(&links::key(&there.url)) {
                 last = Some(at);
-                keys.extend(there.links().filter(|(known, _)| *known == name).map(|(_, link)| links::key(&link)));
+                keys.extend(
+                    there.links().filter(|(known, _)| *known == name).map(|(_, link)| links::key(&link)),
+                );
             }
         }
         last

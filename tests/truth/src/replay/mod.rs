@@ -56,7 +56,7 @@ pub fn judge(recordings: &[Recording], malformed: Vec<Malformed>) -> Report {
     let mut kinds = std::collections::BTreeSet::new();
     for recording in recordings {
         for session in recording.sessions() {
-            let judged = replay_session(session);
+            let judged = judge_session(session);
             for (index, interaction) in session.iter().enumerate() {
                 let place = format!("{} n={}", recording.name, interaction.n);
                 let class = classify(interaction.method, &interaction.url);
@@ -67,7 +67,9 @@ pub fn judge(recordings: &[Recording], malformed: Vec<Malformed>) -> Report {
                 match class {
                     Class::InScope(name) => report.add(&place, name, outcome(&judged[index])),
                     Class::Poll => report.add(&place, "operation poll", outcome(&judged[index])),
-                    Class::Later(name, _) | Class::Next(name, _) => report.add(&place, &name, outcome(&judged[index])),
+                    Class::Later(name, _) | Class::Next(name, _) => {
+                        report.add(&place, &name, outcome(&judged[index]))
+                    }
                     Class::OutOfScope(name, reason) => {
                         report.add(&place, &name, Outcome::OutOfScope(reason.to_owned()));
                         // Not ours, and yet a free test of the client.
@@ -117,8 +119,8 @@ fn owned(interaction: &Interaction) -> bool {
     Cloud::public().owns(&interaction.plane(), &interaction.url)
 }
 
-/// Per interaction, what went wrong.
-fn replay_session(session: &[Interaction]) -> Vec<Vec<String>> {
+/// Per interaction of a session, what went wrong.
+pub fn judge_session(session: &[Interaction]) -> Vec<Vec<String>> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build();
     match runtime {
         Ok(runtime) => runtime.block_on(drive(session)),
