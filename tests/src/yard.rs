@@ -45,7 +45,12 @@ pub enum Ended {
     Finished(Result<Exit, Failure>),
     /// Killed at the cut.
     Cut,
+    /// Still going after two days of virtual time.
+    Endless,
 }
+
+/// Two days: longer than any run may take, whatever goes wrong.
+const FOREVER: Duration = Duration::from_hours(48);
 
 /// What a run told while it went.
 #[derive(Debug, Default)]
@@ -90,7 +95,7 @@ pub type Exchanged = (String, String, String);
 #[derive(Debug)]
 pub struct Yard {
     directory: tempfile::TempDir,
-    world: Mutex<String>,
+    world: Mutex<World>,
     log: Mutex<Vec<Exchange>>,
     timed: Mutex<Timed>,
 }
@@ -119,8 +124,8 @@ impl Yard {
         let mut world = World::new(config);
         prepare(&mut world);
         let yard = Self {
-            directory: tempfile::tempdir().unwrap(),
-            world: Mutex::new(world.to_json().unwrap()),
+            directory: directory(),
+            world: Mutex::new(world),
             log: Mutex::default(),
             timed: Mutex::default(),
         };
@@ -131,8 +136,8 @@ impl Yard {
     /// A yard of its own over a copy of this one's world (and of its journal, unless on another machine).
     pub fn fork(&self, same_machine: bool) -> Self {
         let fork = Self {
-            directory: tempfile::tempdir().unwrap(),
-            world: Mutex::new(self.world_text()),
+            directory: directory(),
+            world: Mutex::new(self.world()),
             log: Mutex::default(),
             timed: Mutex::default(),
         };
@@ -153,13 +158,9 @@ impl Yard {
         std::fs::write(self.path().join("azure_config.yaml"), farm_file).unwrap();
     }
 
-    fn world_text(&self) -> String {
-        self.world.lock().unwrap_or_else(PoisonError::into_inner).clone()
-    }
-
     /// The world as it is.
     pub fn world(&self) -> World {
-        World::from_json(&self.world_text()).unwrap()
+        self.world.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// What is there once everything under way has ended and nodes have booted: what two runs are compared by.
@@ -171,9 +172,7 @@ impl Yard {
 
     /// Changes the world between runs.
     pub fn poke(&self, change: impl FnOnce(&mut World)) {
-        let mut world = self.world();
-        change(&mut world);
-        *self.world.lock().unwrap_or_else(PoisonError::into_inner) = world.to_json().unwrap();
+        change(&mut self.world.lock().unwrap_or_else(PoisonError::into_inner));
     }
 
     /// Runs a command line to its end; panics with the message when it fails.
@@ -186,6 +185,7 @@ impl Yard {
         match self.cut(line, None).0 {
             Ended::Finished(outcome) => outcome,
             Ended::Cut => unreachable!("no cut was asked for"),
+            Ended::Endless => panic!("`{line}` does not end"),
         }
     }
 
@@ -225,7 +225,7 @@ impl Yard {
             let transport = Arc::new(simulator.transport().on_call(wire.hook(cut)));
             let cli = parse(line);
             let mut session = Session::over(
-                Printer::new(Mode::Quiet, true),
+                Printer::new(Mode::Silent, true),
                 cli.global.clone(),
                 self.path().to_owned(),
                 Environment::default(),
@@ -239,20 +239,28 @@ impl Yard {
                 biased;
                 () = wire.is_cut() => Ended::Cut,
                 outcome = commands::dispatch(&session, &cli.command) => Ended::Finished(outcome),
+                () = tokio::time::sleep(FOREVER) => Ended::Endless,
             };
             drop(session);
             let clock = simulator.clock();
             let world = simulator.world();
             let mut world = world.lock().unwrap_or_else(PoisonError::into_inner);
             world.advance_to(clock.now());
-            *self.log.lock().unwrap_or_else(PoisonError::into_inner) = world.log().to_vec();
+            *self.log.lock().unwrap_or_else(PoisonError::into_inner) = world.take_log();
             *self.timed.lock().unwrap_or_else(PoisonError::into_inner) =
                 std::mem::take(&mut collector.seen.lock().unwrap_or_else(PoisonError::into_inner).0);
-            *self.world.lock().unwrap_or_else(PoisonError::into_inner) = world.to_json().unwrap();
+            *self.world.lock().unwrap_or_else(PoisonError::into_inner) = world.clone();
             ended
         });
         (ended, wire.calls())
     }
+}
+
+/// In memory where there is such a place: the journal is flushed to disk at each entry, which takes longer than all
+/// the rest of a simulated run (measured: four fifths).
+fn directory() -> tempfile::TempDir {
+    let memory = Path::new("/dev/shm");
+    if memory.is_dir() { tempfile::tempdir_in(memory) } else { tempfile::tempdir() }.unwrap()
 }
 
 fn parse(line: &str) -> Cli {
@@ -279,13 +287,18 @@ fn copy(from: &Path, to: &PathBuf) {
 #[track_caller]
 pub fn assert_same(have: &serde_json::Value, want: &serde_json::Value, what: &str) {
     if have != want {
-        let lines: Vec<String> = flamenco_azure_core::plan::diff::diff(want, have, &[])
-            .iter()
-            .map(|c| format!("{}: {} -> {}", c.path, c.have, c.want))
-            .collect();
-        let extra = flamenco_azure_core::plan::diff::diff(have, want, &[]);
-        let extra = extra.iter().map(|c| format!("{}: {} -> {}", c.path, c.want, c.have));
-        let text = lines.into_iter().chain(extra).collect::<Vec<_>>().join("\n");
+        let text = differences(have, want);
         panic!("{what}: the worlds differ (have -> want):\n{}", text.chars().take(3000).collect::<String>());
     }
+}
+
+/// The fields in which two worlds differ, one a line: `path: have -> want`.
+pub fn differences(have: &serde_json::Value, want: &serde_json::Value) -> String {
+    let lines: Vec<String> = flamenco_azure_core::plan::diff::diff(want, have, &[])
+        .iter()
+        .map(|c| format!("{}: {} -> {}", c.path, c.have, c.want))
+        .collect();
+    let extra = flamenco_azure_core::plan::diff::diff(have, want, &[]);
+    let extra = extra.iter().map(|c| format!("{}: {} -> {}", c.path, c.want, c.have));
+    lines.into_iter().chain(extra).collect::<Vec<_>>().join("\n")
 }

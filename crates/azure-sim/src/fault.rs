@@ -183,9 +183,9 @@ pub(crate) fn strike(faults: &mut Vec<Fault>, request: &SimRequest, call: u64) -
 
 /// The page of a proxy or a captive portal.
 pub(crate) fn page(status: u16) -> SimResponse {
-    let mut response =
-        SimResponse::empty(status).with_header("content-type", "text/html; charset=utf-8");
-    response.body = b"<!DOCTYPE html><html><body><h1>The proxy has a word with you</h1></body></html>".to_vec();
+    let mut response = SimResponse::empty(status).with_header("content-type", "text/html; charset=utf-8");
+    response.body =
+        b"<!DOCTYPE html><html><body><h1>The proxy has a word with you</h1></body></html>".to_vec();
     response
 }
 

@@ -64,7 +64,8 @@ fn rename_states(value: &mut Value) {
                 match value {
                     Value::String(text) if ENUMS.contains(&name.as_str()) => {
                         // `PowerState/running`, `ProvisioningState/succeeded`: the part before the slash is the kind.
-                        let kind = text.rsplit_once('/').map_or(String::new(), |(kind, _)| format!("{kind}/"));
+                        let kind =
+                            text.rsplit_once('/').map_or(String::new(), |(kind, _)| format!("{kind}/"));
                         *text = format!("{kind}Quivering");
                     }
                     other => rename_states(other),

@@ -6,7 +6,12 @@ use flamenco_azure_core::pool::ResizeError;
 /// shown as it is.
 pub fn explain(error: &ResizeError) -> String {
     let code = error.code.as_str();
-    let advice = match code {
+    // Sources differ about the code of this refusal: its words decide.
+    let words = error.message.to_ascii_lowercase();
+    let spot = words.contains("spot") || words.contains("low-priority") || words.contains("low priority");
+    let code_of_advice =
+        if spot && words.contains("not supported") { "SpotNotSupportedInBatchServiceMode" } else { code };
+    let advice = match code_of_advice {
         "AccountCoreQuotaReached" => {
             "the Batch account's dedicated core quota is used up: ask for more (Azure portal: Batch account > Quotas), \
              or ask for fewer or smaller nodes"

@@ -154,7 +154,8 @@ impl BatchPool {
         if left == 0 {
             return Ok(());
         }
-        Err(self.unexpected(format!("{left} nodes are still there after {REMOVE_TRIES} requests to remove them")))
+        Err(self
+            .unexpected(format!("{left} nodes are still there after {REMOVE_TRIES} requests to remove them")))
     }
 }
 
@@ -192,13 +193,16 @@ pub fn odd(body: &Value) -> Option<String> {
     let number = ["targetDedicatedNodes", "targetLowPriorityNodes"]
         .map(|name| format!("/properties/scaleSettings/fixedScale/{name}"))
         .into_iter()
-        .chain(["/properties/currentDedicatedNodes", "/properties/currentLowPriorityNodes"].map(str::to_owned))
+        .chain(
+            ["/properties/currentDedicatedNodes", "/properties/currentLowPriorityNodes"].map(str::to_owned),
+        )
         .find(|at| body.pointer(at).is_some_and(|value| !value.is_null() && !value.is_u64()));
     let fixed = ["/properties/scaleSettings", "/properties/scaleSettings/fixedScale"]
         .into_iter()
         .find(|at| body.pointer(at).is_some_and(|value| !value.is_null() && !value.is_object()));
     let state = "/properties/allocationState";
-    let text = body.pointer(state).is_some_and(|value| !value.is_null() && !value.is_string()).then_some(state);
+    let text =
+        body.pointer(state).is_some_and(|value| !value.is_null() && !value.is_string()).then_some(state);
     let name = |at: &str| at.rsplit('/').next().unwrap_or(at).to_owned();
     let at = number.as_deref().or(fixed).or(text)?;
     Some(format!("its `{}` has another type than it should", name(at)))
