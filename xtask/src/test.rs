@@ -22,6 +22,8 @@ const TOOLS: &[(&str, &str, &str)] = &[
     ("cloud-init", "cloud-init", "the schema check of the cloud-init document"),
     ("caddy", "caddy", "the check of the web server's configuration"),
     ("systemd-analyze", "systemd", "the check of the systemd units"),
+    ("ip", "iproute2", "the machines with a root file system of their own"),
+    ("xz", "xz-utils", "the machines with a root file system of their own"),
     ("rsync", "rsync", "the downloads by real programs"),
     ("/usr/sbin/sshd", "openssh-server", "the downloads and tunnels by real programs"),
     ("python3", "python3", "the tests of the Manager's control program"),
