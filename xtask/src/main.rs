@@ -1,8 +1,9 @@
-//! The project's own chores: `cargo xtask test | clients | gen | bench`.
+//! The project's own chores: `cargo xtask test | replay | fidelity | examples | clients | gen | bench`.
 
 mod bench;
 mod clients;
 mod generate;
+mod judge;
 mod test;
 
 use std::path::{Path, PathBuf};
@@ -23,6 +24,12 @@ enum Chore {
     Test(test::Args),
     /// Run the suites of other people's clients alone
     Clients(clients::Args),
+    /// Send every recorded interaction of a folder through the client's own code
+    Replay(judge::Args),
+    /// Send every recorded request of a folder to the simulator and compare the answers
+    Fidelity(judge::Args),
+    /// Send Microsoft's examples to the simulator, and their answers through the client
+    Examples(judge::Args),
     /// Measure what docs/performance.md states
     Bench(bench::Args),
     /// Write generated files anew (the farm file's schema, the command reference)
@@ -33,6 +40,9 @@ fn main() -> ExitCode {
     let result = match Cli::parse().chore {
         Chore::Test(args) => test::run(&args),
         Chore::Clients(args) => clients::run(&args),
+        Chore::Replay(args) => judge::run("replay", &args),
+        Chore::Fidelity(args) => judge::run("fidelity", &args),
+        Chore::Examples(args) => judge::run("examples", &args),
         Chore::Bench(args) => bench::run(&args),
         Chore::Gen(args) => generate::run(&args),
     };

@@ -46,17 +46,26 @@ fn main() -> ExitCode {
         }
         Judge::Examples { dir } => examples::judge(&or(dir, "openapi-examples")),
         Judge::Fidelity { dir } => {
-            let complete = dir.is_none();
-            let (recordings, wrong) = read_folder(&or(dir, "recordings"));
-            fidelity::judge(&recordings, wrong, complete)
+            let folder = or(dir, "recordings");
+            let (recordings, wrong) = read_folder(&folder);
+            fidelity::judge(&recordings, wrong, is_whole(&folder))
         }
     };
     print(&report, cli.explain);
     if report.shortfalls().is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }
 
+/// The folder asked for (or the part of it that has this name), else that of the whole truth.
 fn or(dir: Option<PathBuf>, usual: &str) -> PathBuf {
-    dir.unwrap_or_else(|| truth_dir(Path::new(env!("CARGO_MANIFEST_DIR"))).join(usual))
+    let dir = dir.unwrap_or_else(|| truth_dir(Path::new(env!("CARGO_MANIFEST_DIR"))));
+    let part = dir.join(usual);
+    if part.is_dir() { part } else { dir }
+}
+
+/// Whether this is the full folder: only there must every known difference occur.
+fn is_whole(folder: &Path) -> bool {
+    let whole = truth_dir(Path::new(env!("CARGO_MANIFEST_DIR"))).join("recordings");
+    matches!((folder.canonicalize(), whole.canonicalize()), (Ok(a), Ok(b)) if a == b)
 }
 
 #[allow(clippy::print_stdout, reason = "a program that prints its report")]

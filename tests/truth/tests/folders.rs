@@ -66,7 +66,7 @@ fn no_answer_comes_from_the_answer_under_test() {
                 response.status = 299;
                 response.body =
                     Some(serde_json::json!({"made": "up", "tags": {"no": "truth"}, "status": "Sideways"}));
-                let again = fidelity::judge_session(&falsified[..=index]);
+                let again = fidelity::judge_session(&falsified);
                 assert_eq!(
                     again[index].answer, honest[index].answer,
                     "{} n={}: the answer under test leaked into the world",

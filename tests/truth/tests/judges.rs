@@ -230,8 +230,8 @@ fn the_replay_catches_an_operation_that_ends_otherwise() {
     assert!(report.failures.iter().any(|line| line.contains("leads elsewhere")), "{:?}", report.failures);
     let mut interactions = honest();
     // An error that nobody knows must be classified by somebody.
-    interactions[4]["response"]["body"]["error"]["code"] = json!("TheMoonIsFull");
-    interactions[4]["response"]["status"] = json!(409);
+    interactions[2]["response"]["body"] =
+        json!({"status": "Failed", "error": {"code": "TheMoonIsFull", "message": "Wait a fortnight."}});
     let report = replay::judge(&[recording(&interactions)], Vec::new());
     assert!(report.failures.iter().any(|line| line.contains("unclassified")), "{:?}", report.failures);
 }
