@@ -212,7 +212,6 @@ fn other_services(world: &mut World) {
         (format!("{group}/resources"), "2021-04-01"),
         (format!("{subscription}/resources"), "2021-04-01"),
         (format!("{subscription}/providers"), "2021-04-01"),
-        (format!("{subscription}/providers/Microsoft.Batch"), "2021-04-01"),
         (files.clone(), "2023-05-01"),
         (format!("{files}/crunchfiles"), "2023-05-01"),
         (format!("{files}/crunchfiles/fileServices/default/shares"), "2023-05-01"),

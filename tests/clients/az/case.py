@@ -1,5 +1,8 @@
 """`az` with a configuration of its own, signed in to a server."""
 
+import atexit
+import collections
+import itertools
 import json
 import os
 import subprocess
@@ -9,6 +12,14 @@ import unittest
 from common import SUBSCRIPTION, TENANT, TOOLS, Yard
 
 PYTHON = TOOLS / "az/bin/python"
+
+# How many commands were run, for the figures in docs/testing.md.
+runs = collections.Counter()
+
+
+@atexit.register
+def tell():
+    print(f"az: {runs.total()} commands, {len(runs)} different")
 
 
 class Signed(unittest.TestCase):
@@ -48,6 +59,7 @@ class Signed(unittest.TestCase):
 
     @classmethod
     def call(cls, *words):
+        runs[" ".join(itertools.takewhile(lambda word: not word.startswith("-"), words))] += 1
         command = [PYTHON, "-m", "azure.cli", *words]
         return subprocess.run(command, env=cls.environment, capture_output=True, text=True, check=False, timeout=120)
 

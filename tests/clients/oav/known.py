@@ -22,7 +22,6 @@ WITHOUT_OPERATION = {
     r"/batchAccounts/[^/]+/poolOperationResults/[^/]+$": POLL,
     # oav takes it for a resource id.
     r"^/subscriptions/[^/]+/operationresults/[^/]+$": POLL,
-    r"^/subscriptions/[^/]+/providers/[^/]+$": "oav takes the provider that is asked about for the one that answers",
     r"/Microsoft\.Authorization/permissions$": ABSENT,
     r"/Microsoft\.Compute/disks(/[^/]+)?$": ABSENT,
     r"/Microsoft\.Network/locations/[^/]+/CheckDnsNameAvailability$": ABSENT,
