@@ -55,6 +55,15 @@ impl Printer {
         }
     }
 
+    /// Begins a page that takes the place of the last one: the screen is cleared at a terminal, elsewhere a line parts them.
+    pub fn new_page(self, title: &str) {
+        if self.mode != Mode::Human {
+            return;
+        }
+        let clear = if std::io::stdout().is_terminal() { "\x1b[H\x1b[2J" } else { "" };
+        write_line(&mut std::io::stdout().lock(), &format!("{clear}── {title}"));
+    }
+
     /// Something that the user should know although it stops nothing.
     pub fn warn(self, line: impl AsRef<str>) {
         match self.mode {

@@ -7,6 +7,7 @@ use flamenco_azure_core::inventory::{Inventory, Observed};
 use flamenco_azure_core::pool::{Node, NodeState, PoolState, WorkerPool as _};
 use flamenco_azure_core::prices::HOURS_PER_MONTH;
 use futures::future::join_all;
+use jiff::Timestamp;
 use manager_vm::observe::{is_deallocated, power_state};
 use manager_vm::service::ManagerStatus;
 use manager_vm::{ManagerHost as _, wire};
@@ -21,6 +22,8 @@ use crate::{cost, farm, farmfile};
 
 /// How often `--watch` looks again.
 const WATCH: Duration = Duration::from_secs(10);
+/// How old the Manager's own view may be meanwhile: asking for it takes the VM's one place for commands.
+const VIEW: Duration = Duration::from_mins(2);
 
 /// A farm at one moment.
 #[derive(Debug, Clone, Serialize)]
@@ -64,23 +67,48 @@ struct PoolLine {
     trouble: Vec<String>,
 }
 
-/// Runs `status`.
+/// The Manager's view, and when it was had.
+type View = Option<(Timestamp, ManagerStatus)>;
+
+/// Runs `status`. `--watch` goes on until it is interrupted; on the simulator, where time passes as fast as it can, until
+/// there is nothing to wait for.
 pub async fn run(session: &Session, args: StatusArgs) -> Outcome {
+    let mut view = None;
     loop {
         let (target, inventory) = session.target().await?;
-        let status = read(session, &target, &inventory).await?;
+        let status = read(session, &target, &inventory, &mut view).await?;
+        if args.watch {
+            let time = session.clock.now().strftime("%H:%M:%S").to_string();
+            session.printer.new_page(&format!("{time} UTC, every {} s until Ctrl-C", WATCH.as_secs()));
+        }
         show(session, &status);
-        if !args.watch {
+        if !args.watch || (session.simulator.is_some() && status.stands_still()) {
             return Ok(Exit::Done);
         }
         session.clock.sleep(WATCH).await;
     }
 }
 
+impl FarmStatus {
+    /// Whether nothing comes or goes.
+    fn stands_still(&self) -> bool {
+        let moving = |pool: &PoolLine| {
+            let passing = [NodeState::Starting, NodeState::Leaving];
+            !pool.state.steady || passing.iter().any(|state| pool.nodes.contains_key(state))
+        };
+        !self.pools.iter().any(moving)
+    }
+}
+
 /// Reads the farm's state.
-pub async fn read(session: &Session, target: &Target, inventory: &Inventory) -> Outcome<FarmStatus> {
+async fn read(
+    session: &Session,
+    target: &Target,
+    inventory: &Inventory,
+    view: &mut View,
+) -> Outcome<FarmStatus> {
     let manager = match target.manager_vm(inventory) {
-        Some(vm) => Some(manager_line(session, target, inventory, vm).await),
+        Some(vm) => Some(manager_line(session, target, inventory, vm, view).await),
         None => None,
     };
     let pools = scale::pools(session, target, inventory);
@@ -107,6 +135,7 @@ async fn manager_line(
     target: &Target,
     inventory: &Inventory,
     vm: &Observed,
+    view: &mut View,
 ) -> ManagerLine {
     let address =
         target.resources(inventory, wire::PIP).find(|ip| ip.text("/properties/dnsSettings/fqdn").is_some());
@@ -119,11 +148,21 @@ async fn manager_line(
         flamenco: None,
         trouble: None,
     };
-    if !is_deallocated(vm) && power_state(vm) == Some("running") {
-        match session.manager(&vm.id).status().await {
-            Ok(status) => line.flamenco = Some(status),
-            Err(error) => line.trouble = Some(crate::failure::chain(&error)),
+    if is_deallocated(vm) || power_state(vm) != Some("running") {
+        *view = None;
+        return line;
+    }
+    let now = session.clock.now();
+    if let Some((_, status)) = view.as_ref().filter(|(at, _)| now.duration_since(*at).unsigned_abs() < VIEW) {
+        line.flamenco = Some(status.clone());
+        return line;
+    }
+    match session.manager(&vm.id).status().await {
+        Ok(status) => {
+            *view = Some((session.clock.now(), status.clone()));
+            line.flamenco = Some(status);
         }
+        Err(error) => line.trouble = Some(crate::failure::chain(&error)),
     }
     line
 }
