@@ -52,6 +52,9 @@ struct ManagerLine {
     address: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     flamenco: Option<ManagerStatus>,
+    /// When Flamenco said so, where that was not now.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    as_of: Option<Timestamp>,
     #[serde(skip_serializing_if = "Option::is_none")]
     trouble: Option<String>,
 }
@@ -146,6 +149,7 @@ async fn manager_line(
         host: address.and_then(|ip| ip.text("/properties/dnsSettings/fqdn")).map(str::to_owned),
         address: address.and_then(|ip| ip.text("/properties/ipAddress")).map(str::to_owned),
         flamenco: None,
+        as_of: None,
         trouble: None,
     };
     if is_deallocated(vm) || power_state(vm) != Some("running") {
@@ -153,8 +157,10 @@ async fn manager_line(
         return line;
     }
     let now = session.clock.now();
-    if let Some((_, status)) = view.as_ref().filter(|(at, _)| now.duration_since(*at).unsigned_abs() < VIEW) {
+    if let Some((at, status)) = view.as_ref().filter(|(at, _)| now.duration_since(*at).unsigned_abs() < VIEW)
+    {
         line.flamenco = Some(status.clone());
+        line.as_of = Some(*at);
         return line;
     }
     match session.manager(&vm.id).status().await {
@@ -206,8 +212,9 @@ fn show(session: &Session, status: &FarmStatus) {
             let workers: Vec<_> =
                 flamenco.workers.iter().filter(|(_, n)| **n > 0).map(|(s, n)| format!("{n} {s}")).collect();
             let workers = if workers.is_empty() { "none".to_owned() } else { workers.join(", ") };
+            let as_of = manager.as_of.map(|at| at.strftime(" (at %H:%M:%S)").to_string()).unwrap_or_default();
             printer.result(format!(
-                "           Flamenco {}; Workers: {workers}; {} rendering",
+                "           Flamenco {}; Workers: {workers}; {} rendering{as_of}",
                 flamenco.version, flamenco.busy
             ));
         }
