@@ -21,12 +21,6 @@ const fn row(operation: &'static str, what: &'static str, reason: &'static str) 
 
 /// The table.
 pub const DIFFERENCES: &[Difference] = &[
-    row("VirtualNetworks_*", "lacks *enableVmProtection", "dropped by Azure with api-version 2020-08-01"),
-    row(
-        "*",
-        "enum *privateEndpointNetworkPolicies: Enabled -> Disabled",
-        "the default until api-version 2021-08-01; the simulator has today's",
-    ),
     row(
         "*",
         "lacks *ipamPoolPrefixAllocations",
@@ -117,6 +111,14 @@ pub const DIFFERENCES: &[Difference] = &[
     row("Subscriptions_*", "lacks *managedByTenants[]", "no service provider manages this subscription"),
     row("Subscriptions_ListLocations", "lacks value[].availabilityZoneMappings", "zones are not mapped"),
     row("Usages_List", "lacks value[].isAdjustable", "in no specification"),
-    row("VirtualMachines_*", "header azure-asyncoperation: absent -> *", "an update that changes nothing has no operation; the simulator always has one"),
-    row("VirtualMachines_Get", "* NotFound -> ResourceNotFound", "after an eviction with policy Delete compute itself answers, later the Resource Manager"),
+    row(
+        "VirtualMachines_*",
+        "header azure-asyncoperation: absent -> *",
+        "an update that changes nothing has no operation; the simulator always has one",
+    ),
+    row(
+        "VirtualMachines_Get",
+        "* NotFound -> ResourceNotFound",
+        "after an eviction with policy Delete compute itself answers, later the Resource Manager",
+    ),
 ];

@@ -329,6 +329,7 @@ fn arm(world: &mut World, request: &Request) -> SimResponse {
         Ok(left) => left,
         Err(seconds) => return crate::throttle::refused(world.subscription_id(), seconds),
     };
+    world.spoken.clone_from(&request.api_version);
     let response = checked(world, request);
     if response.header("x-ms-failure-cause").is_some() {
         return response;

@@ -135,6 +135,9 @@ pub struct World {
     /// Batch application packages whose blob was never uploaded, by id in lower case.
     #[serde(default)]
     pub(crate) lost_packages: BTreeSet<String>,
+    /// api-version of the request at hand: a few bodies changed with it.
+    #[serde(skip)]
+    pub(crate) spoken: String,
     #[serde(skip)]
     log: Vec<Exchange>,
     #[serde(skip)]
@@ -181,6 +184,7 @@ impl World {
             taken_names: BTreeSet::new(),
             list_lag_s: 0,
             lost_packages: BTreeSet::new(),
+            spoken: String::new(),
             log: Vec::new(),
             log_limit: None,
             config,
@@ -450,6 +454,11 @@ impl World {
     /// The id of a resource group.
     pub(crate) fn group_id(&self, name: &str) -> String {
         format!("/subscriptions/{}/resourceGroups/{name}", self.subscription_id())
+    }
+
+    /// Whether the request at hand speaks an api-version before this one.
+    pub(crate) fn speaks_before(&self, version: &str) -> bool {
+        !self.spoken.is_empty() && self.spoken.as_str() < version
     }
 
     /// A new GUID from the world's generator.

@@ -41,7 +41,9 @@ pub(crate) fn handle(world: &mut World, request: &Request) -> SimResponse {
         "locations/checkdnsnameavailability" => names::check(world, request),
         "locations/usages" => names::usages(world, request),
         "networksecuritygroups/securityrules" => nsg::rules(world, request),
-        "virtualnetworks/checkipaddressavailability" if request.method == "GET" => vnet::check_address(world, request),
+        "virtualnetworks/checkipaddressavailability" if request.method == "GET" => {
+            vnet::check_address(world, request)
+        }
         "virtualnetworks/usages" if request.method == "GET" => vnet::usages(world, request),
         _ if request.is_collection() => list(world, request),
         _ => one(world, request),
@@ -78,7 +80,9 @@ fn one(world: &mut World, request: &Request) -> SimResponse {
     match (request.method.as_str(), found) {
         ("PUT", _) => put::put(world, request, &id),
         ("DELETE", None) => SimResponse::empty(204),
-        ("GET" | "PATCH", None) if parent_of(&id).is_some_and(|p| request.names.len() > 1 && world.resource(p).is_none()) => {
+        ("GET" | "PATCH", None)
+            if parent_of(&id).is_some_and(|p| request.names.len() > 1 && world.resource(p).is_none()) =>
+        {
             request.not_found()
         }
         ("GET" | "PATCH", None) => absent(request),

@@ -46,11 +46,13 @@ pub(super) fn read(world: &mut World, body: &Value, subnet: &mut Resource) -> Re
             .collect();
         subnet.set("serviceEndpoints", json!(endpoints));
     }
-    let or = |member: &str, otherwise: Value| sent.get(member).cloned().unwrap_or(otherwise);
-    subnet.set("delegations", or("delegations", json!([])));
-    subnet.set("privateEndpointNetworkPolicies", or("privateEndpointNetworkPolicies", json!("Disabled")));
-    subnet
-        .set("privateLinkServiceNetworkPolicies", or("privateLinkServiceNetworkPolicies", json!("Enabled")));
+    let delegations = sent.get("delegations").cloned().unwrap_or(json!([]));
+    subnet.set("delegations", delegations);
+    for member in ["privateEndpointNetworkPolicies", "privateLinkServiceNetworkPolicies"] {
+        if let Some(value) = sent.get(member).filter(|value| !value.is_null()) {
+            subnet.set(member, value.clone());
+        }
+    }
     Ok(())
 }
 
@@ -107,6 +109,15 @@ fn check_reference(world: &World, subnet: &Resource, id: &str, kind: &str) -> Re
 }
 
 pub(super) fn complete(world: &World, subnet: &Resource, properties: &mut Value) {
+    // Recorded: the default changed between the api-versions 2021-02-01 and 2022-01-01.
+    let endpoints = if world.speaks_before("2021-08-01") { "Enabled" } else { "Disabled" };
+    for (member, usual) in
+        [("privateEndpointNetworkPolicies", endpoints), ("privateLinkServiceNetworkPolicies", "Enabled")]
+    {
+        if properties.get(member).is_none() {
+            properties[member] = json!(usual);
+        }
+    }
     let users: Vec<Value> = refs::users_of_subnet(world, &subnet.id)
         .into_iter()
         .filter(|id| id.contains("/ipConfigurations/"))

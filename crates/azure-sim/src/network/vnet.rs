@@ -143,13 +143,18 @@ pub(super) fn check_address(world: &World, request: &Request) -> SimResponse {
     let Some(vnet) = world.resource(&id) else { return request.not_found() };
     let asked = request.query("ipaddress").and_then(|text| text.parse::<std::net::Ipv4Addr>().ok());
     let subnet = world.children(&vnet.id, SUBNET).find(|subnet| {
-        asked.is_some_and(|asked| subnet::prefix(subnet).is_some_and(|net| net.contains(&std::net::IpAddr::V4(asked))))
+        asked.is_some_and(|asked| {
+            subnet::prefix(subnet).is_some_and(|net| net.contains(&std::net::IpAddr::V4(asked)))
+        })
     });
     let (Some(asked), Some(subnet)) = (asked, subnet) else {
         return SimResponse::network_error(
             400,
             "PrivateIPAddressNotInAnySubnet",
-            &format!("Private static IP address does not belong to the range of any subnet in the virtual network {}.", vnet.id),
+            &format!(
+                "Private static IP address does not belong to the range of any subnet in the virtual network {}.",
+                vnet.id
+            ),
         );
     };
     let free = super::nic::take_address(world, &subnet.id, "", Some(&asked.to_string())).is_ok();
@@ -188,4 +193,8 @@ pub(super) fn complete(world: &World, vnet: &Resource, properties: &mut Value) {
         world.children(&vnet.id, SUBNET).map(|subnet| super::body(world, subnet)).collect();
     properties["subnets"] = json!(subnets);
     properties["virtualNetworkPeerings"] = json!([]);
+    // Recorded: dropped with api-version 2020-08-01.
+    if world.speaks_before("2020-08-01") {
+        properties["enableVmProtection"] = json!(false);
+    }
 }
