@@ -6,6 +6,7 @@ import pathlib
 import re
 import subprocess
 import tempfile
+import time
 
 BINARIES = pathlib.Path(os.environ["FLAMENCO_AZURE_BINARIES"])
 TRUTH = pathlib.Path(os.environ.get("AZURE_TRUTH_DIR", "../shared/azure"))
@@ -34,6 +35,15 @@ SPEED = 120
 
 # The image of the farm's nodes, in the control plane's spelling.
 IMAGE = {"publisher": "almalinux", "offer": "almalinux-x86_64", "sku": "9-gen2", "version": "latest"}
+
+
+def until(what, seconds=60):
+    """The first true answer of `what`, asked again and again for so many real seconds."""
+    end = time.monotonic() + seconds
+    while not (answer := what()):
+        assert time.monotonic() < end, "waited too long"
+        time.sleep(0.2)
+    return answer
 
 
 class Yard:

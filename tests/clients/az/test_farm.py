@@ -1,6 +1,7 @@
 """The farm that our CLI deployed, in `az`; and what `az` makes, which is foreign to our CLI."""
 
 from case import Signed
+from common import until
 
 GROUP = "crunch-rg"
 
@@ -24,9 +25,7 @@ class Farm(Signed):
         pools = self.az("batch", "pool", "list")
         self.assertEqual([pool["id"] for pool in pools], ["render"])
         self.az("batch", "pool", "resize", "--pool-id", "render", "--target-dedicated-nodes", "3")
-        nodes = []
-        while len(nodes) != 3:
-            nodes = self.az("batch", "node", "list", "--pool-id", "render")
+        until(lambda: len(self.az("batch", "node", "list", "--pool-id", "render")) == 3)
         # The farm's node counts belong to whoever scales: our CLI sees no difference.
         self.yard.flamenco("plan")
         self.refused("PoolNotFound", "batch", "pool", "show", "--pool-id", "absent")

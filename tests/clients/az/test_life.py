@@ -1,6 +1,7 @@
 """Groups, networks, machines, Batch accounts and pools: made, looked at and deleted by `az`."""
 
 from case import Signed
+from common import until
 
 REGION = ("--location", "westeurope")
 IN = ("--resource-group", "studio")
@@ -32,8 +33,9 @@ class Life(Signed):
         rule = ("--priority", "100", "--source-address-prefixes", "192.0.2.0/24", "--destination-port-ranges", "22")
         self.az("network", "nsg", "rule", "create", *IN, "--nsg-name", "nsg", "--name", "ssh", *rule)
         self.az("network", "public-ip", "create", *IN, "--name", "ip", "--sku", "Standard")
-        wiring = ("--vnet-name", "net", "--subnet", "desks", "--network-security-group", "nsg", "--public-ip-address", "ip")
-        nic = self.az("network", "nic", "create", *IN, "--name", "nic", *wiring)["NewNIC"]
+        place = ("--vnet-name", "net", "--subnet", "desks")
+        outside = ("--network-security-group", "nsg", "--public-ip-address", "ip")
+        self.az("network", "nic", "create", *IN, "--name", "nic", *place, *outside)
         self.refused("InUseNetworkSecurityGroupCannotBeDeleted", "network", "nsg", "delete", *IN, "--name", "nsg")
         self.machine()
         for command, state in (("deallocate", "deallocated"), ("start", "running"), ("stop", "stopped")):
@@ -72,14 +74,15 @@ class Life(Signed):
         self.az("batch", "pool", "resize", "--pool-id", "cars", "--target-dedicated-nodes", "2")
         self.assertEqual(self.rest("cars")["currentDedicatedNodes"], 2)
         self.az("batch", "pool", "delete", "--pool-id", "cars", "--yes")
-        while self.az("batch", "pool", "list"):
-            pass
+        until(lambda: not self.az("batch", "pool", "list"))
         self.az("batch", "account", "delete", *IN, "--name", "studiobatch", "--yes")
         self.refused("ResourceNotFound", "batch", "account", "show", *IN, "--name", "studiobatch")
 
     def rest(self, pool):
         """The pool once it rests: each question takes a virtual minute or more."""
-        while True:
+
+        def rested():
             shown = self.az("batch", "pool", "show", "--pool-id", pool)
-            if shown["allocationState"] == "steady":
-                return shown
+            return shown["allocationState"] == "steady" and shown
+
+        return until(rested)

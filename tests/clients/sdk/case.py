@@ -3,18 +3,20 @@
 import unittest
 
 from client import Clients
-from common import Yard
+from common import SPEED, Yard
 
 
 class Served(unittest.TestCase):
     """Each class has a world of its own, with the farm of our CLI in it."""
+
+    speed = SPEED
 
     @classmethod
     def setUpClass(cls):
         cls.yard = Yard()
         cls.addClassCleanup(cls.yard.close)
         cls.yard.flamenco("deploy", "--yes")
-        cls.server = cls.yard.serve()
+        cls.server = cls.yard.serve(cls.speed)
         cls.addClassCleanup(cls.server.close)
         cls.clients = Clients(cls.server)
         cls.addClassCleanup(cls.clients.close)

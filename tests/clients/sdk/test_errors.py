@@ -15,7 +15,7 @@ from azure.core.exceptions import (
 
 from case import Served
 from client import Clients, StaticToken
-from make import Studio, machine, pool
+from make import Studio, machine
 
 GROUP = "crunch-rg"
 
@@ -39,43 +39,23 @@ class Errors(Served):
             self.refused(gone, 404, "PoolNotFound", lambda: data.get_pool("absent"))
 
     def test_409(self):
-        clients = self.clients
-        Studio(clients, "busy")
-        clients.resource.resource_groups.begin_delete("busy", polling=False)
         self.refused(
             ResourceExistsError,
             409,
-            "ResourceGroupBeingDeleted",
-            lambda: clients.resource.resource_groups.create_or_update("busy", {"location": "westeurope"}),
-        )
-        for region, code in [("northeurope", "InvalidResourceGroupLocation")]:
-            self.refused(
-                ResourceExistsError,
-                409,
-                code,
-                lambda: clients.resource.resource_groups.create_or_update(GROUP, {"location": region}),
-            )
-        scale = {"fixedScale": {"targetDedicatedNodes": 5, "targetLowPriorityNodes": 0}}
-        Studio(clients, "crowd").account("crowdbatch")
-        clients.batch.pool.create("crowd", "crowdbatch", "extras", pool(1))
-        change = {"properties": {"scaleSettings": scale}}
-        self.refused(
-            ResourceExistsError,
-            409,
-            "PoolBeingResized",
-            lambda: clients.batch.pool.update("crowd", "crowdbatch", "extras", change),
+            "InvalidResourceGroupLocation",
+            lambda: self.clients.resource.resource_groups.create_or_update(GROUP, {"location": "northeurope"}),
         )
 
     def test_what_is_in_use_stays(self):
         network = self.clients.network
-        for code, call in [
-            ("InUseNetworkSecurityGroupCannotBeDeleted", lambda: network.network_security_groups.begin_delete(GROUP, "crunch-vm-nsg")),
-            ("PublicIPAddressCannotBeDeleted", lambda: network.public_ip_addresses.begin_delete(GROUP, "crunch-vm-ip")),
-            ("NicInUse", lambda: network.network_interfaces.begin_delete(GROUP, "crunch-vm-nic")),
-            ("InUseSubnetCannotBeDeleted", lambda: network.virtual_networks.begin_delete(GROUP, "crunch-vm-vnet")),
+        for code, operations, name in [
+            ("InUseNetworkSecurityGroupCannotBeDeleted", network.network_security_groups, "crunch-vm-nsg"),
+            ("PublicIPAddressCannotBeDeleted", network.public_ip_addresses, "crunch-vm-ip"),
+            ("NicInUse", network.network_interfaces, "crunch-vm-nic"),
+            ("InUseSubnetCannotBeDeleted", network.virtual_networks, "crunch-vm-vnet"),
         ]:
             with self.subTest(code=code):
-                self.refused(HttpResponseError, 400, code, call)
+                self.refused(HttpResponseError, 400, code, lambda o=operations, n=name: o.begin_delete(GROUP, n))
 
     def test_412(self):
         network, only_if = self.clients.network, {"headers": {"If-Match": 'W/"00000000-0000-0000-0000-000000000000"'}}
@@ -141,14 +121,43 @@ class Errors(Served):
         )
 
 
+class Meanwhile(Served):
+    """At real speed: what is refused while something else goes on."""
+
+    speed = 1
+
+    def test_a_group_that_is_being_deleted(self):
+        Studio(self.clients, "busy")
+        groups = self.clients.resource.resource_groups
+        groups.begin_delete("busy", polling=False)
+        again = {"location": "westeurope"}
+        self.refused(
+            ResourceExistsError, 409, "ResourceGroupBeingDeleted", lambda: groups.create_or_update("busy", again)
+        )
+
+    def test_a_pool_that_is_being_resized(self):
+        batch = self.clients.batch
+        with self.clients.data(batch.batch_account.get(GROUP, "crunchbatch")) as data:
+            bigger = models.BatchPoolResizeOptions(target_dedicated_nodes=9, target_low_priority_nodes=0)
+            data.begin_resize_pool("render", bigger)
+            for call in (
+                lambda: data.begin_resize_pool("render", bigger),
+                lambda: batch.pool.update(GROUP, "crunchbatch", "render", scaled(5)),
+            ):
+                self.refused(ResourceExistsError, 409, "PoolBeingResized", call)
+            data.begin_stop_pool_resize("render")
+            self.assertEqual(data.get_pool("render").allocation_state, "stopping")
+
+
+def scaled(dedicated):
+    fixed = {"targetDedicatedNodes": dedicated, "targetLowPriorityNodes": 0}
+    return {"properties": {"scaleSettings": {"fixedScale": fixed}}}
+
+
 class Throttled(Served):
     """At real speed: ARM's bucket of 250 reads fills up by 25 a second."""
 
-    @classmethod
-    def setUpClass(cls):
-        super().setUpClass()
-        cls.slow = cls.yard.serve(speed=1)
-        cls.addClassCleanup(cls.slow.close)
+    speed = 1
 
     def exhaust(self, clients):
         """Reads until it is refused."""
@@ -160,7 +169,7 @@ class Throttled(Served):
         return self.fail("never throttled")
 
     def test_429(self):
-        impatient = Clients(self.slow, retry_total=0)
+        impatient = Clients(self.server, retry_total=0)
         self.addCleanup(impatient.close)
         error = self.exhaust(impatient)
         self.assertEqual((error.status_code, error.error.code), (429, "SubscriptionRequestsThrottled"))
@@ -169,7 +178,7 @@ class Throttled(Served):
         # A client that obeys Retry-After gets through all the same, after waits of that length.
         seen = []
         patient = Clients(
-            self.slow, raw_response_hook=lambda r: seen.append((r.http_response.status_code, time.monotonic()))
+            self.server, raw_response_hook=lambda r: seen.append((r.http_response.status_code, time.monotonic()))
         )
         self.addCleanup(patient.close)
         for _ in range(60):

@@ -1,4 +1,5 @@
-"""The reverse: what Microsoft's clients made is foreign to our CLI, which neither shows it as its own nor touches it."""
+"""The reverse: what Microsoft's clients made is foreign to our CLI, which neither shows it as its own nor touches
+it."""
 
 import unittest
 
@@ -51,7 +52,7 @@ class Foreign(unittest.TestCase):
         self.assertEqual(left, [])
         self.assertEqual(sorted(after["groups"]), [GROUP, "studio-rg"])
 
-    def test_tags_that_look_like_ours_make_it_ours_only_with_all_of_them(self):
+    def test_what_another_farm_tagged_is_not_ours(self):
         with self.yard.serve() as server:
             clients = Clients(server)
             body = {"location": "westeurope", "tags": {"flamenco-farm": "another"}}
