@@ -92,15 +92,11 @@ fn recording(interactions: &[Value]) -> Recording {
 fn changed(index: usize, pointer: &str, value: Option<Value>) -> Report {
     let mut interactions = honest();
     let target = &mut interactions[index];
+    let (parent, name) = pointer.rsplit_once('/').unwrap();
+    let parent = target.pointer_mut(parent).unwrap().as_object_mut().unwrap();
     match value {
-        Some(value) => {
-            let (parent, name) = pointer.rsplit_once('/').unwrap();
-            target.pointer_mut(parent).unwrap()[name] = value;
-        }
-        None => {
-            let (parent, name) = pointer.rsplit_once('/').unwrap();
-            target.pointer_mut(parent).unwrap().as_object_mut().unwrap().remove(name).unwrap();
-        }
+        Some(value) => drop(parent.insert(name.to_owned(), value)),
+        None => drop(parent.remove(name).unwrap()),
     }
     fidelity::judge(&[recording(&interactions)], Vec::new(), false)
 }

@@ -90,12 +90,12 @@ impl Disks {
             default(disk, "caching", json!("None"));
             default(disk, "diskSizeGB", json!(30));
             default(disk, "toBeDetached", json!(false));
-            let word = format!("disk{}", disk.get("lun").and_then(Value::as_u64).unwrap_or_default() + 2);
-            self.one(world, vm, disk, &word);
+            let number = disk.get("lun").and_then(Value::as_u64).unwrap_or_default() + 2;
+            self.one(world, vm, disk, &format!("disk{number}"));
         }
     }
 
-    fn one(self, world: &mut World, vm: &Resource, disk: &mut Value, word: &str) {
+    fn one(self, world: &mut World, vm: &Resource, disk: &mut Value, role: &str) {
         for (name, words) in [("createOption", OPTIONS), ("caching", CACHING), ("deleteOption", DELETION)] {
             if let Some(value) = disk.get_mut(name) {
                 respell(value, words);
@@ -104,7 +104,7 @@ impl Disks {
         // Disks are detached unless asked otherwise; unmanaged ones are no resources.
         default(disk, "deleteOption", json!("Detach"));
         if disk.get("vhd").is_some_and(Value::is_object) {
-            default(disk, "name", json!(format!("{}_{word}", vm.name)));
+            default(disk, "name", json!(format!("{}_{role}", vm.name)));
             return;
         }
         default(disk, "managedDisk", json!({}));
@@ -116,7 +116,7 @@ impl Disks {
             .and_then(Value::as_str)
             .map(str::to_owned)
             .or_else(|| given.as_deref().map(|id| last_segment(id).to_owned()));
-        let name = name.unwrap_or_else(|| format!("{}_{word}_{}", vm.name, world.guid().replace('-', "")));
+        let name = name.unwrap_or_else(|| format!("{}_{role}_{}", vm.name, world.guid().replace('-', "")));
         let id = given.unwrap_or_else(|| {
             format!(
                 "/subscriptions/{}/resourceGroups/{}/providers/{DISK}/{name}",

@@ -21,8 +21,9 @@ pub(crate) fn handle(world: &mut World, request: &Request) -> SimResponse {
         ("POST", "checknameavailability") => account::check_name(world, request),
         ("GET", "locations/usages") => account::usages(world, request),
         ("GET", "storageaccounts") if request.is_collection() => account::list(world, request),
-        ("POST", "storageaccounts/listkeys") => account::list_keys(world, request),
-        ("POST", "storageaccounts/regeneratekey") => account::list_keys(world, request),
+        ("POST", "storageaccounts/listkeys" | "storageaccounts/regeneratekey") => {
+            account::list_keys(world, request)
+        }
         (_, "storageaccounts/blobservices") if !request.is_collection() => blob::service(world, request),
         (_, "storageaccounts/blobservices/containers") => blob::containers(world, request),
         (_, "storageaccounts") => account::handle(world, request),

@@ -8,9 +8,13 @@
 //! it made or showed. It becomes state for what follows.
 
 mod aliases;
+mod catalogue;
 pub mod compare;
 mod known;
+mod names;
+mod plain;
 mod seed;
+mod template;
 mod timing;
 
 use std::collections::BTreeMap;
@@ -195,7 +199,7 @@ impl<'a> Bench<'a> {
                 judged(&name, verdict)
             }
             Class::OutOfScope(name, reason) => {
-                for (id, body) in seed::template(interaction) {
+                for (id, body) in template::resources(interaction) {
                     self.memory.put(&mut self.world, &id, &body);
                 }
                 let verdict = Verdict::OutOfScope(reason.to_owned());
@@ -233,9 +237,9 @@ impl<'a> Bench<'a> {
         }
         if let Some((front, rest)) = url.split_once("/locations/")
             && let Some(place) = rest.split(['/', '?']).next()
-            && seed::region(place) != place
+            && catalogue::region(place) != place
         {
-            url = format!("{front}/locations/{}{}", seed::region(place), &rest[place.len()..]);
+            url = format!("{front}/locations/{}{}", catalogue::region(place), &rest[place.len()..]);
         }
         let url = Url::parse(&url).unwrap_or_else(|_| interaction.url.clone());
         let request = SimRequest::new(interaction.method.as_str(), url).header("authorization", "Bearer any");
@@ -253,7 +257,7 @@ impl<'a> Bench<'a> {
             }
             (None, _) => return None,
         };
-        let mut text = seed::substituted(&body).to_string();
+        let mut text = catalogue::substituted(&body).to_string();
         for (theirs, ours) in &self.aliases {
             text = text.replace(theirs.as_str(), ours);
         }
@@ -322,13 +326,13 @@ impl<'a> Bench<'a> {
         let below_provider =
             path.to_lowercase().contains("/providers/") || path.to_lowercase().ends_with("/resources");
         if below_provider {
-            if let Some(group) = seed::group_of(&path) {
+            if let Some(group) = names::group_of(&path) {
                 memory.group(world, &group);
             }
-            if let Some(owner) = seed::owner(&path).filter(|owner| !later(owner)) {
+            if let Some(owner) = names::owner(&path).filter(|owner| !later(owner)) {
                 memory.ensure(world, owner);
             }
-        } else if let Some(group) = seed::is_group(&path)
+        } else if let Some(group) = names::is_group(&path)
             && interaction.method != Method::Put
             && !later(&path)
         {
@@ -337,16 +341,16 @@ impl<'a> Bench<'a> {
         if matches!(interaction.method, Method::Post | Method::Patch | Method::Delete) {
             memory.ensure(world, &path);
         }
-        if let Some(host) = interaction.url.host_str().filter(|host| host.ends_with(".batch.azure.com")) {
-            if let Some(pool) = memory.batch(world, host, interaction) {
-                aliases::unknown_nodes(world, host, &pool, interaction, &mut self.aliases);
-            }
+        if let Some(host) = interaction.url.host_str().filter(|host| host.ends_with(".batch.azure.com"))
+            && let Some(pool) = memory.batch(world, host, interaction)
+        {
+            aliases::unknown_nodes(world, host, &pool, interaction, &mut self.aliases);
         }
         if let Some(body) = &interaction.body {
             memory.referred(world, body);
         }
         if path.to_lowercase().contains("/roleassignments/") && interaction.method == Method::Put {
-            let principal = timing::principal(interaction).unwrap_or_else(|| seed::PRINCIPAL.to_owned());
+            let principal = timing::principal(interaction).unwrap_or_else(|| plain::PRINCIPAL.to_owned());
             let known = !timing::asked_again(self.session, index);
             let principal = self.aliases.get(&principal).cloned().unwrap_or(principal);
             world.know_principal(&principal, known);
@@ -367,7 +371,7 @@ impl<'a> Bench<'a> {
                 .cloned()
                 .collect();
             let of_resources =
-                listed.iter().any(|id| seed::kind(id).is_some() || seed::is_group(id).is_some());
+                listed.iter().any(|id| names::kind(id).is_some() || names::is_group(id).is_some());
             if of_resources && expected.is_empty() {
                 return Verdict::NotCovered(
                     "a list of resources that the recording does not make".to_owned(),

@@ -16,17 +16,16 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use azure_sim::catalogue;
 use azure_sim::{Resource, SimRequest, SimResponse, Tags, World};
 use flamenco_azure_core::arm::Method;
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 use url::Url;
 
+use super::catalogue::{REGION, region, substituted};
+use super::names::{cased, collect_ids, group_of, is_group, kind, normal, owner, parent, simulated};
 use crate::recording::Interaction;
 
 const ARM: &str = "https://management.azure.com";
-/// Region of what is made by default.
-const REGION: &str = "eastus";
 
 /// What the recording told so far.
 #[derive(Debug, Default)]
@@ -40,67 +39,9 @@ pub(super) struct Memory {
     /// Made in plain form by default, and not shown yet.
     plain: BTreeSet<String>,
     /// Region of what is made by default: that of the request at hand.
-    place: Option<String>,
+    pub(super) place: Option<String>,
     /// How many plain subnets were made.
-    subnets: usize,
-}
-
-/// Types that can be put into the world, with the api-version to do it with.
-const KINDS: &[&str] = &[
-    "microsoft.network/virtualnetworks",
-    "microsoft.network/virtualnetworks/subnets",
-    "microsoft.network/networksecuritygroups",
-    "microsoft.network/networksecuritygroups/securityrules",
-    "microsoft.network/publicipaddresses",
-    "microsoft.network/natgateways",
-    "microsoft.network/networkinterfaces",
-    "microsoft.storage/storageaccounts",
-    "microsoft.storage/storageaccounts/fileservices/shares",
-    "microsoft.storage/storageaccounts/blobservices/containers",
-    "microsoft.compute/virtualmachines",
-    "microsoft.batch/batchaccounts",
-    "microsoft.batch/batchaccounts/pools",
-    "microsoft.batch/batchaccounts/applications",
-    "microsoft.batch/batchaccounts/applications/versions",
-    "microsoft.managedidentity/userassignedidentities",
-    "microsoft.authorization/roleassignments",
-];
-
-/// `microsoft.network/virtualnetworks/subnets` of an id, when it names a resource of a provider.
-pub(super) fn kind(id: &str) -> Option<String> {
-    let lower = id.to_lowercase();
-    let (_, rest) = lower.rsplit_once("/providers/")?;
-    let mut segments = rest.trim_matches('/').split('/');
-    let namespace = segments.next()?;
-    let rest: Vec<&str> = segments.collect();
-    if rest.is_empty() || rest.len() % 2 == 1 {
-        return None;
-    }
-    let types: Vec<&str> = rest.iter().step_by(2).copied().collect();
-    Some(format!("{namespace}/{}", types.join("/")))
-}
-
-fn simulated(id: &str) -> bool {
-    kind(id).is_some_and(|kind| KINDS.contains(&kind.as_str()))
-}
-
-pub(super) fn group_of(path: &str) -> Option<String> {
-    let mut segments = path.split('/');
-    segments.find(|segment| segment.eq_ignore_ascii_case("resourceGroups"))?;
-    segments.next().filter(|name| !name.is_empty()).map(str::to_owned)
-}
-
-/// What a path is below: the parent of a child; of a collection or an action, the resource that it is of.
-pub(super) fn owner(path: &str) -> Option<&str> {
-    let owner =
-        if kind(path).is_none() { path.rsplit_once('/').map(|(front, _)| front) } else { parent(path) };
-    owner.filter(|owner| kind(owner).is_some())
-}
-
-fn parent(id: &str) -> Option<&str> {
-    let (front, _) = id.rsplit_once('/')?;
-    let (front, _) = front.rsplit_once('/')?;
-    kind(front).map(|_| front)
+    pub(super) subnets: usize,
 }
 
 /// A request to the world that nobody recorded.
@@ -249,24 +190,22 @@ impl Memory {
             return;
         }
         // Children without a body of their own (`fileServices/default`) need their parent alone.
-        let Some(kind) = kind(id).filter(|kind| KINDS.contains(&kind.as_str())) else {
+        let Some(kind) = kind(id).filter(|_| simulated(id)) else {
             if let Some(owner) = parent(id) {
                 let owner = owner.to_owned();
                 self.ensure(world, &owner);
             }
             return;
         };
-        match self.seen.get(&id.to_lowercase()).cloned() {
-            Some(body) => self.put(world, id, &body),
-            None => {
-                let plain = self.plain_body(world, id, &kind);
-                self.put(world, id, &plain);
-                self.plain.insert(id.to_lowercase());
-                if kind.ends_with("/pools") {
-                    // What is there from before is at rest.
-                    world.advance_by(3600);
-                }
-            }
+        if let Some(body) = self.seen.get(&id.to_lowercase()).cloned() {
+            return self.put(world, id, &body);
+        }
+        let plain = self.plain_body(world, id, &kind);
+        self.put(world, id, &plain);
+        self.plain.insert(id.to_lowercase());
+        if kind.ends_with("/pools") {
+            // What is there from before is at rest.
+            world.advance_by(3600);
         }
     }
 
@@ -277,29 +216,6 @@ impl Memory {
         for id in ids.into_iter().filter(|id| simulated(id)) {
             self.ensure(world, &id);
         }
-    }
-
-    /// What a PUT or PATCH asks for whose body was not recorded: the plainest form of its type.
-    pub(super) fn default_body(&mut self, world: &mut World, path: &str, method: Method) -> Value {
-        let place = group_of(path)
-            .and_then(|group| world.groups().get(&group.to_lowercase()).map(|g| g.location.clone()));
-        let body = match kind(path).as_deref() {
-            Some("microsoft.resources/tags") => json!({"operation": "Merge", "properties": {"tags": {}}}),
-            _ if method == Method::Patch => json!({"properties": {}}),
-            Some("microsoft.authorization/roleassignments") => json!({"properties": {
-                "principalId": PRINCIPAL,
-                "roleDefinitionId": "/providers/Microsoft.Authorization/roleDefinitions/b24988ac-6180-42a0-ab88-20f7382dd24c",
-            }}),
-            Some(kind) => self.plain_body(world, path, kind),
-            None => json!({"location": REGION}),
-        };
-        let there = world.resource(path).and_then(|resource| resource.location.clone());
-        let mut body = body;
-        if let Some(place) = there.or(place).filter(|_| body.get("location").is_some()) {
-            body["location"] = json!(place);
-        }
-        self.referred(world, &body);
-        body
     }
 
     /// What is made by default from now on is where this request's resource is.
@@ -314,65 +230,6 @@ impl Memory {
     /// Whoever asked for this did so in words that were not recorded.
     pub(super) fn unknown(&mut self, path: &str) {
         self.plain.insert(path.to_lowercase());
-    }
-
-    /// The plainest body of a type.
-    fn plain_body(&mut self, world: &mut World, id: &str, kind: &str) -> Value {
-        let place = self.place.clone().unwrap_or_else(|| REGION.to_owned());
-        match kind {
-            "microsoft.network/virtualnetworks" => {
-                json!({"location": place, "properties": {"addressSpace": {"addressPrefixes": ["10.0.0.0/8"]}}})
-            }
-            "microsoft.network/virtualnetworks/subnets" => {
-                self.subnets += 1;
-                json!({"properties": {
-                    "addressPrefix": format!("10.{}.0.0/24", 100 + self.subnets % 100),
-                    "serviceEndpoints": [{"service": "Microsoft.Storage"}],
-                }})
-            }
-            "microsoft.network/networksecuritygroups/securityrules" => json!({"properties": {
-                "protocol": "*", "sourceAddressPrefix": "*", "destinationAddressPrefix": "*", "sourcePortRange": "*",
-                "destinationPortRange": "*", "access": "Deny", "priority": 4096, "direction": "Inbound",
-            }}),
-            "microsoft.authorization/roleassignments" => json!({"properties": {
-                "principalId": PRINCIPAL,
-                "principalType": "User",
-                "roleDefinitionId": "/providers/Microsoft.Authorization/roleDefinitions/acdd72a7-3385-48ef-bd42-f606fba81ae7",
-            }}),
-            "microsoft.network/publicipaddresses" | "microsoft.network/natgateways" => {
-                json!({"location": place, "sku": {"name": "Standard"}, "properties": {"publicIPAllocationMethod": "Static"}})
-            }
-            "microsoft.network/networkinterfaces" => {
-                let group = group_of(id).unwrap_or_default();
-                let subnet = format!(
-                    "/subscriptions/{}/resourceGroups/{group}/providers/Microsoft.Network/virtualNetworks/plain/subnets/plain",
-                    world.subscription_id()
-                );
-                json!({"location": place, "properties": {"ipConfigurations": [{"name": "ipconfig1", "properties": {"subnet": {"id": subnet}}}]}})
-            }
-            "microsoft.storage/storageaccounts" => {
-                json!({"location": place, "sku": {"name": "Standard_LRS"}, "kind": "StorageV2", "properties": {}})
-            }
-            "microsoft.compute/virtualmachines" => {
-                let nic = id.to_lowercase().find("/providers/").map_or("", |at| &id[..at]);
-                let name = id.rsplit('/').next().unwrap_or_default();
-                json!({"location": place, "properties": {
-                    "hardwareProfile": {"vmSize": SIZE},
-                    "storageProfile": {"imageReference": {"publisher": "Canonical", "offer": "ubuntu-24_04-lts", "sku": "server", "version": "latest"}, "osDisk": {"createOption": "FromImage"}},
-                    "osProfile": {"computerName": name, "adminUsername": "azureuser", "adminPassword": "REDACTED-Aa1!"},
-                    "networkProfile": {"networkInterfaces": [{"id": format!("{nic}/providers/Microsoft.Network/networkInterfaces/{name}-nic")}]},
-                }})
-            }
-            "microsoft.batch/batchaccounts/pools" => json!({"properties": {
-                "vmSize": SIZE,
-                "deploymentConfiguration": {"virtualMachineConfiguration": {
-                    "imageReference": {"publisher": "canonical", "offer": "ubuntu-24_04-lts", "sku": "server", "version": "latest"},
-                    "nodeAgentSkuId": "batch.node.ubuntu 24.04",
-                }},
-                "scaleSettings": {"fixedScale": {"targetDedicatedNodes": 2}},
-            }}),
-            _ => json!({"location": place, "properties": {}}),
-        }
     }
 }
 
@@ -426,174 +283,5 @@ impl Memory {
         let mut acted = interaction.clone();
         acted.method = Method::Post;
         self.batch(world, host, &acted);
-    }
-}
-
-/// The name in the path of a resource group itself.
-pub(super) fn is_group(path: &str) -> Option<String> {
-    let segments: Vec<&str> = path.trim_matches('/').split('/').collect();
-    let is = segments.len() == 4 && segments[2].eq_ignore_ascii_case("resourceGroups");
-    is.then(|| segments[3].to_owned())
-}
-
-/// Somebody in the directory, where the request does not say who.
-pub(super) const PRINCIPAL: &str = "11111111-2222-4333-8444-555555555555";
-
-/// A size that the simulator's catalogue has.
-const SIZE: &str = "Standard_D2_v2";
-
-fn collect_ids(value: &Value, ids: &mut Vec<String>) {
-    match value {
-        Value::Object(members) => {
-            for (name, value) in members {
-                match value.as_str() {
-                    Some(id) if id.starts_with("/subscriptions/") && !id.contains("/ipConfigurations/") => {
-                        ids.push(id.to_owned())
-                    }
-                    _ => collect_ids(value, ids),
-                }
-                if name.starts_with("/subscriptions/") {
-                    ids.push(name.clone());
-                }
-            }
-        }
-        Value::Array(items) => items.iter().for_each(|item| collect_ids(item, ids)),
-        _ => {}
-    }
-}
-
-fn normal(location: &str) -> String {
-    location.chars().filter(|c| !c.is_whitespace()).collect::<String>().to_lowercase()
-}
-
-/// Azure's casing of a type, as far as the simulator tells types apart by it.
-fn cased(kind: &str) -> String {
-    const CASED: &[&str] = &[
-        "Microsoft.Network/virtualNetworks",
-        "Microsoft.Network/virtualNetworks/subnets",
-        "Microsoft.Network/networkSecurityGroups",
-        "Microsoft.Network/publicIPAddresses",
-        "Microsoft.Network/natGateways",
-        "Microsoft.Network/networkInterfaces",
-        "Microsoft.Storage/storageAccounts",
-        "Microsoft.Storage/storageAccounts/fileServices/shares",
-        "Microsoft.Storage/storageAccounts/blobServices/containers",
-        "Microsoft.Compute/virtualMachines",
-        "Microsoft.Batch/batchAccounts",
-        "Microsoft.Batch/batchAccounts/pools",
-        "Microsoft.Batch/batchAccounts/applications",
-        "Microsoft.Batch/batchAccounts/applications/versions",
-        "Microsoft.ManagedIdentity/userAssignedIdentities",
-    ];
-    CASED
-        .iter()
-        .find(|known| known.eq_ignore_ascii_case(kind))
-        .map_or_else(|| kind.to_owned(), |k| (*k).to_owned())
-}
-
-/// A body with a size and a region that the simulator's catalogue has: it sells a choice of both.
-pub(super) fn substituted(body: &Value) -> Value {
-    match body {
-        Value::Object(members) => {
-            let members = members.iter().map(|(name, value)| {
-                let value = match (name.as_str(), value.as_str()) {
-                    ("vmSize", Some(size)) if !known_size(size) => json!(SIZE),
-                    ("location", Some(place)) => json!(region(place)),
-                    _ => substituted(value),
-                };
-                (name.clone(), value)
-            });
-            let mut members = members.collect::<Map<_, _>>();
-            // Pools of this kind are no more: the same pool on machines.
-            if members.remove("cloudServiceConfiguration").is_some_and(|old| !old.is_null()) {
-                let (image, agent) = offered("");
-                let (name, spelling) = if members.contains_key("vmSize") {
-                    ("virtualMachineConfiguration", "nodeAgentSKUId")
-                } else {
-                    ("virtualMachineConfiguration", "nodeAgentSkuId")
-                };
-                members.insert(name.to_owned(), json!({"imageReference": image, spelling: agent}));
-            }
-            for agent in ["nodeAgentSKUId", "nodeAgentSkuId"] {
-                let retired = members.get("imageReference").is_some_and(is_of_a_known_publisher);
-                if let Some(named) = members.get(agent).and_then(Value::as_str).map(str::to_owned) {
-                    let (image, agent_id) = offered(&named);
-                    if retired {
-                        members.insert("imageReference".to_owned(), image);
-                    }
-                    members.insert(agent.to_owned(), json!(agent_id));
-                }
-            }
-            Value::Object(members)
-        }
-        Value::Array(items) => items.iter().map(substituted).collect(),
-        other => other.clone(),
-    }
-}
-
-/// Whether an image was offered when it was recorded: others were sent to be refused.
-fn is_of_a_known_publisher(image: &Value) -> bool {
-    let publisher = image.get("publisher").and_then(Value::as_str).unwrap_or_default().to_lowercase();
-    ["canonical", "microsoftwindowsserver", "openlogic", "microsoft-azure-batch", "debian"]
-        .contains(&publisher.as_str())
-}
-
-/// An image with its node agent that Batch offers in the simulator: recorded ones are out of support.
-fn offered(agent: &str) -> (Value, &'static str) {
-    let image = |publisher: &str, offer: &str, sku: &str| json!({"publisher": publisher, "offer": offer, "sku": sku, "version": "latest"});
-    if agent.contains("windows") {
-        (image("microsoftwindowsserver", "windowsserver", "2022-datacenter"), "batch.node.windows amd64")
-    } else {
-        (image("canonical", "ubuntu-24_04-lts", "server"), "batch.node.ubuntu 24.04")
-    }
-}
-
-fn known_size(size: &str) -> bool {
-    catalogue::sizes().any(|known| known.name.eq_ignore_ascii_case(size))
-}
-
-/// The region itself, or the default one when the catalogue does not have it.
-pub(super) fn region(place: &str) -> String {
-    let name = normal(place);
-    if catalogue::locations().any(|known| known.name == name) { place.to_owned() } else { REGION.to_owned() }
-}
-
-/// Rule 2: what a template deployment makes, in the order of the template.
-pub(super) fn template(interaction: &Interaction) -> Vec<(String, Value)> {
-    let path = interaction.url.path();
-    let Some(at) = path.to_lowercase().find("/providers/microsoft.resources/deployments/") else {
-        return Vec::new();
-    };
-    let body = interaction.body.as_ref().filter(|_| interaction.method == Method::Put);
-    let resources = body.and_then(|body| body.pointer("/properties/template/resources")?.as_array());
-    let made = resources.into_iter().flatten().filter_map(|resource| {
-        let (kind, name) = (resource.get("type")?.as_str()?, resource.get("name")?.as_str()?);
-        let id = format!("{}/providers/{kind}/{name}", &path[..at]);
-        let mut body = resource.as_object()?.clone();
-        for name in ["type", "name", "apiVersion", "dependsOn"] {
-            body.remove(name);
-        }
-        Some((id, expanded(&Value::Object(body), &path[..at])))
-    });
-    made.filter(|(id, _)| simulated(id)).collect()
-}
-
-/// `[resourceId('type', 'name')]` as the id that it stands for; other expressions stay.
-fn expanded(value: &Value, group: &str) -> Value {
-    match value {
-        Value::String(text) => {
-            let inner = text.strip_prefix("[resourceId('").and_then(|rest| rest.strip_suffix("')]"));
-            match inner.and_then(|inner| inner.split_once("', '")) {
-                Some((kind, name)) if !name.contains('\'') => {
-                    json!(format!("{group}/providers/{kind}/{name}"))
-                }
-                _ => value.clone(),
-            }
-        }
-        Value::Array(items) => items.iter().map(|item| expanded(item, group)).collect(),
-        Value::Object(members) => Value::Object(
-            members.iter().map(|(name, value)| (name.clone(), expanded(value, group))).collect(),
-        ),
-        other => other.clone(),
     }
 }

@@ -55,7 +55,7 @@ pub(super) fn end_of(session: &[Interaction], index: usize) -> Option<usize> {
 pub(super) fn made_later(session: &[Interaction], index: usize, id: &str) -> bool {
     session[index + 1..].iter().any(|there| {
         let put = there.method == Method::Put && there.url.path().eq_ignore_ascii_case(id);
-        put || super::seed::template(there).iter().any(|(made, _)| made.eq_ignore_ascii_case(id))
+        put || super::template::resources(there).iter().any(|(made, _)| made.eq_ignore_ascii_case(id))
     })
 }
 

@@ -68,7 +68,7 @@ pub fn judge(recordings: &[Recording], malformed: Vec<Malformed>) -> Report {
                     Class::InScope(name) => report.add(&place, name, outcome(&judged[index])),
                     Class::Poll => report.add(&place, "operation poll", outcome(&judged[index])),
                     Class::Later(name, _) | Class::Next(name, _) => {
-                        report.add(&place, &name, outcome(&judged[index]))
+                        report.add(&place, &name, outcome(&judged[index]));
                     }
                     Class::OutOfScope(name, reason) => {
                         report.add(&place, &name, Outcome::OutOfScope(reason.to_owned()));
