@@ -61,9 +61,25 @@ async fn shares_and_power(client: &ArmClient, inventory: &mut Inventory) -> Resu
     }
     for vm in vms {
         let read = Request::get(vm.as_str()).api_version(wire::COMPUTE_API).query("$expand", "instanceView");
-        inventory.extend(client.get(&read).await?);
+        let body = client.get(&read).await?;
+        if let Some(what) = body.as_ref().and_then(odd_view) {
+            return Err(ArmError::unreadable(&read, what));
+        }
+        inventory.extend(body);
     }
     Ok(())
+}
+
+/// What is odd about a VM's instance view: one that cannot be read would say that the VM neither runs nor stands still.
+fn odd_view(vm: &Value) -> Option<&'static str> {
+    let view = vm.pointer("/properties/instanceView").filter(|view| !view.is_null())?;
+    if !view.is_object() {
+        return Some("its `instanceView` is no object");
+    }
+    let statuses = view.get("statuses").filter(|statuses| !statuses.is_null())?;
+    let readable = |status: &Value| status.get("code").is_some_and(Value::is_string);
+    let all = statuses.as_array().is_some_and(|statuses| statuses.iter().all(readable));
+    (!all).then_some("the statuses of its `instanceView` have no codes")
 }
 
 /// Whether a VM's cores are released (`PowerState/deallocated` or on the way there).
