@@ -1,7 +1,7 @@
 //! `scale`, `pause`, `resume`.
 
 use flamenco_azure_cli::failure::Exit;
-use flamenco_azure_tests::yard::{Yard, assert_same};
+use flamenco_azure_tests::yard::{SUBSCRIPTION, Yard, assert_same};
 
 #[test]
 fn plan_is_empty_after_a_scale() {
@@ -160,4 +160,19 @@ fn more_nodes_than_the_farm_file_grants_are_refused() {
     assert_eq!(failure.exit, Exit::User);
     assert!(failure.message.contains("`maxNodes` of 10"), "{failure}");
     assert_same(&yard.settled(), &before, "a scale beyond maxNodes");
+}
+
+#[test]
+fn a_manager_that_cannot_say_who_renders_loses_no_node() {
+    let (yard, _) = rendering_farm();
+    let vm = format!(
+        "/subscriptions/{SUBSCRIPTION}/resourceGroups/crunch-rg/providers/Microsoft.Compute/virtualMachines/crunch-vm"
+    );
+    yard.poke(|world| world.never_ready(&vm));
+    let failure = yard.outcome("scale render --dedicated 1 --wait").unwrap_err();
+    assert!(failure.message.contains("the Manager VM cannot drain"), "{failure}");
+    assert!(failure.exit == Exit::Azure && failure.hint.unwrap().contains("status"));
+    assert_eq!(yard.world().nodes(POOL).len(), 2);
+    yard.run("scale render --dedicated 1 --wait --force");
+    assert_eq!(yard.world().nodes(POOL).len(), 1);
 }

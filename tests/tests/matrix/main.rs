@@ -7,6 +7,7 @@
 
 mod cell;
 mod faults;
+mod roles;
 mod table;
 mod words;
 
