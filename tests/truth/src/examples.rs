@@ -245,6 +245,9 @@ fn request(path: &str, parameters: &Map<String, Value>) -> Result<(Url, Option<V
         Some(host) => format!("https://{}", host.trim_start_matches("https://").trim_end_matches('/')),
         None => "https://management.azure.com".to_owned(),
     };
+    if !query.iter().any(|(name, _)| name == "api-version") {
+        query.push(("api-version".to_owned(), "2021-07-01".to_owned()));
+    }
     let mut url = Url::parse(&format!("{host}{path}")).map_err(|error| format!("makes no URL: {error}"))?;
     url.query_pairs_mut().extend_pairs(query);
     Ok((url, body))

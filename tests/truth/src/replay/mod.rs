@@ -8,6 +8,7 @@
 //!
 //! All operations are judged here, those too that the simulator does not have: the client is one and the same for all.
 
+mod typed;
 mod verdict;
 mod wire;
 
@@ -304,7 +305,8 @@ async fn wait(client: &ArmClient, tape: &Tape, operation: &mut Operation) -> Tru
     }
 }
 
-/// Links lead to Azure's own hosts, lists are pages, and error bodies are errors, whatever the request was.
+/// Links lead to Azure's own hosts, lists are pages, resources keep id, tags and state, and error bodies are errors,
+/// whatever the request was.
 fn judge_shape(interaction: &Interaction) -> Vec<String> {
     let cloud = Cloud::public();
     let mut failures = Vec::new();
@@ -321,6 +323,7 @@ fn judge_shape(interaction: &Interaction) -> Vec<String> {
             Some(_) => {}
         }
     }
+    failures.extend(typed::judge(interaction));
     if let Some(error) = error_of(interaction) {
         failures.extend(judge_error(&error, interaction.response.status));
     }
