@@ -75,8 +75,8 @@ const MANAGER: &str =
     "`flamenco-azure status` shows whether the Manager runs; run the same command again when it does";
 
 /// The error's own hint, else what can always be done.
-fn hint_of(error: &ArmError) -> Option<String> {
-    Some(error.hint().map_or_else(|| AGAIN.to_owned(), |hint| hint.0))
+fn hint_of(error: &ArmError) -> String {
+    error.hint().map_or_else(|| AGAIN.to_owned(), |hint| hint.0)
 }
 
 /// Who is not signed in, or names a subscription that the sign-in does not see, has to change that: Azure has not
@@ -90,7 +90,7 @@ fn exit_of(error: &ArmError) -> Exit {
 
 impl From<ArmError> for Failure {
     fn from(error: ArmError) -> Self {
-        Self { exit: exit_of(&error), message: chain(&error), hint: hint_of(&error) }
+        Self { exit: exit_of(&error), message: chain(&error), hint: Some(hint_of(&error)) }
     }
 }
 
@@ -129,12 +129,11 @@ impl From<manager_vm::Error> for Failure {
             manager_vm::Error::NoSshKey => Self::user(error.to_string())
                 .hint("make one with `ssh-keygen -t ed25519`, or name one with `--ssh-key FILE`"),
             manager_vm::Error::Azure { source, .. } => {
-                Self { exit: exit_of(source), message: chain(&error), hint: hint_of(source) }
+                Self { exit: exit_of(source), message: chain(&error), hint: Some(hint_of(source)) }
             }
             manager_vm::Error::Garbled { .. } | manager_vm::Error::Refused { .. } => {
                 Self::azure(chain(&error)).hint(MANAGER)
             }
-            manager_vm::Error::Busy { .. } => Self::azure(chain(&error)).hint(AGAIN),
             _ => Self::azure(chain(&error)).hint(AGAIN),
         }
     }
@@ -148,7 +147,7 @@ impl From<flamenco_azure_core::pool::PoolError> for Failure {
                 Self::user(error.to_string()).hint("`flamenco-azure status` lists the pools")
             }
             PoolError::Azure { source, .. } => {
-                Self { exit: exit_of(source), message: chain(&error), hint: hint_of(source) }
+                Self { exit: exit_of(source), message: chain(&error), hint: Some(hint_of(source)) }
             }
             _ => Self::azure(chain(&error)).hint(AGAIN),
         }

@@ -17,7 +17,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use flamenco_azure_tests::yard::{SUBSCRIPTION, Yard};
 
-use crate::cell::{Command, End};
+use crate::cell::Command;
 use crate::table::Counts;
 
 /// A Worker renders until after the drain has begun, so that the drain waits.
@@ -68,15 +68,11 @@ fn every_fault_at_every_call_converges_or_ends_in_words_as_the_generated_table_s
         commands.iter().map(|c| c.calls.len()).sum::<usize>(),
         cells.len()
     );
-    let (progress, begun) = (std::env::var_os("MATRIX_VIOLATIONS").is_some(), std::time::Instant::now());
     let next = AtomicUsize::new(0);
     let counts: Mutex<BTreeMap<(usize, usize), Counts>> = Mutex::default();
     let violations: Mutex<Vec<String>> = Mutex::default();
     let work = || {
         while let Some((fault, command, call)) = cells.get(next.fetch_add(1, Ordering::Relaxed)) {
-            if progress && call % 50 == 0 {
-                eprintln!("{:?} {fault} {command} {call}", begun.elapsed());
-            }
             let (rule, run) = (&faults[*fault], &commands[*command]);
             match cell::run(run, &run.calls[*call], rule) {
                 Ok(end) => counts.lock().unwrap().entry((*fault, *command)).or_default().add(&end),
@@ -96,6 +92,7 @@ fn every_fault_at_every_call_converges_or_ends_in_words_as_the_generated_table_s
     let counts = counts.into_inner().unwrap();
     println!("{} cells, {}", cells.len(), table::totals(&counts));
     if !violations.is_empty() {
+        // More than anyone wants on a terminal.
         if let Some(file) = std::env::var_os("MATRIX_VIOLATIONS") {
             std::fs::write(file, violations.join("\n")).unwrap();
         }
@@ -104,6 +101,3 @@ fn every_fault_at_every_call_converges_or_ends_in_words_as_the_generated_table_s
     }
     table::check(&commands, &faults, &counts);
 }
-
-/// [`End`] is what a cell came to.
-const _: fn(&End) = |_| {};

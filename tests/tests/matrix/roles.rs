@@ -28,8 +28,9 @@ async fn assign(times: Option<u32>) -> (Result<(), Kind>, Duration, usize) {
         retry: RetryPolicy::default(),
     });
     let scope = format!("/subscriptions/{SUBSCRIPTION}");
-    let role =
-        format!("{scope}/providers/Microsoft.Authorization/roleDefinitions/b24988ac-6180-42a0-ab88-20f7382dd24c");
+    let role = format!(
+        "{scope}/providers/Microsoft.Authorization/roleDefinitions/b24988ac-6180-42a0-ab88-20f7382dd24c"
+    );
     let body = json!({"properties": {
         "roleDefinitionId": role,
         "principalId": "00000000-0000-4000-8000-000000004711",
@@ -41,7 +42,8 @@ async fn assign(times: Option<u32>) -> (Result<(), Kind>, Duration, usize) {
     let begun = clock.now();
     let ended = client.run(&Request::put(path, body).api_version("2022-04-01")).await;
     let took = clock.now().duration_since(begun).unsigned_abs();
-    let roles = world.lock().unwrap().canonical()["roleAssignments"].as_object().map_or(0, serde_json::Map::len);
+    let roles =
+        world.lock().unwrap().canonical()["roleAssignments"].as_object().map_or(0, serde_json::Map::len);
     (ended.map(|_| ()).map_err(|error| error.kind().clone()), took, roles)
 }
 

@@ -86,8 +86,8 @@ fn text(commands: &[Command], faults: &[Rule], counts: &All) -> String {
         }
     }
     for (name, _, cells) in &rows {
-        let cells: Vec<String> = cells.iter().map(Counts::shown).collect();
-        writeln!(text, "| {name} | {} |", cells.join(" | ")).unwrap();
+        let shown: Vec<String> = cells.iter().map(Counts::shown).collect();
+        writeln!(text, "| {name} | {} |", shown.join(" | ")).unwrap();
     }
     text += "\n## What the program does\n\n| fault | answer |\n|---|---|\n";
     for (name, answer, _) in &rows {

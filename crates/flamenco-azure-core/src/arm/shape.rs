@@ -33,7 +33,7 @@ pub(super) fn odd(item: &Value) -> Option<String> {
         }
         Some(_) => return wrong("tags", "object"),
     }
-    let Some(properties) = object.get("properties").filter(|value| !value.is_null()) else { return None };
+    let properties = object.get("properties").filter(|value| !value.is_null())?;
     let Some(properties) = properties.as_object() else { return wrong("properties", "object") };
     let state = properties.get("provisioningState").filter(|value| !value.is_null());
     state.filter(|state| !state.is_string()).and_then(|_| wrong("provisioningState", "text"))
