@@ -1,13 +1,13 @@
 //! Which differences are known: the table in [`azure_sim::differences`], consulted and checked for stale rows.
 
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 
 use azure_sim::differences::{DIFFERENCES, Difference};
 
-/// Rows that occurred.
+/// Rows that occurred, and how often.
 #[derive(Debug, Default)]
 pub(super) struct Known {
-    met: BTreeSet<usize>,
+    met: BTreeMap<usize, usize>,
 }
 
 /// Whether a text fits a pattern in which `*` stands for anything.
@@ -35,13 +35,22 @@ impl Known {
     fn explains(&mut self, operation: &str, difference: &str) -> bool {
         let row = |row: &Difference| fits(row.operation, operation) && fits(row.what, difference);
         let Some(found) = DIFFERENCES.iter().position(row) else { return false };
-        self.met.insert(found);
+        *self.met.entry(found).or_default() += 1;
         true
+    }
+
+    /// Rows that occurred, with their counts and reasons.
+    pub(super) fn lines(&self) -> Vec<String> {
+        let line = |(index, count): (&usize, &usize)| {
+            let row = DIFFERENCES.get(*index)?;
+            Some(format!("{count:>5}  known difference: {}: {} ({})", row.operation, row.what, row.reason))
+        };
+        self.met.iter().filter_map(line).collect()
     }
 
     /// Rows that did not occur.
     pub(super) fn stale(&self) -> Vec<String> {
-        let rows = DIFFERENCES.iter().enumerate().filter(|(index, _)| !self.met.contains(index));
+        let rows = DIFFERENCES.iter().enumerate().filter(|(index, _)| !self.met.contains_key(index));
         rows.map(|(_, row)| format!("{}: {}", row.operation, row.what)).collect()
     }
 }

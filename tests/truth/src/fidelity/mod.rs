@@ -68,6 +68,7 @@ pub fn judge(recordings: &[Recording], malformed: Vec<Malformed>, complete: bool
             }
         }
     }
+    report.notes.extend(known.lines());
     if complete {
         report.stale = known.stale();
     }
