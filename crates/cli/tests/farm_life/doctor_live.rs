@@ -1,6 +1,7 @@
 //! `doctor --live`: the trial says what it saw, stays below its cap, and leaves nothing, whatever happens.
 
 use azure_sim::{Action, Fault, Match, World, WorldConfig};
+use serde_json::{Value, json};
 
 use crate::support::{Place, SUBSCRIPTION};
 
@@ -94,4 +95,34 @@ fn what_a_killed_trial_left_is_removed_by_the_next_one() {
     place.simulate(LIVE).ended(2, &["an earlier trial did not reach its end"]);
     nothing_is_left(&place);
     assert_eq!(place.read("report.md").lines().count(), before.lines().count());
+}
+
+/// The simulator has no scale sets yet: their answers are scripted, in the form that was recorded.
+fn scale_set(world: &mut World, left: &[&str]) {
+    let mut script = |method: &str, path: &str, body: Option<Value>| {
+        let answer = Action::Respond { status: 200, headers: Vec::new(), body };
+        world.inject(Fault::once(Match::on(method, path), answer));
+    };
+    let instances = |names: &[&str]| {
+        let value: Vec<Value> = names.iter().map(|name| json!({"name": name})).collect();
+        Some(json!({"value": value}))
+    };
+    let (set, list) = ("/virtualMachineScaleSets/doctor-set", "/doctor-set/virtualMachines");
+    script("PUT", set, Some(json!({"name": "doctor-set", "properties": {"provisioningState": "Succeeded"}})));
+    script("GET", list, instances(&["doctor-set_ba6c6a3b"]));
+    script("POST", "/doctor-set/delete", None);
+    script("GET", list, instances(left));
+    script("DELETE", set, None);
+}
+
+#[test]
+fn chosen_instances_of_a_flexible_set_go_or_the_trial_says_that_they_stay() {
+    let place = Place::with(|world| scale_set(world, &[]));
+    place.simulate(LIVE).said(0, &["`doctor-set_ba6c6a3b` is gone"]);
+    assert_eq!(verdict(&place, "flexible scale set"), "confirmed");
+    nothing_is_left(&place);
+    let place = Place::with(|world| scale_set(world, &["doctor-set_ba6c6a3b"]));
+    place.simulate(LIVE).said(0, &["1 instances are left after the deletion of `doctor-set_ba6c6a3b`"]);
+    assert_eq!(verdict(&place, "flexible scale set"), "**refuted**");
+    nothing_is_left(&place);
 }
