@@ -62,6 +62,7 @@
 //!     }),
 //!     purpose: "an address",
 //!     after: Vec::new(),
+//!     early: None,
 //!     beside: Vec::new(),
 //!     create_only: &[],
 //!     replace_on: &["/sku"],
