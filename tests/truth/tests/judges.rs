@@ -274,3 +274,35 @@ fn a_first_sight_is_not_judged_and_the_second_is() {
     );
     assert_eq!(judged[1], Verdict::Differs(Vec::new()));
 }
+
+/// Every place of every member of a recording, as something odd: named as malformed or judged, never a breakdown.
+#[test]
+fn odd_recordings_break_neither_judge_nor_simulator() {
+    fn places(value: &Value, at: &str, found: &mut Vec<String>) {
+        found.push(at.to_owned());
+        match value {
+            Value::Object(members) => {
+                members.iter().for_each(|(k, v)| places(v, &format!("{at}/{k}"), found))
+            }
+            Value::Array(items) => {
+                items.iter().enumerate().for_each(|(k, v)| places(v, &format!("{at}/{k}"), found));
+            }
+            _ => {}
+        }
+    }
+    let file = json!({"source": "own", "interactions": honest()});
+    let mut found = Vec::new();
+    places(&file, "", &mut found);
+    for place in found {
+        for odd in
+            [json!(null), json!(-7), json!(""), json!([7]), json!({"id": null}), json!("/subscriptions/")]
+        {
+            let mut file = file.clone();
+            *file.pointer_mut(&place).unwrap() = odd.clone();
+            let (recording, wrong) = read("own", &file);
+            let report = fidelity::judge(std::slice::from_ref(&recording), wrong.clone(), false);
+            assert!(!report.render(9).contains("SimulatorBrokeDown"), "{place} = {odd}");
+            replay::judge(&[recording], wrong);
+        }
+    }
+}

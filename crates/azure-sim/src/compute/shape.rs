@@ -6,8 +6,12 @@ use super::DISK;
 use crate::resource::{Resource, last_segment, reference};
 use crate::world::World;
 
-/// Sets a member that is missing or null.
+/// Sets a member that is missing or null. What should be an object and is not becomes one: a wrong type is no reason
+/// for the simulator to break down.
 pub(super) fn default(value: &mut Value, name: &str, usual: Value) {
+    if !value.is_object() {
+        *value = json!({});
+    }
     if value.get(name).is_none_or(Value::is_null) {
         value[name] = usual;
     }

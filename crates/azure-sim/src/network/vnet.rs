@@ -67,7 +67,7 @@ pub(super) fn read(world: &mut World, body: &Value, vnet: &mut Resource) -> Resu
             vnet.set(member, value.clone());
         }
     }
-    if vnet.property("/dhcpOptions").is_some_and(|options| options.get("dnsServers").is_none()) {
+    if vnet.property("/dhcpOptions").is_some_and(|o| o.is_object() && o.get("dnsServers").is_none()) {
         vnet.properties["dhcpOptions"]["dnsServers"] = json!([]);
     }
     let ddos = body.pointer("/properties/enableDdosProtection").and_then(Value::as_bool).unwrap_or(false);

@@ -131,7 +131,7 @@ pub fn ask_alone(interaction: &Interaction) -> SimResponse {
         }
     }
     let request = bench.request(interaction);
-    bench.world.handle(&request)
+    seed::ask(&mut bench.world, &request)
 }
 
 struct Bench<'a> {
@@ -275,7 +275,7 @@ impl<'a> Bench<'a> {
         if timing::end_of(session, index).is_some() {
             self.world.inject(Fault::always(Match::any(), Action::Operation(OperationFault::NeverEnds)));
         }
-        let answer = self.world.handle(&request);
+        let answer = seed::ask(&mut self.world, &request);
         self.world.clear_faults();
         let setting = Setting {
             retry_after: self.retry_after,
@@ -304,7 +304,7 @@ impl<'a> Bench<'a> {
     fn poll(&mut self, index: usize, url: &Url, operation: &str, unknown_request: bool) -> Judged {
         let interaction = &self.session[index];
         let request = SimRequest::new("GET", url.clone()).header("authorization", "Bearer any");
-        let answer = self.world.handle(&request);
+        let answer = seed::ask(&mut self.world, &request);
         let setting = Setting { retry_after: self.retry_after, poll: true, unknown_request };
         let verdict = self.compare(interaction, &answer, setting);
         self.own(interaction, &answer, operation, unknown_request);

@@ -44,14 +44,22 @@ pub(super) struct Memory {
     pub(super) subnets: usize,
 }
 
+/// Hands a request to the world. A simulator that breaks down over a recorded body has answered wrongly, and the judge
+/// goes on.
+pub(super) fn ask(world: &mut World, request: &SimRequest) -> SimResponse {
+    let answer = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| world.handle(request)));
+    answer.unwrap_or_else(|_| SimResponse::arm_error(599, "SimulatorBrokeDown", "the simulator panicked"))
+}
+
 /// A request to the world that nobody recorded.
 pub(super) fn send(world: &mut World, method: &str, path: &str, body: Option<&Value>) -> Option<SimResponse> {
     let url = Url::parse(&format!("{ARM}{path}?api-version=2024-01-01")).ok()?;
     let request = SimRequest::new(method, url).header("authorization", "Bearer any");
-    Some(world.handle(&match body {
+    let request = match body {
         Some(body) => request.json_body(body),
         None => request,
-    }))
+    };
+    Some(ask(world, &request))
 }
 
 /// Ends what an answer began.
