@@ -282,7 +282,7 @@ fn odd_recordings_break_neither_judge_nor_simulator() {
         found.push(at.to_owned());
         match value {
             Value::Object(members) => {
-                members.iter().for_each(|(k, v)| places(v, &format!("{at}/{k}"), found))
+                members.iter().for_each(|(k, v)| places(v, &format!("{at}/{k}"), found));
             }
             Value::Array(items) => {
                 items.iter().enumerate().for_each(|(k, v)| places(v, &format!("{at}/{k}"), found));
