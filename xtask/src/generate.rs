@@ -13,7 +13,17 @@ pub(crate) struct Args {}
 pub(crate) fn run(_: &Args) -> anyhow::Result<()> {
     let status = Command::new(env!("CARGO"))
         .current_dir(root())
-        .args(["test", "--quiet", "-p", "flamenco-azure-core", "-p", "flamenco-azure-cli", "-p", "flamenco-azure-tests", "generated"])
+        .args([
+            "test",
+            "--quiet",
+            "-p",
+            "flamenco-azure-core",
+            "-p",
+            "flamenco-azure-cli",
+            "-p",
+            "flamenco-azure-tests",
+            "generated",
+        ])
         .env("UPDATE_GENERATED", "1")
         .status()
         .context("could not run cargo")?;

@@ -239,10 +239,15 @@ async fn lists_are_read_to_their_end() {
         page(json!([{"n": 3}]), json!("")),
     ];
     let script = Script::new(steps);
-    assert_eq!(client(&script).list(&get()).await.unwrap(), [json!({"n": 1}), json!({"n": 2}), json!({"n": 3})]);
+    assert_eq!(
+        client(&script).list(&get()).await.unwrap(),
+        [json!({"n": 1}), json!({"n": 2}), json!({"n": 3})]
+    );
     assert!(script.sent()[3].url.ends_with("/next?$skiptoken=b"), "{:?}", script.sent()[3]);
 
-    for odd in [json!({"name": "no list"}), json!({"value": [1]}), json!({"value": [{"id": "/x", "tags": []}]})] {
+    for odd in
+        [json!({"name": "no list"}), json!({"value": [1]}), json!({"value": [{"id": "/x", "tags": []}]})]
+    {
         let script = Script::new(vec![answer(200, odd)]);
         assert_eq!(*client(&script).list(&get()).await.unwrap_err().kind(), Kind::Unreadable);
     }
