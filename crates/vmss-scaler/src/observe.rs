@@ -1,0 +1,147 @@
+//! What is known about a pool's scale sets: data that reads fill in and [`reconcile`](crate::reconcile::reconcile)
+//! looks at.
+
+use std::collections::BTreeMap;
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use crate::asked::Asked;
+use crate::spec::Placement;
+
+/// Azure's `vmId` of a machine, never used twice. Instance ids are, across scale sets; so this is what is compared.
+pub type VmId = uuid::Uuid;
+
+/// Everything one pass looks at.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Observed {
+    /// Nothing in here is older than this: when the first of the reads began, less what Azure's lists may lag behind.
+    pub as_of: Timestamp,
+    /// Whether the list of scale sets was read to its last page. When not, nothing at all is decided.
+    pub sets_complete: bool,
+    /// The pool's own scale sets: those with its ownership tags. Foreign ones are not in here.
+    pub sets: Vec<ScaleSet>,
+    /// What the render manager says about the machines.
+    pub view: RenderView,
+    /// What this scaler asked Azure for and has perhaps not seen yet.
+    pub asked: Asked,
+}
+
+impl Observed {
+    /// An empty pool, seen completely at `as_of` by a scaler that never asked for anything.
+    pub fn empty(as_of: Timestamp) -> Self {
+        Self {
+            as_of,
+            sets_complete: true,
+            sets: Vec::new(),
+            view: RenderView::default(),
+            asked: Asked::starting(as_of),
+        }
+    }
+
+    /// Whether every set and every instance was read.
+    pub fn complete(&self) -> bool {
+        self.sets_complete && self.sets.iter().all(|set| set.instances.is_some())
+    }
+}
+
+/// One scale set.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ScaleSet {
+    /// Its name.
+    pub name: String,
+    /// Its generation.
+    pub generation: u64,
+    /// Where its nodes are.
+    pub placement: Placement,
+    /// Azure's `sku.capacity`.
+    pub capacity: u32,
+    /// What Azure says about the set itself; `Unknown` where it says nothing.
+    pub provisioning: Provisioning,
+    /// Since when and why the scaler grows it no more.
+    pub sealed: Option<Seal>,
+    /// Its etag, for `If-Match`.
+    pub etag: Option<String>,
+    /// Its instances; none when they could not be read to the last page.
+    pub instances: Option<Vec<Instance>>,
+}
+
+/// The provisioning state of a scale set.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Provisioning {
+    /// Nothing is going on.
+    Succeeded,
+    /// An operation runs; instances may be on their way.
+    Updating,
+    /// The last operation failed; no instances are on their way.
+    Failed,
+    /// The set is being deleted.
+    Deleting,
+    /// Azure does not say, or something new.
+    Unknown,
+}
+
+/// The mark on a scale set that is grown no more; kept in a tag.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Seal {
+    /// Since when.
+    pub at: Timestamp,
+    /// Why.
+    pub why: SealReason,
+}
+
+/// Why a scale set is grown no more.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum SealReason {
+    /// Its placement has no capacity or no quota; the set is unsealed when the mark has run out.
+    Wall,
+    /// There are more partly filled sets than needed; the set is unsealed when nodes are wanted again.
+    Fragment,
+    /// Its placement is no longer in the farm file.
+    Unlisted,
+}
+
+/// One machine of a scale set.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Instance {
+    /// Azure's instance id: a number (Uniform) or the VM's name (Flexible).
+    pub id: String,
+    /// Which machine it is.
+    pub vm: VmId,
+    /// When Azure made it.
+    pub created: Timestamp,
+    /// What it is doing.
+    pub state: InstanceState,
+}
+
+/// What a machine is doing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum InstanceState {
+    /// Being allocated or booting.
+    Creating,
+    /// Up.
+    Running,
+    /// Its allocation, boot or set-up failed.
+    Failed,
+    /// Stopped or deallocated: it costs quota and disk and renders nothing.
+    Stopped,
+    /// Being deleted.
+    Deleting,
+    /// Azure does not say; it counts as a node and is left alone.
+    Unknown,
+}
+
+/// What the render manager says. Machines that it does not name, and all of them when it is silent, count as busy.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct RenderView {
+    /// Whether each machine renders (`true`) or is idle.
+    pub busy: BTreeMap<VmId, bool>,
+}
+
+impl RenderView {
+    /// Whether the machine is known to be idle.
+    pub fn idle(&self, vm: VmId) -> bool {
+        self.busy.get(&vm) == Some(&false)
+    }
+}
