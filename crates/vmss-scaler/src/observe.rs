@@ -3,14 +3,26 @@
 
 use std::collections::BTreeMap;
 
+use flamenco_azure_core::tags::{self, Tags};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use crate::asked::Asked;
-use crate::spec::Placement;
+use crate::spec::{Placement, Policy};
 
 /// Azure's `vmId` of a machine, never used twice. Instance ids are, across scale sets; so this is what is compared.
 pub type VmId = uuid::Uuid;
+
+/// The tag on a scale set with the pool that it is of.
+pub const POOL: &str = "flamenco-farm-pool";
+
+/// Whether a scale set is the pool's own: only such sets are counted, grown, sealed or removed. The name alone is no
+/// proof, a tag can be copied with a template: both have to fit.
+pub fn owned(name: &str, tags: &Tags, policy: &Policy) -> bool {
+    tags::owner(tags) == Some(policy.farm.as_str())
+        && tags::get(tags, POOL) == Some(policy.pool.as_str())
+        && policy.names().generation(name).is_some()
+}
 
 /// Everything one pass looks at.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -106,7 +106,7 @@ fn grow(seen: &Seen, placement: &Placement, add: u32) -> Action {
         placement: placement.clone(),
         etag: seen.set.etag.clone(),
         from: seen.set.capacity,
-        to: seen.set.capacity.saturating_add(add - seen.owed),
+        to: seen.base.saturating_add(add - seen.owed),
         unseal: seen.set.sealed.is_some(),
     }
 }

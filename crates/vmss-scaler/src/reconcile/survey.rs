@@ -36,6 +36,8 @@ pub(super) struct Seen<'a> {
     pub(super) owed: u32,
     /// How many more it may be asked for.
     pub(super) room: u32,
+    /// What more is added to: its capacity, or its machines where Azure lists more than that.
+    pub(super) base: u32,
 }
 
 /// A set that was asked for and is not in the list yet.
@@ -187,6 +189,7 @@ impl<'a> Sorter<'a, '_> {
             pledged: set.capacity.max(asked.unwrap_or(0)),
             owed: 0,
             room: 0,
+            base: set.capacity,
         };
         let Some(instances) = set.instances.as_ref().filter(|all| distinct(all)) else { return seen };
         seen.known = true;
@@ -209,6 +212,7 @@ impl<'a> Sorter<'a, '_> {
         }
         // Azure counts a machine that is being deleted in the capacity or not: the larger outcome is assumed.
         let missing = set.capacity.saturating_sub(seen.listed - deleting);
+        seen.base = set.capacity.max(seen.listed - deleting);
         let settled = matches!(set.provisioning, Provisioning::Succeeded | Provisioning::Failed);
         let on_their_way = if settled { 0 } else { missing };
         seen.owed = if settled { missing } else { 0 };

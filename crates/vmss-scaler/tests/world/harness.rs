@@ -340,7 +340,7 @@ impl Farm {
         let start = self.world.now;
         let mut quiet = 0;
         let mut end = start;
-        while quiet < 6 {
+        while quiet < 4 {
             self.pass();
             let decision = self.last.as_ref().unwrap();
             let still = decision.actions.is_empty()
@@ -358,7 +358,9 @@ impl Farm {
                 "not at rest after {most:?}: {decision:?}, queue {:?}",
                 self.queue
             );
-            self.wait(step);
+            // Nothing to do but to wait for a mark to run out.
+            let idle = decision.actions.is_empty() && decision.pledged == decision.nodes;
+            self.wait(if idle { step * 4 } else { step });
         }
         end.duration_since(start).unsigned_abs()
     }
@@ -376,9 +378,9 @@ impl Farm {
         assert!(self.world.sets.len() as u32 <= allowed, "{} sets, {allowed} allowed", self.world.sets.len());
         assert!(self.world.sets.values().all(|set| !set.machines.is_empty()), "empty sets are gone");
         let writes = self.world.writes;
-        for _ in 0..40 {
+        for _ in 0..20 {
             self.pass();
-            self.wait(Duration::from_secs(90));
+            self.wait(Duration::from_mins(3));
         }
         assert_eq!(self.world.writes, writes, "a farm at rest writes nothing in an hour");
     }
