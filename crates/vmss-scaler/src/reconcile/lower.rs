@@ -26,7 +26,8 @@ pub(super) fn plan(
     for (index, one, why) in surplus(survey, goal, observed, policy) {
         add(index, one, why);
     }
-    for (index, victims) in victims {
+    for (index, mut victims) in victims {
+        victims.sort_unstable_by_key(|victim| (victim.why, victim.vm));
         let set = survey.sets[index].set.name.clone();
         decision.actions.push(Planned { action: Action::Delete { set, victims }, why: Why::Victims });
     }
@@ -68,7 +69,10 @@ fn surplus<'a>(
             )
         })
         .collect();
-    nodes.sort_unstable_by_key(|(why, settled, age, vm, ..)| (*why, *settled, *age, *vm));
-    nodes.truncate(count);
+    // Which they are matters, their order does not: no need to sort all of a large farm.
+    if count < nodes.len() {
+        nodes.select_nth_unstable_by_key(count, |(why, settled, age, vm, ..)| (*why, *settled, *age, *vm));
+        nodes.truncate(count);
+    }
     nodes.into_iter().map(|(why, _, _, _, index, one)| (index, one, why)).collect()
 }
