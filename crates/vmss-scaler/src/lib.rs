@@ -3,7 +3,7 @@
 //! For programs that want so many machines, Spot or not, and no more: missing ones are replaced in one pass, walls of
 //! capacity and quota are gone around, a machine that asks to go lowers the farm by one and exactly once. This is the
 //! pure half: it reads no clock, keeps no state of its own and sends nothing. The caller observes, stores [`State`],
-//! calls [`reconcile`] and carries out what it says.
+//! calls [`reconcile()`] and carries out what it says.
 //!
 //! | module | what it holds |
 //! |---|---|
@@ -66,7 +66,7 @@
 //! # What a caller has to do
 //!
 //! Per pass: read the tags and [settle](target::Count::settle) the count; [receive](ledger::Ledger::receive) messages;
-//! [settle](ledger::Ledger::settle) the ledger and [forget](asked::Asked::forget) what is seen; [`reconcile`];
+//! [settle](ledger::Ledger::settle) the ledger and [forget](asked::Asked::forget) what is seen; [`reconcile()`];
 //! [note](asked::Asked::note) the decision; store the state; only then send the actions, in their order, and tell
 //! [accepted](asked::Asked::accepted), [refused](asked::Asked::refused) and [marks](marks::Marks::refused) what came of
 //! them. A request whose outcome is unknown is told nothing. Before a machine is deleted its VM id is compared.
