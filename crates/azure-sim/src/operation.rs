@@ -183,28 +183,24 @@ impl Spec {
     }
 
     /// A URL path of its own instead of the style's usual one; `{id}` stands for the operation id.
-    #[allow(dead_code, reason = "for the Batch provider")]
     pub(crate) fn at(mut self, path: &str) -> Self {
         self.path = Some(path.to_owned());
         self
     }
 
     /// What the `Location` URL gives at the end.
-    #[allow(dead_code, reason = "for the compute and Batch providers")]
     pub(crate) fn ends_with(mut self, end: End) -> Self {
         self.end = end;
         self
     }
 
     /// `properties.output` of the status body (run-command).
-    #[allow(dead_code, reason = "for the compute provider")]
     pub(crate) fn output(mut self, output: Value) -> Self {
         self.output = Some(output);
         self
     }
 
     /// The operation ends in an error that the provider knows of now.
-    #[allow(dead_code, reason = "for the compute and Batch providers")]
     pub(crate) fn fails(mut self, status: u16, code: &str, message: &str) -> Self {
         self.outcome = Outcome::Failed { status, code: code.to_owned(), message: message.to_owned() };
         self

@@ -83,7 +83,6 @@ pub(crate) fn refused(subscription: &str, seconds: u32) -> SimResponse {
 }
 
 /// The 429 of the compute provider (compute-throttling-limits), whose code is that of a quota refusal.
-#[allow(dead_code, reason = "for the compute provider")]
 pub(crate) fn compute_refused(policy: &str, limit: Limit, seconds: u32) -> SimResponse {
     let detail = json!({
         "operationGroup": policy,

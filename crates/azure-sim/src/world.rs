@@ -1,5 +1,7 @@
 //! The world: everything the simulated Azure knows, in one serialisable value.
 
+mod pokes;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
@@ -8,7 +10,7 @@ use rand::{RngCore, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use serde::{Deserialize, Serialize};
 
-use crate::authorization::{Lock, LockLevel, Principal, RoleAssignment};
+use crate::authorization::{Lock, Principal, RoleAssignment};
 use crate::fault::{Action, Fault, OperationFault};
 use crate::operation::{Effect, Operation};
 use crate::resource::{ProvisioningState, Resource, Tags, key};
@@ -478,26 +480,6 @@ impl World {
         &mut self.rng
     }
 
-    /// Adds a fault.
-    pub fn inject(&mut self, fault: Fault) {
-        self.faults.push(fault);
-    }
-
-    /// Takes all faults out that have not struck yet.
-    pub fn clear_faults(&mut self) {
-        self.faults.clear();
-    }
-
-    /// Faults that have not struck (often enough) yet.
-    pub fn faults(&self) -> &[Fault] {
-        &self.faults
-    }
-
-    /// Every token seen so far is refused from now on (401 ExpiredAuthenticationToken).
-    pub fn expire_tokens(&mut self) {
-        self.tokens_expired.append(&mut self.tokens_seen);
-    }
-
     /// Notes a token; says whether it is still good. Only its hash is kept.
     pub(crate) fn accepts_token(&mut self, token: &str) -> bool {
         let hash = fingerprint(token);
@@ -516,81 +498,6 @@ impl World {
     /// The world of a JSON text.
     pub fn from_json(text: &str) -> Result<Self, serde_json::Error> {
         serde_json::from_str(text)
-    }
-
-    /// Switches throttling off or on again.
-    pub fn throttling(&mut self, on: bool) {
-        self.throttle.off = !on;
-    }
-
-    /// Lists under `/resources` show a resource only so many seconds after its creation.
-    pub fn list_lag(&mut self, seconds: u64) {
-        self.list_lag_s = seconds;
-    }
-
-    /// Puts a resource group into the world that nobody asked for.
-    pub fn add_group(&mut self, name: &str, location: &str, tags: Tags) {
-        let group = Group {
-            name: name.to_owned(),
-            location: location.to_owned(),
-            tags: Some(tags),
-            managed_by: None,
-            state: ProvisioningState::Succeeded,
-            created_at: self.now,
-            foreign: true,
-        };
-        self.groups.insert(name.to_ascii_lowercase(), group);
-    }
-
-    /// Someone edits a resource by hand. `false` when there is none with this id.
-    pub fn edit(&mut self, id: &str, change: impl FnOnce(&mut Resource)) -> bool {
-        self.resource_mut(id).map(change).is_some()
-    }
-
-    /// Puts a resource into the world that nobody asked for; checkers pass over it.
-    pub fn add_foreign(&mut self, mut resource: Resource) {
-        resource.foreign = true;
-        self.put(resource);
-    }
-
-    /// Locks a group, a resource or (with the subscription's id) everything.
-    pub fn lock(&mut self, scope: &str, name: &str, level: LockLevel) {
-        let id = format!("{scope}/providers/Microsoft.Authorization/locks/{name}");
-        let lock = Lock { id: id.clone(), name: name.to_owned(), level, notes: None };
-        self.locks.insert(key(&id), lock);
-    }
-
-    /// The signed-in principal, to change its rights.
-    pub fn principal_mut(&mut self) -> &mut Principal {
-        &mut self.principal
-    }
-
-    /// Whether role assignments know a principal of the directory; one that they do not know yet is refused.
-    pub fn know_principal(&mut self, object_id: &str, known: bool) {
-        let from = if known { self.now } else { Timestamp::MAX };
-        self.directory.insert(object_id.to_owned(), from);
-    }
-
-    /// Marks a provider as not registered.
-    pub fn unregister(&mut self, namespace: &str) {
-        let namespace = namespace.to_ascii_lowercase();
-        self.registrations.insert(namespace, Registration::NotRegistered);
-    }
-
-    /// Takes a globally or regionally unique name as another customer: `kind` is `dns/{region}`,
-    /// `storage` or `batch/{region}`.
-    pub fn take_name(&mut self, kind: &str, name: &str) {
-        self.taken_names.insert(format!("{kind}/{name}").to_ascii_lowercase());
-    }
-
-    /// The blob of a Batch application package is not uploaded: its activation is refused.
-    pub fn lose_package(&mut self, id: &str) {
-        self.lost_packages.insert(key(id));
-    }
-
-    /// Sets a core limit: `counter` is `cores`, `lowPriorityCores` or a family name.
-    pub fn set_limit(&mut self, location: &str, counter: &str, limit: u32) {
-        self.limits.insert(format!("{location}/{counter}").to_ascii_lowercase(), limit);
     }
 }
 

@@ -2,16 +2,22 @@
 
 use flamenco_azure_core::pool::ResizeError;
 
+const NO_SPOT: &str = "this Batch-managed account does not get Spot nodes: use dedicated ones, or a user-subscription \
+                       account or a scale-set pool, which can have them";
+
+/// Sources differ about the code of this refusal: its words decide.
+fn refuses_spot(message: &str) -> bool {
+    let words = message.to_ascii_lowercase();
+    let spot = ["spot", "low-priority", "low priority"].iter().any(|word| words.contains(word));
+    spot && words.contains("not supported")
+}
+
 /// What a resize error means and what can be done about it. Batch's list of codes is not closed: an unknown one is
 /// shown as it is.
 pub fn explain(error: &ResizeError) -> String {
     let code = error.code.as_str();
-    // Sources differ about the code of this refusal: its words decide.
-    let words = error.message.to_ascii_lowercase();
-    let spot = words.contains("spot") || words.contains("low-priority") || words.contains("low priority");
-    let code_of_advice =
-        if spot && words.contains("not supported") { "SpotNotSupportedInBatchServiceMode" } else { code };
-    let advice = match code_of_advice {
+    let advice = match code {
+        _ if refuses_spot(&error.message) => NO_SPOT,
         "AccountCoreQuotaReached" => {
             "the Batch account's dedicated core quota is used up: ask for more (Azure portal: Batch account > Quotas), \
              or ask for fewer or smaller nodes"
@@ -25,10 +31,7 @@ pub fn explain(error: &ResizeError) -> String {
         }
         "SpotNotSupportedInBatchServiceMode"
         | "LowPriorityNodesNotSupported"
-        | "UnsupportedLowPriorityNodes" => {
-            "this Batch-managed account does not get Spot nodes: use dedicated ones, or a user-subscription account or \
-             a scale-set pool, which can have them"
-        }
+        | "UnsupportedLowPriorityNodes" => NO_SPOT,
         "SubnetInsufficientIPs" | "InsufficientSubnetIPs" | "SubnetIsFull" => {
             "the workers subnet has too few free addresses: use a larger `network.addressSpace` or fewer nodes"
         }
