@@ -22,6 +22,8 @@ pub enum Class {
     SetGet,
     /// Lists of scale sets or instances, and instance views.
     SetList,
+    /// Lists of machines: those of Flexible sets are ordinary ones of the group.
+    MachineList,
     /// Update of one instance.
     InstanceUpdate,
     /// Deletion of one instance by its own id.
@@ -48,12 +50,13 @@ const fn limit(refill: u32) -> Limit {
 
 impl Class {
     /// All of them.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 10] = [
         Self::SetCreate,
         Self::SetUpdate,
         Self::SetDelete,
         Self::SetGet,
         Self::SetList,
+        Self::MachineList,
         Self::InstanceUpdate,
         Self::InstanceDelete,
         Self::InstanceGet,
@@ -70,6 +73,8 @@ impl Class {
             | Self::InstanceDelete => 4,
             Self::SetGet | Self::InstanceGet => 12,
             Self::SetList => 10,
+            // One list is of no resource: only the subscription's bucket counts.
+            Self::MachineList => 300,
             Self::Operation => 15,
         })
     }
@@ -82,6 +87,7 @@ impl Class {
             Self::SetDelete => 175,
             Self::SetGet => 800,
             Self::SetList => 360,
+            Self::MachineList => 300,
             Self::InstanceGet => 2000,
             Self::Operation => 5000,
         })

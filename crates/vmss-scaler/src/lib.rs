@@ -78,18 +78,25 @@
 //! calls, 17 in its part about the queue's visibility, 22 (operations that are polled), 23 (secrets), 24 (missing fields
 //! in answers), 25 in its part about queue names, 28 (two scalers at once: the lease).
 
+pub mod act;
 pub mod asked;
 pub mod buckets;
+pub mod desired;
 pub mod error;
 pub mod ledger;
+pub mod look;
 pub mod marks;
 pub mod names;
 pub mod observe;
+pub mod read;
 pub mod reconcile;
 pub mod request;
+pub mod skus;
 pub mod spec;
 pub mod state;
 pub mod target;
+pub mod template;
+pub mod wire;
 
 pub use observe::Observed;
 pub use reconcile::{Action, Decision, reconcile};

@@ -16,6 +16,9 @@ pub type VmId = uuid::Uuid;
 /// The tag on a scale set with the pool that it is of.
 pub const POOL: &str = "flamenco-farm-pool";
 
+/// The tag on a scale set that is grown no more: the time and the reason.
+pub const SEAL: &str = "flamenco-farm-sealed";
+
 /// Whether a scale set is the pool's own: only such sets are counted, grown, sealed or removed. The name alone is no
 /// proof, a tag can be copied with a template: both have to fit.
 pub fn owned(name: &str, tags: &Tags, policy: &Policy) -> bool {
@@ -112,6 +115,30 @@ pub enum SealReason {
     Fragment,
     /// Its placement is no longer in the farm file.
     Unlisted,
+}
+
+impl SealReason {
+    /// The word in the tag.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Wall => "wall",
+            Self::Fragment => "fragment",
+            Self::Unlisted => "unlisted",
+        }
+    }
+}
+
+impl Seal {
+    /// Reads the tag. A set whose tag cannot be read is sealed all the same.
+    pub fn read(text: &str) -> Self {
+        let (at, why) = text.trim().split_once(' ').unwrap_or((text.trim(), ""));
+        let why = match why.trim() {
+            "fragment" => SealReason::Fragment,
+            "unlisted" => SealReason::Unlisted,
+            _ => SealReason::Wall,
+        };
+        Self { at: at.parse().unwrap_or(Timestamp::UNIX_EPOCH), why }
+    }
 }
 
 /// One machine of a scale set.

@@ -179,7 +179,7 @@ pub struct Policy {
     pub hold_for: Duration,
     /// When to look again while something is in the making or missing.
     pub busy_look: Duration,
-    /// When to look again while all is well: the longest an eviction stays unseen.
+    /// When to look again while all is well: the longest an eviction stays unseen up to 1,000 nodes.
     pub calm_look: Duration,
 }
 
@@ -227,6 +227,12 @@ impl Policy {
             return Err(SpecError::OnDemandPercent { given: self.on_demand_percent });
         }
         self.names().check()
+    }
+
+    /// When a pool of so many nodes is looked at again while all is well: the larger, the later, for the sake of Azure's
+    /// budget of reads; at most three times [`Self::calm_look`].
+    pub fn calm_for(&self, nodes: u32) -> Duration {
+        self.calm_look * nodes.div_ceil(1000).clamp(1, 3)
     }
 
     /// The names of the pool's scale sets.

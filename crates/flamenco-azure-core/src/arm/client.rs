@@ -248,9 +248,6 @@ impl ArmClient {
                 }
                 Next::Poll { url, at } | Next::Final { url, at } => (url, at.min(operation.deadline())),
             };
-            let mut poll = Request::get(url.as_str());
-            poll.plane = operation.plane().clone();
-            self.refuse_foreign(&poll, &url)?;
             let now = self.clock().now();
             if let Ok(pause) = Duration::try_from(at.duration_since(now)) {
                 self.clock().sleep(pause).await;
@@ -258,14 +255,37 @@ impl ArmClient {
             if self.clock().now() >= operation.deadline() {
                 continue;
             }
-            let response = self.exchange(&poll, &url).await?;
-            let now = self.clock().now();
-            if matches!(response.status, 401 | 408 | 429 | 500 | 502..=504) {
-                return Err(ArmError::from_response(Method::Get, &url, &response, now)); // says nothing about the operation
-            }
-            operation.observe(&response, now);
+            self.look(operation, &url).await?;
             progress(operation);
         }
+    }
+
+    /// Polls an operation once, if a poll is due; does not wait. True when it has ended, and then [`Self::wait`] tells at
+    /// once how.
+    pub async fn poll(&self, operation: &mut Operation) -> Result<bool, ArmError> {
+        let now = self.clock().now();
+        match operation.next(now) {
+            Next::Poll { url, at } | Next::Final { url, at } => {
+                if at <= now {
+                    self.look(operation, &url).await?;
+                }
+            }
+            Next::Done(_) | Next::Failed(_) | Next::DeadlinePassed => return Ok(true),
+        }
+        Ok(!matches!(operation.next(now), Next::Poll { .. } | Next::Final { .. }))
+    }
+
+    async fn look(&self, operation: &mut Operation, url: &Url) -> Result<(), ArmError> {
+        let mut poll = Request::get(url.as_str());
+        poll.plane = operation.plane().clone();
+        self.refuse_foreign(&poll, url)?;
+        let response = self.exchange(&poll, url).await?;
+        let now = self.clock().now();
+        if matches!(response.status, 401 | 408 | 429 | 500 | 502..=504) {
+            return Err(ArmError::from_response(Method::Get, url, &response, now)); // says nothing about the operation
+        }
+        operation.observe(&response, now);
+        Ok(())
     }
 
     /// [`Self::begin`] and [`Self::wait`].

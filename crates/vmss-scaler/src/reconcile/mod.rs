@@ -70,7 +70,7 @@ pub fn reconcile(
     }
     let calm = decision.actions.is_empty() && survey.calm && grown.short == 0;
     if calm {
-        decision.next_look = later(now, policy.calm_look).unwrap_or(now);
+        decision.next_look = later(now, policy.calm_for(survey.running)).unwrap_or(now);
     }
     decision
 }
