@@ -26,6 +26,8 @@ pub enum Kind {
     VirtualMachine,
     /// A virtual machine scale set.
     ScaleSet,
+    /// A pool of scale sets, whose names begin with the farm's and the pool's.
+    Fleet,
     /// A virtual network.
     VirtualNetwork,
     /// A subnet, security group, network interface, public address, NAT gateway or load balancer.
@@ -207,6 +209,16 @@ pub const RULES: &[Rule] = &[
         max: 58,
         pattern: LABEL,
         chars: chars(lower, lower_alnum_hyphen, lower_alnum),
+    },
+    Rule {
+        kind: Kind::Fleet,
+        what: "scale-set pool",
+        scope: Scope::Parent,
+        min: 1,
+        // What a scale set's name has room for beside a farm's name of one character.
+        max: 43,
+        pattern: "lower-case letters, digits and hyphens, starting and ending with a letter or digit",
+        chars: chars(lower_alnum, lower_alnum_hyphen, lower_alnum),
     },
     Rule {
         kind: Kind::VirtualNetwork,

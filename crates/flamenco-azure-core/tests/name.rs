@@ -14,6 +14,7 @@ const EVERY: &[Kind] = &[
     Kind::Pool,
     Kind::VirtualMachine,
     Kind::ScaleSet,
+    Kind::Fleet,
     Kind::VirtualNetwork,
     Kind::NetworkResource,
     Kind::DnsLabel,

@@ -113,8 +113,15 @@ fn absent_keys_get_the_documented_defaults() {
 #[test]
 fn the_table_of_defaults_has_every_key() {
     let table = defaults::table();
-    let covered =
-        ["tags", "batch", "network.existing", "storage.existing", "workerRegistrationSecret", "pools.name"];
+    let covered = [
+        "tags",
+        "batch",
+        "network.existing",
+        "storage.existing",
+        "workerRegistrationSecret",
+        "pools.name",
+        "pools.vmsPerVMSS",
+    ];
     for key in flamenco_azure_core::spec::edit::keys() {
         let explained =
             covered.iter().any(|prefix| key.starts_with(prefix) && !key.starts_with("batchAccount"));

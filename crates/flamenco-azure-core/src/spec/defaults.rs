@@ -24,6 +24,12 @@ pub const FRESH_QUOTA_CORES: u32 = 20;
 pub const POOL_IMAGE: &str = "ubuntu-24.04";
 /// The most nodes a pool may ever have; more when the farm file starts it with more.
 pub const MAX_NODES: u32 = 10;
+/// The size of a scale-set pool that names none, as one Spot placement.
+pub const FLEET_VM_SIZE: &str = POOL_VM_SIZE;
+/// How much of a scale-set pool's nodes may be regular, in percent.
+pub const ON_DEMAND_PERCENT: u8 = 100;
+/// How long a node of a scale set may be in the making, in minutes.
+pub const BOOT_BUDGET_MINUTES: u32 = 15;
 /// Provisioned size of the share in GiB: the least that a premium share can have.
 pub const SHARE_GIB: u32 = 100;
 /// The virtual network.
@@ -46,10 +52,16 @@ pub const REQUIRED: &[(&str, &str)] = &[
 /// Key, default and reason: the rows of the reference's table.
 pub fn rows() -> Vec<(&'static str, String, &'static str)> {
     let text = str::to_owned;
+    let why = |key: &str| if key == "batchAccountName" { "only Batch pools need it" } else { "" };
     let mut rows: Vec<(&str, String, &str)> =
-        REQUIRED.iter().map(|(key, flag)| (*key, format!("none: required, or `{flag}`"), "")).collect();
+        REQUIRED.iter().map(|(key, flag)| (*key, format!("none: required, or `{flag}`"), why(key))).collect();
     rows.extend([
         ("defaultName", text("the name of the Manager VM"), "names the farm in ownership tags"),
+        (
+            "scalerStorageAccountName",
+            text("made from subscription, group and farm name"),
+            "made only where there is a pool of kind `vmss`",
+        ),
         ("manager.vmSize", text(MANAGER_VM_SIZE), "two burstable cores, 8 GiB"),
         ("manager.flamencoVersion", text(FLAMENCO_VERSION), "newest stable"),
         ("manager.flamencoSha256", text("the publisher's checksum file"), "a value here pins the archive"),
@@ -83,6 +95,23 @@ pub fn rows() -> Vec<(&'static str, String, &'static str)> {
             format!("{MAX_NODES}, or dedicated + spot when that is more"),
             "the workers subnet is sized for it",
         ),
+        ("pools.nodes", text("0"), ""),
+        ("pools.placements", format!("one Spot placement of {FLEET_VM_SIZE}"), "or of `vmSize`"),
+        ("pools.placements.vmSize", text("none: required"), ""),
+        ("pools.placements.zone", text("none: Azure chooses"), ""),
+        ("pools.placements.priority", text("spot"), ""),
+        ("pools.onDemandPercent", ON_DEMAND_PERCENT.to_string(), ""),
+        ("pools.overprovision", text("0"), ""),
+        (
+            "pools.vmsPerScaleSet",
+            text("25 for light payloads, 250 for heavy images"),
+            "from a published boot study",
+        ),
+        ("pools.payload", text("light"), "tools come over NFS"),
+        ("pools.orchestration", text("flexible"), ""),
+        ("pools.maxPrice", text("up to the pay-as-you-go price"), "nodes are then evicted for capacity only"),
+        ("pools.bootBudgetMinutes", BOOT_BUDGET_MINUTES.to_string(), "stuck nodes recover by deletion only"),
+        ("pools.deleteByMessage", text("true"), ""),
     ]);
     rows
 }

@@ -6,6 +6,7 @@ use std::net::Ipv4Addr;
 use ipnet::{IpNet, Ipv4Net};
 use serde::Serialize;
 
+use super::fleet::Fleet;
 use super::image::PoolImage;
 use super::ssh_key::SshPublicKey;
 use crate::ids::{Location, ResourceId, SubscriptionId};
@@ -56,10 +57,13 @@ pub struct Farm {
     pub location: Location,
     /// The resource group, made or joined.
     pub resource_group: String,
-    /// The Batch account.
+    /// The Batch account; made only when there are [`Self::pools`].
     pub batch_account: String,
     /// The storage account; made only for [`Storage::Own`], perhaps empty otherwise.
     pub storage_account: String,
+    /// The account of the scaler's state and queue (general-purpose v2); made only when a feature needs it, such as
+    /// [`Self::fleets`].
+    pub scaler_account: String,
     /// The Manager VM.
     pub manager: Manager,
     /// The Blender that the nodes render with.
@@ -72,8 +76,10 @@ pub struct Farm {
     pub tags: Tags,
     /// Which Azure.
     pub cloud: CloudName,
-    /// The worker pools, at least one, names unique.
+    /// The Batch pools. Together with [`Self::fleets`] at least one, names unique over both.
     pub pools: Vec<Pool>,
+    /// The pools of scale sets.
+    pub fleets: Vec<Fleet>,
 }
 
 /// The Manager VM.
@@ -282,8 +288,10 @@ impl fmt::Display for CloudName {
 #[serde(rename_all = "lowercase")]
 #[non_exhaustive]
 pub enum PoolKind {
-    /// Azure Batch.
+    /// Azure Batch: [`Farm::pools`].
     Batch,
+    /// Scale sets: [`Farm::fleets`].
+    Vmss,
 }
 
 impl PoolKind {
@@ -291,16 +299,17 @@ impl PoolKind {
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Batch => "batch",
+            Self::Vmss => "vmss",
         }
     }
 }
 
-/// One pool of nodes.
+/// One Batch pool of nodes.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Pool {
     /// The Batch pool id.
     pub name: String,
-    /// What makes its machines.
+    /// What makes its machines: always [`PoolKind::Batch`].
     pub kind: PoolKind,
     /// Such as `Standard_D4as_v5`.
     pub vm_size: String,
@@ -312,6 +321,12 @@ pub struct Pool {
     pub spot: u32,
     /// The most nodes the pool may ever have; the subnet is sized for it.
     pub max_nodes: u32,
+}
+
+pub(super) fn most_nodes(pools: &[Pool], fleets: &[Fleet]) -> u32 {
+    let pools = pools.iter().map(|pool| pool.max_nodes);
+    let fleets = fleets.iter().map(|fleet| fleet.max_nodes.saturating_add(fleet.overprovision));
+    pools.chain(fleets).fold(0, u32::saturating_add)
 }
 
 impl Farm {
@@ -336,8 +351,18 @@ impl Farm {
         !(access.ssh.is_explicitly_empty() && access.web.is_explicitly_empty())
     }
 
-    /// The pool of this name, compared without case as Batch does.
+    /// The Batch pool of this name, compared without case as Batch does.
     pub fn pool(&self, name: &str) -> Option<&Pool> {
         self.pools.iter().find(|pool| pool.name.eq_ignore_ascii_case(name))
+    }
+
+    /// The pool of scale sets of this name, compared without case.
+    pub fn fleet(&self, name: &str) -> Option<&Fleet> {
+        self.fleets.iter().find(|fleet| fleet.name.eq_ignore_ascii_case(name))
+    }
+
+    /// The most nodes that all pools together may ever have at once: what the workers subnet must hold.
+    pub fn most_nodes(&self) -> u32 {
+        most_nodes(&self.pools, &self.fleets)
     }
 }

@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::error::Origin;
 use super::farm::{CloudName, Tls};
+use super::fleet::{Orchestration, Payload};
 use super::secret::Secret;
 
 /// Where each value of a [`FarmSpec`] was written. All are equal: where a farm is described does not change it.
@@ -54,12 +55,15 @@ pub struct FarmSpec {
     /// The resource group, made if it is not there. Required.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub resource_group: Option<String>,
-    /// The Batch account. Required.
+    /// The Batch account. Required, unless every pool is of kind `vmss`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub batch_account_name: Option<String>,
     /// The storage account. Required, unless `storage.existing` is given.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub storage_account_name: Option<String>,
+    /// The storage account of the scaler's state and queue, for pools of kind `vmss`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub scaler_storage_account_name: Option<String>,
     /// The Manager VM's name, also its DNS label. Required.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub virtual_machine: Option<String>,
@@ -222,31 +226,80 @@ pub struct ExistingStorageSpec {
     pub nfs_export: Option<String>,
 }
 
-/// An entry of `pools`.
+/// An entry of `pools`. Some keys are of one kind only; the check says which.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct PoolSpec {
     /// The pool's name. Required.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub name: Option<String>,
-    /// What makes its machines: `batch` (default).
+    /// What makes its machines: `batch` (default) or `vmss`, Azure's scale sets.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub kind: Option<String>,
-    /// VM size of the nodes.
+    /// VM size of the nodes. `kind: vmss`: short for one Spot placement of this size in `placements`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub vm_size: Option<String>,
-    /// An image alias such as `ubuntu-24.04`, a Marketplace URN or the id of a Compute Gallery image.
+    /// An image alias such as `ubuntu-24.04`, a Marketplace URN or the id of a Compute Gallery image; with `kind: vmss`
+    /// also the id of a managed image.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub image: Option<String>,
-    /// Dedicated nodes to start with.
+    /// Dedicated nodes to start with. `kind: batch` only.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub dedicated: Option<u32>,
-    /// Spot nodes to start with.
+    /// Spot nodes to start with; with `kind: vmss` another word for `nodes`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub spot: Option<u32>,
+    /// `kind: vmss`: the nodes to start with.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub nodes: Option<u32>,
     /// The most nodes the pool may ever have.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub max_nodes: Option<u32>,
+    /// `kind: vmss`: where nodes may be had, best first.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub placements: Option<Vec<PlacementSpec>>,
+    /// `kind: vmss`: how much of the wanted nodes may be `regular` where `spot` is listed too, in percent.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub on_demand_percent: Option<u32>,
+    /// `kind: vmss`: how many more than wanted are started while nodes are missing, to race slow ones; 20 at most.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub overprovision: Option<u32>,
+    /// `kind: vmss`: nodes in one scale set.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub vms_per_scale_set: Option<u32>,
+    /// `kind: vmss`: the old name of `vmsPerScaleSet`.
+    #[serde(rename = "vmsPerVMSS", skip_serializing_if = "Option::is_none")]
+    pub vms_per_vmss: Option<u32>,
+    /// `kind: vmss`: what a node brings along or reads while it boots.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub payload: Option<Payload>,
+    /// `kind: vmss`: Azure's mode of the scale sets.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub orchestration: Option<Orchestration>,
+    /// `kind: vmss`: the most that a Spot node may cost in USD an hour, five decimals at most.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub max_price: Option<f64>,
+    /// `kind: vmss`: how long a node may be in the making before it is made anew, 5 to 120 minutes.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub boot_budget_minutes: Option<u32>,
+    /// `kind: vmss`: whether nodes may ask for their own deletion by a message on the farm's storage queue.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub delete_by_message: Option<bool>,
+}
+
+/// An entry of `pools.placements`.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct PlacementSpec {
+    /// VM size. Required.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub vm_size: Option<String>,
+    /// Availability zone: 1, 2 or 3.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub zone: Option<String>,
+    /// `spot` (default; `low` is its old name) or `regular`, pay-as-you-go.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub priority: Option<String>,
 }
 
 /// `batch`: the one pool of the old tool.

@@ -25,6 +25,7 @@ pub mod edit;
 mod error;
 mod farm;
 mod file;
+mod fleet;
 mod image;
 pub mod network;
 mod parse;
@@ -41,7 +42,11 @@ pub use farm::{
 };
 pub use file::{
     AccessSpec, BatchSpec, BlenderSpec, ExistingNetworkSpec, ExistingStorageSpec, FarmSpec, ManagerSpec,
-    NetworkSpec, PoolSpec, Source, StorageSpec,
+    NetworkSpec, PlacementSpec, PoolSpec, Source, StorageSpec,
+};
+pub use fleet::{
+    BOOT_BUDGET_MINUTES, Fleet, FleetImage, MOST_OVERPROVISION, MOST_PER_SET, MOST_PER_SET_MANAGED_IMAGE,
+    MaxPrice, Orchestration, Payload, Placement, Priority, SET_NAME_ROOM,
 };
 pub use image::{AGENT_2204, AGENT_2404, KNOWN as KNOWN_IMAGES, PoolImage};
 pub use secret::Secret;

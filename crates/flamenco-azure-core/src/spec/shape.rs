@@ -21,6 +21,7 @@ pub(super) enum Shape {
     List(Box<Shape>),
     Text,
     Whole,
+    Number,
     Flag,
     Choice(Vec<String>),
 }
@@ -62,6 +63,8 @@ impl Shape {
             Self::List(Box::new(schema.get("items").map_or(Self::Text, Self::read)))
         } else if is("integer") {
             Self::Whole
+        } else if is("number") {
+            Self::Number
         } else if is("boolean") {
             Self::Flag
         } else {
@@ -75,6 +78,7 @@ impl Shape {
             Self::List(_) => "a list".to_owned(),
             Self::Text => "a text".to_owned(),
             Self::Whole => "a whole number, 0 or more".to_owned(),
+            Self::Number => "a number".to_owned(),
             Self::Flag => "true or false".to_owned(),
             Self::Choice(words) => format!("one of {}", words.join(", ")),
         }
@@ -85,7 +89,9 @@ impl Shape {
         match (self, scalar) {
             (_, Kind::Null)
             | (Self::Text, Kind::Text(_) | Kind::Whole(_) | Kind::Number(_) | Kind::Flag(_))
+            | (Self::Number, Kind::Whole(_))
             | (Self::Flag, Kind::Flag(_)) => true,
+            (Self::Number, Kind::Number(number)) => number.is_finite(),
             (Self::Whole, Kind::Whole(number)) => u32::try_from(*number).is_ok(),
             (Self::Choice(words), Kind::Text(word)) => words.contains(word),
             // YAML 1.1 reads the bare word `off` as false.

@@ -1,5 +1,6 @@
 //! [`FarmSpec`] to [`Farm`]: defaults applied, everything checked, all findings at once.
 
+mod fleets;
 mod manager;
 mod network;
 mod pools;
@@ -11,8 +12,9 @@ use jiff::tz::TimeZone;
 
 use super::defaults;
 use super::error::{Finding, Origin, Problem, SpecError};
-use super::farm::{Farm, FarmName, Storage};
+use super::farm::{Farm, FarmName, Storage, most_nodes};
 use super::file::FarmSpec;
+use super::fleet::{self, Priority};
 use super::retired::{self, Size};
 use crate::name::{self, Kind};
 use crate::tags::{self, Tags};
@@ -93,6 +95,15 @@ fn warnings(spec: &FarmSpec, overrides: &Overrides) -> Vec<Warning> {
                        reached through `flamenco-azure tunnel` only";
         warn("manager.access.web", message.to_owned());
     }
+    for (i, pool) in spec.pools.iter().flatten().enumerate() {
+        let mut words = pool.placements.iter().flatten().filter_map(|one| filled(one.priority.as_ref()));
+        let regular = words.any(|word| Priority::parse(word) == Some(Priority::Regular));
+        if pool.on_demand_percent.is_some() && !regular {
+            let key = format!("pools[{i}].onDemandPercent");
+            let message = format!("`{key}` has no effect: no placement has `priority: regular`");
+            warn(&key, message);
+        }
+    }
     all
 }
 
@@ -105,7 +116,13 @@ fn sizes(spec: &FarmSpec) -> Vec<(String, &str)> {
     let mut all: Vec<(String, &str)> = Vec::new();
     all.extend(manager.map(|size| ("manager.vmSize".to_owned(), size)));
     all.extend(batch.map(|size| ("batch.vmSize".to_owned(), size)));
-    all.extend(pools.filter_map(|(i, pool)| Some((format!("pools[{i}].vmSize"), pool.vm_size.as_deref()?))));
+    for (i, pool) in pools {
+        all.extend(pool.vm_size.as_deref().map(|size| (format!("pools[{i}].vmSize"), size)));
+        let placements = pool.placements.iter().flatten().enumerate();
+        all.extend(placements.filter_map(|(n, placement)| {
+            Some((format!("pools[{i}].placements[{n}].vmSize"), placement.vm_size.as_deref()?))
+        }));
+    }
     all
 }
 
@@ -149,19 +166,26 @@ impl Check<'_> {
             self.name("batchAccountName", Kind::BatchAccount, spec.batch_account_name.as_ref());
         let manager = self.manager(vm.clone().unwrap_or_default());
         let blender = self.blender();
-        let pools = self.pools();
-        let nodes = pools.iter().fold(0u32, |sum, pool| sum.saturating_add(pool.max_nodes));
-        let network = self.network(nodes);
+        let name = vm.as_deref().map(|vm| self.farm_name(vm));
+        let (pools, fleets) = self.pools(name.as_ref());
+        let network = self.network(most_nodes(&pools, &fleets));
         let storage = self.storage();
         let tags = self.tags();
         let own_storage = matches!(storage, Some(Storage::Own { .. }));
+        let scaler_account = self.scaler_account();
+        let (name, subscription, resource_group) = (name?, subscription?, resource_group?);
+        let derived = |prefix| fleet::account_name(prefix, &subscription, &resource_group, &name);
+        // Without Batch pools the account is never made, and may have no name: this one is free and legal.
+        let batch_account =
+            if pools.is_empty() { batch_account.or_else(|| Some(derived("fzb"))) } else { batch_account };
         Some(Farm {
-            name: self.farm_name(vm.as_deref()?),
-            subscription: subscription?,
-            location: location?,
-            resource_group: resource_group?,
             batch_account: batch_account?,
             storage_account: if own_storage { storage_account? } else { storage_account.unwrap_or_default() },
+            scaler_account: scaler_account.unwrap_or_else(|| derived("fzs")),
+            name,
+            subscription,
+            location: location?,
+            resource_group,
             manager: manager?,
             blender: blender?,
             network: network?,
@@ -169,7 +193,19 @@ impl Check<'_> {
             tags,
             cloud: spec.cloud.unwrap_or(defaults::CLOUD),
             pools,
+            fleets,
         })
+    }
+
+    /// The scaler's account, where the file names it.
+    fn scaler_account(&mut self) -> Option<String> {
+        let key = "scalerStorageAccountName";
+        let name = self.name(key, Kind::StorageAccount, self.spec.scaler_storage_account_name.as_ref())?;
+        if filled(self.spec.storage_account_name.as_ref()) == Some(name.as_str()) {
+            let why = "the account of the share has premium files only, no blobs and queues";
+            self.value(key, why, "choose another name, or delete the key to get one made");
+        }
+        Some(name)
     }
 
     fn missing(&mut self) {
@@ -181,6 +217,7 @@ impl Check<'_> {
             "resourceGroup" => filled(spec.resource_group.as_ref()),
             "virtualMachine" => filled(spec.virtual_machine.as_ref()),
             "storageAccountName" if existing_storage => Some(""),
+            "batchAccountName" if pools::are_fleets(spec) => Some(""),
             "storageAccountName" => filled(spec.storage_account_name.as_ref()),
             _ => filled(spec.batch_account_name.as_ref()),
         };

@@ -3,12 +3,13 @@
 use super::{Check, filled};
 use crate::name::Kind;
 use crate::spec::defaults;
-use crate::spec::farm::{Pool, PoolKind};
-use crate::spec::file::{BatchSpec, PoolSpec};
+use crate::spec::farm::{FarmName, Pool, PoolKind};
+use crate::spec::file::{BatchSpec, FarmSpec, PoolSpec};
+use crate::spec::fleet::{Fleet, managed};
 use crate::spec::image::{KNOWN, PoolImage};
 
 impl Check<'_> {
-    pub(super) fn pools(&mut self) -> Vec<Pool> {
+    pub(super) fn pools(&mut self, farm: Option<&FarmName>) -> (Vec<Pool>, Vec<Fleet>) {
         let specs: Vec<(String, PoolSpec)> = match (&self.spec.pools, &self.spec.batch) {
             (Some(pools), batch) => {
                 if let Some(batch) = batch.as_ref().filter(|batch| !same(batch, pools)) {
@@ -30,76 +31,113 @@ impl Check<'_> {
             );
         }
         let mut pools: Vec<Pool> = Vec::new();
+        let mut fleets: Vec<Fleet> = Vec::new();
+        let mut names: Vec<String> = Vec::new();
         for (key, spec) in specs {
-            let Some(pool) = self.pool(&key, &spec) else { continue };
-            if pools.iter().any(|other| other.name.eq_ignore_ascii_case(&pool.name)) {
-                let why =
-                    format!("there are two pools `{}`; Batch does not tell upper from lower case", pool.name);
+            let kind = self.kind(&format!("{key}.kind"), filled(spec.kind.as_ref()));
+            match kind {
+                Some(PoolKind::Batch) => pools.extend(self.pool(&key, &spec)),
+                Some(PoolKind::Vmss) => fleets.extend(self.fleet(&key, &spec, farm)),
+                None => {}
+            }
+            let Some(name) = filled(spec.name.as_ref()) else { continue };
+            if names.iter().any(|other| other.eq_ignore_ascii_case(name)) {
+                let why = format!("there are two pools `{name}`; Azure does not tell upper from lower case");
                 self.value(&format!("{key}.name"), why, "give each pool a name of its own");
             }
-            pools.push(pool);
+            names.push(name.to_owned());
         }
-        pools
+        (pools, fleets)
     }
 
     fn pool(&mut self, at: &str, spec: &PoolSpec) -> Option<Pool> {
         // The old tool's keys have other names; messages use those that stand in the file.
         let key = |new: &str, old: &str| format!("{at}.{}", if at == "batch" { old } else { new });
-        let name_key = key("name", "poolID");
-        if filled(spec.name.as_ref()).is_none() {
-            self.value(
-                &name_key,
-                "the pool has no name",
-                format!("for example `name: {}`", defaults::POOL_NAME),
-            );
-        }
-        let name = self.name(&name_key, Kind::Pool, spec.name.as_ref());
-        let kind = self.kind(&key("kind", "kind"), filled(spec.kind.as_ref()));
+        let name = self.pool_name(&key("name", "poolID"), Kind::Pool, spec);
+        self.not_of_batch(at, spec);
         let size = filled(spec.vm_size.as_ref()).unwrap_or(defaults::POOL_VM_SIZE);
         let vm_size = self.size(&key("vmSize", "vmSize"), size);
         let image =
             self.image(&key("image", "image"), filled(spec.image.as_ref()).unwrap_or(defaults::POOL_IMAGE));
         let (dedicated, spot) = (spec.dedicated.unwrap_or(0), spec.spot.unwrap_or(0));
         let start = dedicated.saturating_add(spot);
-        let max_nodes = spec.max_nodes.unwrap_or(defaults::MAX_NODES.max(start));
+        let counts = key("dedicated", "targetDedicatedNodes");
+        let most = key("maxNodes", "maxNodes");
+        let max_nodes = self.limit(&most, &counts, "dedicated + spot", start, spec.max_nodes)?;
+        let kind = PoolKind::Batch;
+        Some(Pool { name: name?, kind, vm_size: vm_size?, image: image?, dedicated, spot, max_nodes })
+    }
+
+    /// A pool's name, with a finding when there is none.
+    pub(super) fn pool_name(&mut self, key: &str, kind: Kind, spec: &PoolSpec) -> Option<String> {
+        if filled(spec.name.as_ref()).is_none() {
+            let remedy = format!("for example `name: {}`", defaults::POOL_NAME);
+            self.value(key, "the pool has no name", remedy);
+        }
+        self.name(key, kind, spec.name.as_ref())
+    }
+
+    /// The most nodes a pool may have: at least those it starts with, which the key `counts` says (`words` in messages).
+    pub(super) fn limit(
+        &mut self,
+        key: &str,
+        counts: &str,
+        words: &str,
+        start: u32,
+        given: Option<u32>,
+    ) -> Option<u32> {
+        let max_nodes = given.unwrap_or(defaults::MAX_NODES.max(start));
         if max_nodes == 0 || max_nodes > MOST_NODES {
             let why = format!("a pool can have 1 to {MOST_NODES} nodes, not {max_nodes}");
-            let at = if spec.max_nodes.is_some() {
-                key("maxNodes", "maxNodes")
-            } else {
-                key("dedicated", "targetDedicatedNodes")
-            };
-            self.value(&at, why, "correct the number, or delete the key to get the default");
+            let at = if given.is_some() { key } else { counts };
+            self.value(at, why, "correct the number, or delete the key to get the default");
             return None;
         }
         if start > max_nodes {
-            let why = format!("dedicated + spot is {start}, more than maxNodes {max_nodes}");
+            let why = format!("{words} is {start}, more than maxNodes {max_nodes}");
             let remedy = format!("raise it to `maxNodes: {start}`, or start with fewer nodes");
-            self.value(&key("maxNodes", "maxNodes"), why, remedy);
+            self.value(key, why, remedy);
         }
-        Some(Pool { name: name?, kind: kind?, vm_size: vm_size?, image: image?, dedicated, spot, max_nodes })
+        Some(max_nodes)
     }
 
     fn kind(&mut self, key: &str, kind: Option<&str>) -> Option<PoolKind> {
-        let kind = kind.unwrap_or("batch");
-        let remedy = "use `kind: batch`, or delete the key";
-        match kind.to_ascii_lowercase().as_str() {
-            "batch" => return Some(PoolKind::Batch),
-            "vmss" => self.value(key, "scale-set pools (`vmss`) come in a later version", remedy),
-            _ => self.value(key, format!("`{kind}` is not a kind of pool"), remedy),
+        let kind = kind.unwrap_or(PoolKind::Batch.as_str());
+        let known = kind_of(kind);
+        if known.is_none() {
+            let why = format!("`{kind}` is not a kind of pool");
+            self.value(key, why, "use `kind: batch` or `kind: vmss` (scale sets), or delete the key");
         }
-        None
+        known
     }
 
     fn image(&mut self, key: &str, text: &str) -> Option<PoolImage> {
         let image = PoolImage::parse(text);
-        if image.is_none() {
-            let aliases: Vec<&str> = KNOWN.iter().map(|row| row.0).collect();
-            let remedy = format!("use one of {}, or the id of a Compute Gallery image", aliases.join(", "));
-            self.value(key, format!("`{text}` is not an image that nodes can boot"), remedy);
+        if managed(text).is_some() {
+            let remedy = "use `kind: vmss`, or make a Compute Gallery image of it";
+            self.value(key, "only pools of kind `vmss` boot a managed image", remedy);
+        } else if image.is_none() {
+            self.unknown_image(key, text, "a Compute Gallery image");
         }
         image
     }
+
+    pub(super) fn unknown_image(&mut self, key: &str, text: &str, ids: &str) {
+        let aliases: Vec<&str> = KNOWN.iter().map(|row| row.0).collect();
+        let remedy = format!("use one of {}, or the id of {ids}", aliases.join(", "));
+        self.value(key, format!("`{text}` is not an image that nodes can boot"), remedy);
+    }
+}
+
+/// Whether every pool is one of scale sets, so that no Batch account is needed.
+pub(super) fn are_fleets(spec: &FarmSpec) -> bool {
+    let is_fleet = |pool: &PoolSpec| filled(pool.kind.as_ref()).and_then(kind_of) == Some(PoolKind::Vmss);
+    spec.pools.as_ref().is_some_and(|pools| !pools.is_empty() && pools.iter().all(is_fleet))
+}
+
+fn kind_of(word: &str) -> Option<PoolKind> {
+    let is = |kind: &PoolKind| word.eq_ignore_ascii_case(kind.as_str());
+    [PoolKind::Batch, PoolKind::Vmss].into_iter().find(is)
 }
 
 /// No single pool is larger: the largest share of a subscription's 25,000 machines that one region's subnets carry.
@@ -130,7 +168,8 @@ fn same(batch: &BatchSpec, pools: &[PoolSpec]) -> bool {
     let size = |pool: &PoolSpec| {
         filled(pool.vm_size.as_ref()).unwrap_or(defaults::POOL_VM_SIZE).to_ascii_lowercase()
     };
-    old.name == pool.name
+    filled(pool.kind.as_ref()).is_none_or(|kind| kind_of(kind) == Some(PoolKind::Batch))
+        && old.name == pool.name
         && size(&old) == size(pool)
         && old.dedicated.unwrap_or(0) == pool.dedicated.unwrap_or(0)
         && old.spot.unwrap_or(0) == pool.spot.unwrap_or(0)
