@@ -134,6 +134,7 @@ impl Looker {
                 sets_complete: false,
                 sets: Vec::new(),
                 view: RenderView::default(),
+                room: None,
                 asked: asked.clone(),
             },
             sets: BTreeMap::new(),

@@ -3,11 +3,13 @@
 
 use std::collections::BTreeMap;
 
+use async_trait::async_trait;
 use flamenco_azure_core::tags::{self, Tags};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use crate::asked::Asked;
+use crate::room::Room;
 use crate::spec::{Placement, Policy};
 
 /// Azure's `vmId` of a machine, never used twice. Instance ids are, across scale sets; so this is what is compared.
@@ -38,6 +40,8 @@ pub struct Observed {
     pub sets: Vec<ScaleSet>,
     /// What the render manager says about the machines.
     pub view: RenderView,
+    /// What quotas leave free; none when that was not read.
+    pub room: Option<Room>,
     /// What this scaler asked Azure for and has perhaps not seen yet.
     pub asked: Asked,
 }
@@ -50,6 +54,7 @@ impl Observed {
             sets_complete: true,
             sets: Vec::new(),
             view: RenderView::default(),
+            room: None,
             asked: Asked::starting(as_of),
         }
     }
@@ -169,6 +174,14 @@ pub enum InstanceState {
     Deleting,
     /// Azure does not say; it counts as a node and is left alone.
     Unknown,
+}
+
+/// Who knows which machines render: a render manager. Flamenco's, or anybody's own.
+#[async_trait]
+pub trait RenderManager: Send + Sync {
+    /// Workers by their computer's name, whatever its case, and whether each of them is busy. Machines that are not named
+    /// count as busy.
+    async fn workers(&self) -> Result<BTreeMap<String, bool>, Box<dyn std::error::Error + Send + Sync>>;
 }
 
 /// What the render manager says. Machines that it does not name, and all of them when it is silent, count as busy.

@@ -19,9 +19,32 @@ pub const TOTAL_NODES: &str = "TOTAL_NODES";
 /// The tag in which the scaler shows the effective target. Nothing reads it back.
 pub const TOTAL_NODES_NOW: &str = "TOTAL_NODES_NOW";
 
+/// The tag in which `scale` says when it set the target: a number that is set again counts anew, although the tag of the
+/// target says what it said before.
+pub const TOTAL_NODES_SET: &str = "TOTAL_NODES_SET";
+
 /// The tag of one pool among several: `TOTAL_NODES.<farm>.<pool>`.
 pub fn tag(farm: &str, pool: &str) -> String {
     format!("{TOTAL_NODES}.{farm}.{pool}")
+}
+
+/// The names of a pool's tags on the resource group.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TagNames {
+    /// The target.
+    pub target: String,
+    /// The effective target, for people to see.
+    pub now: String,
+    /// When `scale` set the target.
+    pub set: String,
+}
+
+impl TagNames {
+    /// The plain names where the group holds one pool (`sole`), else those with farm and pool in them.
+    pub fn of(farm: &str, pool: &str, sole: bool) -> Self {
+        let name = |plain: &str| if sole { plain.to_owned() } else { format!("{plain}.{farm}.{pool}") };
+        Self { target: name(TOTAL_NODES), now: name(TOTAL_NODES_NOW), set: name(TOTAL_NODES_SET) }
+    }
 }
 
 /// What the resource group says about the target.
@@ -89,6 +112,9 @@ pub struct Count {
     pub removed: u32,
     /// How often `base` was set anew: what was counted in an earlier epoch is not given back in a later one.
     pub epoch: u64,
+    /// When `scale` set the target, as its tag says.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub stamp: Option<String>,
 }
 
 impl Count {
@@ -104,9 +130,19 @@ impl Count {
         }
     }
 
-    /// Somebody set this number, even if it is the one that was there: what was removed is forgotten. `scale` calls it.
+    /// Takes in what the tag [`TOTAL_NODES_SET`] says, after [`Self::settle`]: a new time means that somebody set the
+    /// target, even to the number that it was.
+    pub fn stamped(&mut self, stamp: Option<&str>) {
+        let (Some(stamp), Some(nodes)) = (stamp, self.base) else { return };
+        if self.stamp.as_deref() != Some(stamp) {
+            self.reset(nodes);
+            self.stamp = Some(stamp.to_owned());
+        }
+    }
+
+    /// Somebody set this number, even if it is the one that was there: what was removed is forgotten.
     pub fn reset(&mut self, nodes: u32) {
-        *self = Self { base: Some(nodes), removed: 0, epoch: self.epoch + 1 };
+        *self = Self { base: Some(nodes), removed: 0, epoch: self.epoch + 1, stamp: self.stamp.take() };
     }
 
     /// The effective target; none until a tag was read.

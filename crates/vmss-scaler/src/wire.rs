@@ -1,7 +1,7 @@
 //! Api-versions and types of the requests this crate makes, each with its documentation.
 
 use flamenco_azure_core::arm::Request;
-use flamenco_azure_core::ids::ResourceId;
+use flamenco_azure_core::ids::{Location, ResourceId, SubscriptionId};
 use serde_json::{Value, json};
 
 /// Scale sets and their machines (<https://learn.microsoft.com/rest/api/compute/virtual-machine-scale-sets>). The first
@@ -35,6 +35,20 @@ pub fn merge_tags(group: &ResourceId, tags: &Value) -> Request {
 
 fn tags_path(group: &ResourceId) -> String {
     format!("{group}/providers/Microsoft.Resources/tags/default")
+}
+
+/// Lists what is used of a region's quotas.
+pub fn usages(group: &ResourceId, location: &Location) -> Request {
+    let subscription = group.subscription().unwrap_or_default();
+    Request::get(format!("/subscriptions/{subscription}/providers/Microsoft.Compute/locations/{location}/usages"))
+        .api_version(COMPUTE_API)
+}
+
+/// Lists the sizes of a region.
+pub fn skus(subscription: &SubscriptionId, location: &Location) -> Request {
+    Request::get(format!("/subscriptions/{subscription}/providers/Microsoft.Compute/skus"))
+        .query("$filter", format!("location eq '{location}'"))
+        .api_version(SKUS_API)
 }
 
 /// Lists the scale sets of a resource group.

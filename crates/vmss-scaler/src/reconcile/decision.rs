@@ -186,6 +186,13 @@ pub enum Note {
         /// The cap.
         most: u32,
     },
+    /// Nodes are missing and quotas leave room for fewer at this placement.
+    QuotaLeaves {
+        /// Where.
+        placement: Placement,
+        /// So many fit.
+        nodes: u32,
+    },
     /// Nodes are missing and no placement can have them.
     Short {
         /// How many.
@@ -260,6 +267,9 @@ impl fmt::Display for Note {
             }
             Self::NoTarget => f.write_str("no target was ever read: nothing is started or removed"),
             Self::Capped { wanted, most } => write!(f, "{wanted} nodes are wanted, maxNodes allows {most}"),
+            Self::QuotaLeaves { placement, nodes } => {
+                write!(f, "{placement}: quotas leave room for {nodes} more nodes")
+            }
             Self::Short { missing } => write!(f, "{missing} nodes are missing and no placement has room"),
             Self::Waiting { places } => write!(f, "{places} places come free in scale sets that are there"),
         }

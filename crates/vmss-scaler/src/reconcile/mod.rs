@@ -62,7 +62,7 @@ pub fn reconcile(
     decision.target = Some(goal);
 
     // Growth and seals go first: they are sent under the set's etag, which a deletion changes.
-    let grown = raise::plan(&survey, goal, policy, &mut decision);
+    let grown = raise::plan(&survey, goal, observed.room.as_ref(), policy, &mut decision);
     tidy::seal(&survey, &grown, goal, policy, now, &mut decision);
     if survey.unread.is_empty() {
         lower::plan(&survey, goal, observed, policy, &mut decision);

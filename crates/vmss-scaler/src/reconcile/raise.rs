@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use super::survey::{Seen, Survey};
 use super::{Action, Decision, Note, Planned, Why};
+use crate::room::Room;
 use crate::spec::{Placement, Policy, Priority};
 
 /// What growth decided.
@@ -19,7 +20,14 @@ pub(super) struct Grown {
     pub(super) short: u32,
 }
 
-pub(super) fn plan(survey: &Survey, goal: u32, policy: &Policy, decision: &mut Decision) -> Grown {
+pub(super) fn plan(
+    survey: &Survey,
+    goal: u32,
+    room: Option<&Room>,
+    policy: &Policy,
+    decision: &mut Decision,
+) -> Grown {
+    let mut room = room.cloned().unwrap_or_default();
     let extra = policy.overprovision.min(goal.saturating_sub(survey.running));
     let missing = goal.saturating_add(extra).saturating_sub(survey.pledged);
     let mut grown = Grown { wanted_at: vec![0; policy.placements.len()], ..Grown::default() };
@@ -46,6 +54,13 @@ pub(super) fn plan(survey: &Survey, goal: u32, policy: &Policy, decision: &mut D
             Priority::Spot => need,
             Priority::Regular => need.min(regular_left),
         };
+        let fits = room.nodes(placement);
+        if fits < may {
+            let (placement, nodes) = (placement.clone(), fits);
+            decision.notes.push(Note::QuotaLeaves { placement, nodes });
+            may = fits;
+        }
+        room.take(placement, may);
         let offered = may;
         let mut fill = std::mem::take(&mut by_rank[rank]);
         fill.sort_by_key(|index| {

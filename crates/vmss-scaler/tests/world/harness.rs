@@ -112,6 +112,7 @@ impl Farm {
             sets_complete: true,
             sets: seen(&sets),
             view: view(&self.busy),
+            room: None,
             asked: state.asked.clone(),
         };
         if self.world.chance(self.blur / 2) {

@@ -1,0 +1,107 @@
+//! Operations under way: followed without waiting for them, so that a slow one holds nothing up.
+
+use std::collections::BTreeMap;
+
+use flamenco_azure_core::arm::{ArmClient, ArmError, Kind, Next, Operation};
+use futures::StreamExt as _;
+
+use crate::buckets::{Buckets, Class};
+use crate::look;
+use crate::reconcile::Action;
+
+/// Polls at once.
+const AT_ONCE: usize = 8;
+
+/// An operation and what it was for.
+#[derive(Debug)]
+pub struct Running {
+    /// What was asked for.
+    pub action: Action,
+    operation: Operation,
+}
+
+/// How an operation ended.
+#[derive(Debug)]
+pub struct Ended {
+    /// What was asked for.
+    pub action: Action,
+    /// Why it failed, if it did. An operation that gave way to a later one did not.
+    pub error: Option<Box<ArmError>>,
+}
+
+/// The operations by number, in the order in which they began.
+#[derive(Debug, Default)]
+pub struct Operations {
+    all: BTreeMap<u64, Running>,
+    next: u64,
+}
+
+impl Operations {
+    /// Follows an operation.
+    pub fn follow(&mut self, action: Action, operation: Operation) {
+        self.all.insert(self.next, Running { action, operation });
+        self.next += 1;
+    }
+
+    /// How many run.
+    pub fn len(&self) -> usize {
+        self.all.len()
+    }
+
+    /// Whether none runs.
+    pub fn is_empty(&self) -> bool {
+        self.all.is_empty()
+    }
+
+    /// Polls those that are due and returns those that ended.
+    pub async fn poll(&mut self, client: &ArmClient, buckets: &mut Buckets) -> Vec<Ended> {
+        let now = client.clock().now();
+        let mut due = Vec::new();
+        let all = std::mem::take(&mut self.all);
+        for (number, running) in all {
+            let ready = match running.operation.next(now) {
+                Next::Poll { at, .. } | Next::Final { at, .. } => {
+                    let free = at <= now && buckets.next(Class::Operation, None, now) <= now;
+                    if free {
+                        buckets.take(Class::Operation, None, now);
+                    }
+                    free
+                }
+                _ => true,
+            };
+            if ready {
+                due.push((number, running));
+            } else {
+                self.all.insert(number, running);
+            }
+        }
+        let polls = due.into_iter().map(|(number, mut running)| async move {
+            let answer = client.poll(&mut running.operation).await;
+            (number, running, answer)
+        });
+        let answers: Vec<_> = futures::stream::iter(polls).buffered(AT_ONCE).collect().await;
+        let mut ended = Vec::new();
+        for (number, running, answer) in answers {
+            match answer {
+                Ok(true) => ended.push(end(running, client)),
+                Ok(false) => {
+                    self.all.insert(number, running);
+                }
+                // Says nothing about the operation: asked again in the next pass, until its deadline.
+                Err(error) => {
+                    look::closed(buckets, Class::Operation, None, &error, client.clock().now());
+                    self.all.insert(number, running);
+                }
+            }
+        }
+        ended
+    }
+}
+
+fn end(running: Running, client: &ArmClient) -> Ended {
+    let error = match running.operation.next(client.clock().now()) {
+        Next::Failed(error) if !matches!(error.kind(), Kind::Preempted) => Some(error),
+        _ => None,
+    };
+    Ended { action: running.action, error }
+}
