@@ -25,6 +25,12 @@ impl Links {
             pairs.push((format!("https://{endpoint}"), format!("{scheme}://{there}")));
             pairs.push((format!("\"{endpoint}\""), format!("\"{there}\"")));
         }
+        // Blobs and queues alike.
+        let accounts = world.resources().values().filter(|r| r.is(crate::storage::ACCOUNT));
+        for (account, service) in accounts.flat_map(|r| [(r, "blob"), (r, "queue")]) {
+            let endpoint = format!("{}.{service}.core.windows.net", account.name);
+            pairs.push((format!("https://{endpoint}"), format!("{scheme}://{host}/host/{endpoint}")));
+        }
         Self { pairs }
     }
 
@@ -32,8 +38,11 @@ impl Links {
         self.pairs.iter().fold(text.to_owned(), |text, (from, to)| text.replace(from, to))
     }
 
-    /// The answer with its links replaced, in headers and text bodies.
+    /// The answer with its links replaced, in headers and text bodies; not in somebody's blob.
     pub(crate) fn lead_back(&self, mut response: SimResponse) -> SimResponse {
+        if response.header("x-ms-blob-type").is_some() {
+            return response;
+        }
         for (_, value) in &mut response.headers {
             *value = self.replace(value);
         }

@@ -136,7 +136,7 @@ pub(crate) fn body(world: &World, id: &str) -> Option<Value> {
         "microsoft.network" => crate::network::body(world, resource),
         "microsoft.managedidentity" => crate::identity::body(resource),
         "microsoft.compute" => crate::compute::body(world, resource),
-        "microsoft.storage" => crate::storage::body(resource),
+        "microsoft.storage" => crate::storage::body(world, resource),
         "microsoft.batch" => crate::batch::body(world, resource),
         _ => resource.body(),
     })
@@ -156,6 +156,7 @@ pub(crate) fn on_settled(world: &mut World, id: &str) {
 pub(crate) fn on_removed(world: &mut World, resource: &Resource) {
     crate::compute::on_removed(world, resource);
     crate::batch::on_removed(world, resource);
+    crate::storage::data::on_removed(world, resource);
     if resource.is("Microsoft.ManagedIdentity/userAssignedIdentities")
         && let Some(principal) = resource.text("/principalId")
     {

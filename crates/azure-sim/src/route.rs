@@ -304,6 +304,9 @@ pub(crate) fn dispatch(world: &mut World, wire: &SimRequest) -> SimResponse {
         "prices.azure.com" => crate::catalogue::retail::handle(&request),
         host if crate::publishers::HOSTS.contains(&host) => crate::publishers::handle(&request),
         _ if host.ends_with(".batch.azure.com") => crate::batch::data::handle(world, &request, &host),
+        host if crate::storage::data::is_host(host) => {
+            crate::storage::data::handle(world, wire, &request, host)
+        }
         _ => SimResponse::arm_error(404, "HostNotFound", &format!("No service answers at {host}.")),
     }
 }

@@ -134,6 +134,9 @@ pub struct World {
     /// Names taken by other subscriptions, as `kind/name` in lower case.
     pub(crate) taken_names: BTreeSet<String>,
     pub(crate) list_lag_s: u64,
+    /// Messages and blobs.
+    #[serde(default)]
+    pub(crate) storage: crate::storage::data::Store,
     /// Batch application packages whose blob was never uploaded, by id in lower case.
     #[serde(default)]
     pub(crate) lost_packages: BTreeSet<String>,
@@ -185,6 +188,7 @@ impl World {
             meter: crate::cost::Meter::default(),
             taken_names: BTreeSet::new(),
             list_lag_s: 0,
+            storage: crate::storage::data::Store::default(),
             lost_packages: BTreeSet::new(),
             spoken: String::new(),
             log: Vec::new(),

@@ -1,7 +1,7 @@
 //! Applications and their packages, the control plane (recorded traffic: everything answers at once).
 //!
-//! A package is `Pending` until it is activated. Its blob is uploaded elsewhere, and this world has no blob service: the
-//! upload counts as made when the package is, unless [`World::lose_package`] says otherwise.
+//! A package is `Pending` until it is activated. Its blob is uploaded to the account's own storage; whether it was is not
+//! looked at: the upload counts as made when the package is, unless [`World::lose_package`] says otherwise.
 
 use serde_json::{Value, json};
 
@@ -77,18 +77,36 @@ fn put(world: &mut World, request: &Request, id: &str, kind: &str, found: Option
         }
         take(&mut resource, &request.body);
     } else {
-        let (application, account) = (parent_of(id).unwrap_or_default(), parent_of(id).and_then(parent_of));
-        let account = account.map(crate::resource::last_segment).unwrap_or_default();
+        let until = later(now, UPLOAD_S);
         resource.properties = json!({
-            // There is no blob service behind it.
-            "storageUrl": format!("https://{account}.blob.core.windows.net/app-{}/{}", crate::resource::last_segment(application), resource.name),
-            "storageUrlExpiry": later(now, UPLOAD_S).to_string(),
+            "storageUrl": upload_url(world, id, until),
+            "storageUrlExpiry": until.to_string(),
             "state": "Pending",
         });
     }
     let response = answer(&resource);
     world.put(resource);
     response
+}
+
+/// Where a package is uploaded to: a container of the linked storage account for each application. Without a linked
+/// account nothing answers there.
+fn upload_url(world: &mut World, id: &str, until: jiff::Timestamp) -> String {
+    let application = parent_of(id).unwrap_or_default();
+    let account = parent_of(application).unwrap_or_default();
+    let linked = world.resource(account).and_then(|a| a.text("/autoStorage/storageAccountId")).map(str::to_owned);
+    let plain = |c: char| if c.is_ascii_alphanumeric() { c.to_ascii_lowercase() } else { '-' };
+    let name: String = crate::resource::last_segment(application).chars().map(plain).take(50).collect();
+    let container = format!("app-{}", name.replace("--", "-").trim_matches('-'));
+    let version = crate::resource::last_segment(id).to_owned();
+    let storage = match linked.filter(|storage| world.resource(storage).is_some()) {
+        Some(storage) => {
+            crate::storage::data::ensure_container(world, &storage, &container);
+            crate::resource::last_segment(&storage).to_owned()
+        }
+        None => crate::resource::last_segment(account).to_owned(),
+    };
+    crate::storage::data::package_url(world, &storage, &container, &version, until)
 }
 
 fn take(resource: &mut Resource, sent: &Value) {

@@ -1,4 +1,4 @@
-//! Blob services and containers, the control plane (recorded traffic): settings and names, no blobs.
+//! Blob services and containers, the control plane (recorded traffic): the same containers as in the data plane.
 
 use serde_json::{Value, json};
 
@@ -59,13 +59,13 @@ pub(super) fn containers(world: &mut World, request: &Request) -> SimResponse {
         return request.parent_not_found(account);
     }
     if request.is_collection() {
-        let all: Vec<Value> = world.children(&id, CONTAINER).map(body).collect();
+        let all: Vec<Value> = world.children(&id, CONTAINER).map(|container| body(world, container)).collect();
         return page(request, all);
     }
     let found = world.resource(&id).cloned();
     match (request.method.as_str(), found) {
         ("GET", Some(container)) => {
-            SimResponse::json(200, &body(&container)).with_header("etag", &container.etag)
+            SimResponse::json(200, &body(world, &container)).with_header("etag", &container.etag)
         }
         ("GET" | "PATCH", None) => {
             SimResponse::arm_error(404, "ContainerNotFound", "The specified container does not exist.")
@@ -90,17 +90,18 @@ fn put(world: &mut World, request: &Request, id: &str, found: Option<Resource>) 
     }
     container.set("lastModifiedTime", json!(now.to_string()));
     container.etag = format!("\"0x8DE{}\"", &world.guid().replace('-', "").to_ascii_uppercase()[..12]);
-    let response = SimResponse::json(status, &body(&container)).with_header("etag", &container.etag);
+    let response = SimResponse::json(status, &body(world, &container)).with_header("etag", &container.etag);
     world.put(container);
     response
 }
 
 /// A container as Azure sends it.
-pub(super) fn body(container: &Resource) -> Value {
+pub(super) fn body(world: &World, container: &Resource) -> Value {
+    let (lease_status, lease_state) = super::data::lease_words(world, &container.id);
     let mut properties = json!({
         "publicAccess": "None",
-        "leaseStatus": "Unlocked",
-        "leaseState": "Available",
+        "leaseStatus": lease_status,
+        "leaseState": lease_state,
         "deleted": false,
         "remainingRetentionDays": 0,
         "hasImmutabilityPolicy": false,

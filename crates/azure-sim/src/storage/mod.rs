@@ -1,8 +1,11 @@
-//! Microsoft.Storage, the control plane: accounts, file services and shares, blob services and containers.
+//! Microsoft.Storage: accounts, shares, containers and queues in the control plane, blobs and messages in the data
+//! planes.
 
 mod account;
 mod blob;
+pub(crate) mod data;
 mod immutability;
+mod queue;
 mod share;
 
 use crate::resource::{Resource, key, reference};
@@ -26,6 +29,8 @@ pub(crate) fn handle(world: &mut World, request: &Request) -> SimResponse {
         }
         (_, "storageaccounts/blobservices") if !request.is_collection() => blob::service(world, request),
         (_, "storageaccounts/blobservices/containers") => blob::containers(world, request),
+        (_, "storageaccounts/queueservices") => queue::service(world, request),
+        (_, "storageaccounts/queueservices/queues") => queue::queues(world, request),
         (_, "storageaccounts") => account::handle(world, request),
         ("GET", "storageaccounts/fileservices") if request.is_collection() => share::services(world, request),
         (_, "storageaccounts/fileservices") => share::service(world, request),
@@ -38,11 +43,13 @@ pub(crate) fn handle(world: &mut World, request: &Request) -> SimResponse {
 }
 
 /// A stored resource as the provider renders it.
-pub(crate) fn body(resource: &Resource) -> serde_json::Value {
+pub(crate) fn body(world: &World, resource: &Resource) -> serde_json::Value {
     if resource.is(SHARE) {
         share::body(resource)
     } else if resource.is(blob::CONTAINER) {
-        blob::body(resource)
+        blob::body(world, resource)
+    } else if resource.is(queue::QUEUE) {
+        queue::body(resource)
     } else {
         account::body(resource)
     }
