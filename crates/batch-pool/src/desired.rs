@@ -27,8 +27,11 @@ pub struct Surroundings {
     pub cores: std::collections::BTreeMap<String, u32>,
 }
 
-/// The Batch account and its pools.
+/// The Batch account and its pools; nothing for a farm without Batch pools.
 pub fn resources(farm: &Farm, around: &Surroundings) -> Vec<Desired> {
+    if farm.pools.is_empty() {
+        return Vec::new();
+    }
     let mut all = vec![batch_account(farm)];
     all.extend(farm.pools.iter().map(|pool| batch_pool(farm, pool, around)));
     all
@@ -121,8 +124,12 @@ pub fn count(pool: &Pool) -> Count {
     Count { dedicated: pool.dedicated, spot: pool.spot }
 }
 
-/// The account's quota suffices, seen before anything that costs is made; each pool's allocation has ended.
+/// The account's quota suffices, seen before anything that costs is made; each pool's allocation has ended. Nothing
+/// for a farm without Batch pools.
 pub fn checkpoints(farm: &Farm, around: &Surroundings) -> Vec<Checkpoint> {
+    if farm.pools.is_empty() {
+        return Vec::new();
+    }
     let account = account(farm);
     let read = |id: &ResourceId| Request::get(id.as_str()).api_version(wire::BATCH_API);
     let (dedicated, spot) = cores(farm, around);

@@ -2,7 +2,7 @@
 
 use flamenco_azure_core::inventory::Inventory;
 use flamenco_azure_core::prices::{self, HOURS_PER_MONTH, PriceBook};
-use flamenco_azure_core::spec::{Farm, Network, Storage};
+use flamenco_azure_core::spec::{Farm, Network, Priority, Storage};
 use manager_vm::observe::is_deallocated;
 use manager_vm::spec::{Names, storage_account};
 use serde_json::json;
@@ -26,6 +26,7 @@ pub async fn prices<'a>(session: &'a Session, farm: &Farm) -> Option<&'a PriceBo
     let read = async || {
         let sizes: Vec<String> = std::iter::once(farm.manager.vm_size.clone())
             .chain(farm.pools.iter().map(|pool| pool.vm_size.clone()))
+            .chain(farm.fleets.iter().flat_map(|fleet| &fleet.placements).map(|one| one.vm_size.clone()))
             .collect();
         prices::fetch(&session.client, &farm.location, &sizes).await.ok()
     };
@@ -58,6 +59,17 @@ pub fn bill(farm: &Farm, book: &PriceBook) -> Vec<Line> {
         let what = format!("pool {}: {} + {} spot {}", pool.name, pool.dedicated, pool.spot, pool.vm_size);
         lines.push(line(what, Some(sum), 0.0));
     }
+    lines.extend(farm.fleets.iter().map(|fleet| {
+        // Nobody knows beforehand where nodes will be had: the best placement stands for all.
+        let best = fleet.placements.first();
+        let hourly = best.and_then(|best| match best.priority {
+            Priority::Spot => book.spot_hour(&best.vm_size),
+            Priority::Regular => book.vm_hour(&best.vm_size),
+        });
+        let what = best.map(|best| format!(" {} {}", best.priority, best.vm_size)).unwrap_or_default();
+        let what = format!("pool {}: {}{what}", fleet.name, fleet.nodes);
+        line(what, hourly.map(|price| price * f64::from(fleet.nodes)), 0.0)
+    }));
     lines
 }
 

@@ -256,7 +256,9 @@ pub fn whole(here: &Path, global: &Global) -> Option<Farm> {
 
 /// The most nodes that the file grants a pool.
 pub fn max_nodes(here: &Path, global: &Global, pool: &str) -> Option<u32> {
-    Some(whole(here, global)?.pool(pool)?.max_nodes)
+    let farm = whole(here, global)?;
+    let batch = farm.pool(pool).map(|pool| pool.max_nodes);
+    batch.or_else(|| farm.fleet(pool).map(|fleet| fleet.max_nodes))
 }
 
 /// The subscription that the file names.

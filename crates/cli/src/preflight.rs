@@ -198,8 +198,18 @@ pub async fn by_topic(
 
 fn size_findings(farm: &Farm, sizes: &Sizes) -> Vec<Finding> {
     let pools = farm.pools.iter().map(|pool| (format!("pool `{}`: vmSize", pool.name), &pool.vm_size));
-    std::iter::once(("manager.vmSize".to_owned(), &farm.manager.vm_size))
-        .chain(pools)
+    let placements = farm.fleets.iter().flat_map(|fleet| {
+        fleet
+            .placements
+            .iter()
+            .map(|placement| (format!("pool `{}`: placements: vmSize", fleet.name), &placement.vm_size))
+    });
+    let mut named: Vec<(String, &String)> = vec![("manager.vmSize".to_owned(), &farm.manager.vm_size)];
+    named.extend(pools.chain(placements));
+    // The same size in three zones is one finding.
+    named.dedup();
+    named
+        .into_iter()
         .filter_map(|(key, name)| match sizes.get(name) {
             None => Some(finding(
                 format!("{key}: `{name}` does not exist in {}", farm.location),
@@ -259,7 +269,16 @@ async fn taken(client: &ArmClient, farm: &Farm, inventory: &Inventory) -> Result
         let name = &farm.storage_account;
         refused.push(("storageAccountName", name, storage_name_taken(client, subscription, name).await?));
     }
-    if inventory.get(&batch_pool::spec::account(farm)).is_none() {
+    let scaler = farm.group_id().resource(manager_vm::wire::STORAGE, &farm.scaler_account);
+    if !farm.fleets.is_empty() && inventory.get(&scaler).is_none() {
+        let name = &farm.scaler_account;
+        refused.push((
+            "scalerStorageAccountName",
+            name,
+            storage_name_taken(client, subscription, name).await?,
+        ));
+    }
+    if !farm.pools.is_empty() && inventory.get(&batch_pool::spec::account(farm)).is_none() {
         let name = &farm.batch_account;
         refused.push((
             "batchAccountName",
@@ -347,14 +366,19 @@ async fn rights(client: &ArmClient, farm: &Farm) -> Result<Vec<Finding>, ArmErro
         Err(error) if error.is_not_found() => client.list(&read(&whole)).await?,
         other => other?,
     };
-    let needed = [
+    let mut needed = vec![
         "Microsoft.Resources/subscriptions/resourceGroups/write",
         "Microsoft.Network/virtualNetworks/write",
         "Microsoft.Compute/virtualMachines/write",
         "Microsoft.Storage/storageAccounts/write",
-        "Microsoft.Batch/batchAccounts/write",
         "Microsoft.ManagedIdentity/userAssignedIdentities/write",
     ];
+    if !farm.pools.is_empty() {
+        needed.push("Microsoft.Batch/batchAccounts/write");
+    }
+    if !farm.fleets.is_empty() {
+        needed.push("Microsoft.Compute/virtualMachineScaleSets/write");
+    }
     let missing: Vec<&str> = needed.into_iter().filter(|action| !allows(&permissions, action)).collect();
     Ok(if missing.is_empty() {
         Vec::new()

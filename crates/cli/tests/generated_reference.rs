@@ -184,7 +184,7 @@ fn kind(property: &Value) -> String {
         Some("array") if property["items"].get("properties").is_none() => "list of texts".to_owned(),
         Some("array") => "list of blocks".to_owned(),
         Some("string") => "text".to_owned(),
-        Some("integer") => "number".to_owned(),
+        Some("integer" | "number") => "number".to_owned(),
         Some("boolean") => "true or false".to_owned(),
         other => panic!("{other:?} has no word: {property}"),
     }

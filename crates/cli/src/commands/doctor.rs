@@ -177,7 +177,9 @@ async fn azure(session: &Session, farm: &Farm) -> Vec<Check> {
             }
         }
     }
-    checks.push(batch_accounts(session, farm).await);
+    if !farm.pools.is_empty() {
+        checks.push(batch_accounts(session, farm).await);
+    }
     checks
 }
 

@@ -91,8 +91,11 @@ pub async fn summary(session: &Session, file: &FarmFile, after_run: bool) {
         }
         cost::present(session, &file.farm).await;
     }
-    let pool = file.farm.pools.first().map_or("POOL", |pool| pool.name.as_str());
-    printer.info(format!("  resize       flamenco-azure scale {pool} --dedicated N --spot N"));
+    let resize = match (file.farm.pools.first(), file.farm.fleets.first()) {
+        (None, Some(fleet)) => format!("{} --nodes N", fleet.name),
+        (pool, _) => format!("{} --dedicated N --spot N", pool.map_or("POOL", |pool| pool.name.as_str())),
+    };
+    printer.info(format!("  resize       flamenco-azure scale {resize}"));
     printer.info("  stop paying  flamenco-azure pause      remove  flamenco-azure teardown");
     printer.warn("Flamenco has no login: whoever the access lists admit can run code on the workers");
 }

@@ -32,7 +32,7 @@ pub(super) async fn existing(client: &ArmClient, farm: &Farm) -> Result<Vec<Find
             "use a network of the farm's region, or move the farm",
         ));
     }
-    let nodes = farm.pools.iter().map(|pool| pool.max_nodes).sum();
+    let nodes = farm.most_nodes();
     for (key, name, nodes) in [("managerSubnet", manager_subnet, 1), ("workersSubnet", workers_subnet, nodes)]
     {
         let subnets = body.pointer("/properties/subnets").and_then(Value::as_array);

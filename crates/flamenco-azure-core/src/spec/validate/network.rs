@@ -65,8 +65,8 @@ impl Check<'_> {
         let Some((manager_subnet, workers_subnet)) = network::carve(space, nodes) else {
             let prefix = network::prefix_for(network::wanted_addresses(nodes));
             let why = format!(
-                "`{space}` is too small for the Manager's subnet and {nodes} nodes (maxNodes of all pools), which \
-                 need a /{prefix} of their own"
+                "`{space}` is too small for the Manager's subnet and {nodes} nodes (maxNodes and \
+                 overprovision of all pools), which need a /{prefix} of their own"
             );
             let widest = prefix.saturating_sub(1);
             self.value(key, why, format!("use a /{widest} or larger, or lower maxNodes"));
