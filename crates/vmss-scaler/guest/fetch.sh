@@ -29,5 +29,6 @@ fetch() {
   chmod 0755 "$part"
   sync "$part" 2>/dev/null
   mv "$part" "$target" || fail "cannot write $target"
+  # shellcheck disable=SC2034 # for callers who restart something
   changed=yes
 }

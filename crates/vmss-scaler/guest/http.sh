@@ -8,13 +8,14 @@ root=${FLAMENCO_AZURE_ROOT:-}
 imds=${FLAMENCO_AZURE_IMDS:-http://169.254.169.254}
 newline='
 '
-notes='' secret='' again='' patience=60
+conf='' notes='' secret='' again='' patience=60
 
 say() { printf 'flamenco-azure: %s\n' "$*"; }
 
 fail() {
-  printf 'flamenco-azure: failed: %s\n' "$*" >&2
-  [ -z "$notes" ] || printf 'failed: %s\n' "$*" >"$notes"
+  reason=$(printf '%s' "$*" | tr '\n' ' ')
+  printf 'flamenco-azure: failed: %s\n' "$reason" >&2
+  [ -z "$notes" ] || printf 'failed: %s\n' "$reason" >"$notes"
   exit 1
 }
 

@@ -37,7 +37,7 @@ esac
 tag=${tag:-$(setting TAG)}
 tag=${tag:-TOTAL_NODES}
 # Azure's rule for tag names, and what a JSON text could not hold as it is.
-case $tag in *[\<\>%\&\\?/]* | *[![:print:]]*) fail "'$tag' is no tag name: < > % & \\ ? / are not allowed" ;; esac
+case $tag in *[\<\>%\&\\?/]* | *[[:cntrl:]]*) fail "'$tag' is no tag name: < > % & \\ ? / are not allowed" ;; esac
 [ "${#tag}" -le 512 ] || fail "the tag name has ${#tag} characters, at most 512 are allowed"
 quoted=$(printf '%s' "$tag" | sed 's/"/\\"/g')
 

@@ -7,7 +7,7 @@ conf=${FLAMENCO_AZURE_CONF:-$root/etc/flamenco-azure/node.conf}
 setting() { [ ! -r "$conf" ] || sed -n "s/^$1=//p" "$conf" | tail -n 1; }
 say() { printf 'flamenco-azure: %s\n' "$*"; }
 get() { curl -q --silent --fail --noproxy '*' --connect-timeout 5 --max-time "$patience" --header 'Metadata: true' "$@"; }
-events=$imds/metadata/scheduledevents?api-version=2020-07-01
+events="$imds/metadata/scheduledevents?api-version=2020-07-01"
 
 worker=$(setting WORKER_SERVICE)
 hook=$(setting SPOT_HOOK)
@@ -51,6 +51,7 @@ until name=$(get "$imds/metadata/instance/compute/name?api-version=2021-02-01&fo
   down=yes
   sleep "$interval"
 done
+down=''
 say "watching over $name: $hook"
 
 handled=' '

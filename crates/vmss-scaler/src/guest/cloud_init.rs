@@ -32,7 +32,8 @@ pub(super) fn document(
     links: &[(&str, &str)],
     units: &[&str],
 ) -> Result<String, GuestError> {
-    let mut text = String::from("#cloud-config\n# Made by flamenco-azure.\nssh_pwauth: false\nwrite_files:\n");
+    let mut text =
+        String::from("#cloud-config\n# Made by flamenco-azure.\nssh_pwauth: false\nwrite_files:\n");
     for file in files {
         push_file(&mut text, file);
     }

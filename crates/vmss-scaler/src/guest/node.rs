@@ -95,11 +95,8 @@ pub fn node_files(node: &NodeGuest) -> Result<Vec<GuestFile>, GuestError> {
 /// boot, and keeps `/var/lib/flamenco-azure/node.state` (`running`, `done` or `failed: REASON`).
 pub fn node_cloud_init(node: &NodeGuest) -> Result<String, GuestError> {
     let links: &[_] = if node.queue.is_some() { &[(DELETE, OLD_DELETE)] } else { &[] };
-    let units = [
-        (node.spot.is_some(), SPOT_UNIT),
-        (boots(node), BOOT_UNIT),
-        (node.idle.is_some(), IDLE_UNIT),
-    ];
+    let units =
+        [(node.spot.is_some(), SPOT_UNIT), (boots(node), BOOT_UNIT), (node.idle.is_some(), IDLE_UNIT)];
     let units: Vec<&str> = units.into_iter().filter_map(|(wanted, unit)| wanted.then_some(unit)).collect();
     document(&node_files(node)?, links, &units)
 }

@@ -145,10 +145,8 @@ pub fn uninstall_script() -> Vec<String> {
 
 /// Run-command hands its lines to sh; a file, so that nothing inside reads the rest of the script as its input.
 fn as_run_command(script: &str) -> Vec<String> {
-    let mut lines = vec![
-        "file=$(mktemp) || exit 1".to_owned(),
-        "cat >\"$file\" <<'FLAMENCO_AZURE_SCRIPT'".to_owned(),
-    ];
+    let mut lines =
+        vec!["file=$(mktemp) || exit 1".to_owned(), "cat >\"$file\" <<'FLAMENCO_AZURE_SCRIPT'".to_owned()];
     lines.extend(script.lines().map(str::to_owned));
     lines.push("FLAMENCO_AZURE_SCRIPT".to_owned());
     lines.push("sh \"$file\" </dev/null; status=$?; rm -f \"$file\"; exit \"$status\"".to_owned());

@@ -52,10 +52,8 @@ fn next_placeholder(text: &str) -> Option<(usize, usize)> {
             return None;
         }
         let rest = &bytes[start + 1..];
-        let name = rest
-            .iter()
-            .take_while(|b| b.is_ascii_uppercase() || b.is_ascii_digit() || **b == b'_')
-            .count();
+        let name =
+            rest.iter().take_while(|b| b.is_ascii_uppercase() || b.is_ascii_digit() || **b == b'_').count();
         (rest.get(name) == Some(&b'@')).then_some((start, start + 1 + name))
     })
 }
