@@ -80,6 +80,7 @@
 
 pub mod act;
 pub mod asked;
+pub mod boots;
 pub mod buckets;
 pub mod desired;
 pub mod error;
@@ -90,6 +91,7 @@ pub mod look;
 pub mod marks;
 pub mod names;
 pub mod observe;
+pub mod queue;
 pub mod read;
 pub mod reconcile;
 pub mod request;
@@ -98,6 +100,8 @@ pub mod room;
 pub mod skus;
 pub mod spec;
 pub mod state;
+pub mod storage;
+pub mod store;
 pub mod target;
 pub mod template;
 pub mod wire;
