@@ -84,8 +84,10 @@ impl Hands<'_> {
             }
             Action::Grow { set, etag, from, to, unseal, .. } => {
                 let body = |listed: &Listed| desired::grow(&listed.sku, *to, unseal.then_some(&listed.tags));
-                let meant = |fresh: &Listed| fresh.set.capacity == *from && (fresh.set.sealed.is_some() == *unseal);
-                let done = |fresh: &Listed| fresh.set.capacity >= *to && from != to && fresh.set.sealed.is_none();
+                let meant =
+                    |fresh: &Listed| fresh.set.capacity == *from && (fresh.set.sealed.is_some() == *unseal);
+                let done =
+                    |fresh: &Listed| fresh.set.capacity >= *to && from != to && fresh.set.sealed.is_none();
                 self.change(set, etag.as_deref(), body, meant, done).await
             }
             Action::Seal { set, etag, reason, at } => {
@@ -105,7 +107,9 @@ impl Hands<'_> {
         match self.client.begin(&request).await {
             Ok(operation) => Outcome::Accepted(Box::new(operation)),
             // Names are never used twice: it is there because an earlier request had got through.
-            Err(error) if matches!(error.kind(), Kind::PreconditionFailed | Kind::AlreadyExists) => Outcome::Moot,
+            Err(error) if matches!(error.kind(), Kind::PreconditionFailed | Kind::AlreadyExists) => {
+                Outcome::Moot
+            }
             Err(error) => failed(error),
         }
     }
@@ -185,7 +189,9 @@ impl Hands<'_> {
             Err(error) if error.is_not_found() => Outcome::Moot,
             // One id that Azure does not know (any more) fails the whole batch; and machines of Flexible sets can be
             // ones that the set's own deletion does not take. One by one then.
-            Err(error) if *error.kind() == Kind::InvalidRequest => self.delete_singly(&id, listed.mode, &ids).await,
+            Err(error) if *error.kind() == Kind::InvalidRequest => {
+                self.delete_singly(&id, listed.mode, &ids).await
+            }
             Err(error) => failed(error),
         }
     }
@@ -228,7 +234,9 @@ fn failed(error: ArmError) -> Outcome {
     match error.kind() {
         Kind::OutcomeUnknown | Kind::Unreadable => Outcome::Unknown(Box::new(error)),
         // A PUT or DELETE that may have been applied before it failed for the moment.
-        Kind::Transient if error.status().is_none_or(|status| status >= 500) => Outcome::Unknown(Box::new(error)),
+        Kind::Transient if error.status().is_none_or(|status| status >= 500) => {
+            Outcome::Unknown(Box::new(error))
+        }
         _ => Outcome::Refused(Box::new(error)),
     }
 }

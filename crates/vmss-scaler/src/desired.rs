@@ -53,8 +53,7 @@ pub fn scale_set(
         body["zones"] = json!([zone]);
     }
     if let Some(identity) = &template.identity {
-        body["identity"] =
-            json!({"type": "UserAssigned", "userAssignedIdentities": {identity.as_str(): {}}});
+        body["identity"] = json!({"type": "UserAssigned", "userAssignedIdentities": {identity.as_str(): {}}});
     }
     if template.mode == Mode::Uniform {
         let properties = &mut body["properties"];
@@ -153,8 +152,11 @@ fn network(template: &Template, sku: &Sku) -> Value {
 pub fn grow(sku: &str, to: u32, tags: Option<&Tags>) -> Value {
     let mut body = json!({"sku": {"name": sku, "tier": "Standard", "capacity": to}});
     if let Some(tags) = tags {
-        let left: Tags =
-            tags.iter().filter(|(name, _)| !name.eq_ignore_ascii_case(SEAL)).map(|(k, v)| (k.clone(), v.clone())).collect();
+        let left: Tags = tags
+            .iter()
+            .filter(|(name, _)| !name.eq_ignore_ascii_case(SEAL))
+            .map(|(k, v)| (k.clone(), v.clone()))
+            .collect();
         body["tags"] = json!(left);
     }
     body

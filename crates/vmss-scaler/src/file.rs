@@ -189,7 +189,11 @@ impl ScalerFile {
             && !price_fits(price)
         {
             let why = format!("`{price}` is no price");
-            findings.push(Finding::new(&at("maxPrice"), why, "write US dollars an hour with at most five decimals"));
+            findings.push(Finding::new(
+                &at("maxPrice"),
+                why,
+                "write US dollars an hour with at most five decimals",
+            ));
         }
         let encoded = file.custom_data.as_ref().map_or(0, |text| text.len().div_ceil(3) * 4);
         if encoded > crate::desired::MOST_CUSTOM_DATA {
@@ -207,7 +211,9 @@ impl ScalerFile {
             Policy::new(self.group().as_str(), &self.farm, &file.name, file.max_nodes, placements);
         match density.resolve() {
             Ok(density) => policy.density = density,
-            Err(error) => findings.push(Finding::new(&at("vmsPerScaleSet"), error.to_string(), "correct the number")),
+            Err(error) => {
+                findings.push(Finding::new(&at("vmsPerScaleSet"), error.to_string(), "correct the number"))
+            }
         }
         policy.on_demand_percent = file.on_demand_percent;
         policy.overprovision = file.overprovision;
@@ -238,7 +244,13 @@ impl ScalerFile {
             max_price: file.max_price.clone(),
             tags: file.tags.clone(),
         };
-        Ok(Pool { group: self.group(), sole: self.pools.len() == 1, policy, template, catalog: catalog.clone() })
+        Ok(Pool {
+            group: self.group(),
+            sole: self.pools.len() == 1,
+            policy,
+            template,
+            catalog: catalog.clone(),
+        })
     }
 }
 
@@ -266,7 +278,11 @@ impl std::fmt::Display for Finding {
 }
 
 /// A placement with what Azure says about its size; what is wrong with it and what to do otherwise.
-fn place(file: &PlacementFile, catalog: &Catalog, location: &Location) -> Result<Placement, (String, String)> {
+fn place(
+    file: &PlacementFile,
+    catalog: &Catalog,
+    location: &Location,
+) -> Result<Placement, (String, String)> {
     let Some(sku) = catalog.get(&file.vm_size) else {
         let near = catalog.near(&file.vm_size);
         let remedy = if near.is_empty() {
@@ -289,7 +305,10 @@ fn place(file: &PlacementFile, catalog: &Catalog, location: &Location) -> Result
 fn usable(file: &PlacementFile, sku: &Sku, location: &Location) -> Result<(), (String, String)> {
     let name = &sku.name;
     if file.priority == Priority::Spot && !sku.spot {
-        return Err((format!("`{name}` cannot be had as Spot"), "write `priority: regular` or take another size".to_owned()));
+        return Err((
+            format!("`{name}` cannot be had as Spot"),
+            "write `priority: regular` or take another size".to_owned(),
+        ));
     }
     if let Some(reason) = &sku.restricted {
         return Err((

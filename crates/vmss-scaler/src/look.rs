@@ -169,7 +169,13 @@ impl Looker {
                 }
                 Err(error) => {
                     if let LookError::Azure { source, .. } = &error {
-                        closed(buckets, list_class(look.sets[&name].mode), Some(&name), source, client.clock().now());
+                        closed(
+                            buckets,
+                            list_class(look.sets[&name].mode),
+                            Some(&name),
+                            source,
+                            client.clock().now(),
+                        );
                         if source.is_not_found() {
                             self.known.remove(&name);
                         }
@@ -189,7 +195,10 @@ impl Looker {
                     look.observed.as_of = look.observed.as_of.min(earlier(at, LIST_LAG));
                     set.instances = Some(known.machines.iter().map(|one| one.instance.clone()).collect());
                     look.computers.extend(
-                        known.machines.iter().filter_map(|one| Some((one.computer.clone()?, one.instance.vm))),
+                        known
+                            .machines
+                            .iter()
+                            .filter_map(|one| Some((one.computer.clone()?, one.instance.vm))),
                     );
                 }
             }
@@ -213,7 +222,10 @@ impl Looker {
     ) -> Result<BTreeMap<String, Listed>, LookError> {
         let now = client.clock().now();
         buckets.take(Class::SetList, None, now);
-        let azure = |what: &str, source: ArmError| LookError::Azure { what: what.to_owned(), source: Box::new(source) };
+        let azure = |what: &str, source: ArmError| LookError::Azure {
+            what: what.to_owned(),
+            source: Box::new(source),
+        };
         let items = match client.list(&wire::sets(group)).await {
             Ok(items) => items,
             Err(error) => {
@@ -233,7 +245,9 @@ impl Looker {
             buckets.take(Class::SetGet, Some(name), client.clock().now());
             let request = Request::get(set_id(group, name).as_str()).api_version(wire::COMPUTE_API);
             let item = client.get(&request).await.map_err(|error| azure("a scale set", error))?;
-            if let Some(listed) = item.map(|item| read::set(&item, policy, catalog)).transpose().map_err(odd)?.flatten() {
+            if let Some(listed) =
+                item.map(|item| read::set(&item, policy, catalog)).transpose().map_err(odd)?.flatten()
+            {
                 sets.insert(listed.set.name.clone(), listed);
             }
         }
@@ -325,7 +339,8 @@ pub async fn machines(
         .map_err(|source| LookError::Azure { what: what(), source: Box::new(source) })?;
     let mut all = Vec::with_capacity(items.len());
     for item in &items {
-        let one = read::machine(item, set, mode, now).map_err(|source| LookError::Odd { what: "machines", source })?;
+        let one = read::machine(item, set, mode, now)
+            .map_err(|source| LookError::Odd { what: "machines", source })?;
         let computer = read::computer(item).map(str::to_ascii_lowercase);
         all.extend(one.map(|instance| Machine { instance, computer }));
     }

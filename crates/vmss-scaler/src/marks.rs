@@ -100,6 +100,8 @@ pub enum Cause {
     Subnet,
     /// Azure refuses for another reason; trying again at once would not help.
     Refused,
+    /// Machines are made and do not come up.
+    Boot,
 }
 
 /// One mark.
@@ -135,6 +137,7 @@ impl std::fmt::Display for Rejection {
             Cause::Quota => "no quota",
             Cause::Subnet => "the subnet is full",
             Cause::Refused => "refused by Azure",
+            Cause::Boot => "its machines do not start",
         };
         write!(f, "{placement}: {why} ({}) until {}", mark.code, mark.until)
     }

@@ -63,7 +63,8 @@ pub fn set(item: &Value, policy: &Policy, catalog: &Catalog) -> Result<Option<Li
         name,
     };
     // Absent means Uniform, as it did before there was another mode.
-    let flexible = text(item, "/properties/orchestrationMode").is_some_and(|mode| mode.eq_ignore_ascii_case("Flexible"));
+    let flexible =
+        text(item, "/properties/orchestrationMode").is_some_and(|mode| mode.eq_ignore_ascii_case("Flexible"));
     let mode = if flexible { Mode::Flexible } else { Mode::Uniform };
     Ok(Some(Listed { set, mode, sku, tags }))
 }
@@ -71,8 +72,9 @@ pub fn set(item: &Value, policy: &Policy, catalog: &Catalog) -> Result<Option<Li
 /// The set's placement: the farm file's where one fits, else what Azure says.
 fn placement(item: &Value, sku: &str, policy: &Policy, catalog: &Catalog) -> Placement {
     let zone = item.pointer("/zones/0").and_then(Value::as_str);
-    let spot = text(item, "/properties/virtualMachineProfile/priority")
-        .is_some_and(|priority| priority.eq_ignore_ascii_case("spot") || priority.eq_ignore_ascii_case("low"));
+    let spot = text(item, "/properties/virtualMachineProfile/priority").is_some_and(|priority| {
+        priority.eq_ignore_ascii_case("spot") || priority.eq_ignore_ascii_case("low")
+    });
     let priority = if spot { Priority::Spot } else { Priority::Regular };
     let same = |one: &&Placement| {
         one.sku.eq_ignore_ascii_case(sku) && one.zone.as_deref() == zone && one.priority == priority
@@ -126,7 +128,8 @@ pub fn machine(item: &Value, set: &ResourceId, mode: Mode, seen: Timestamp) -> R
         None => stand_in(set, id),
     };
     let created = text(item, "/properties/timeCreated").and_then(|time| time.parse().ok()).unwrap_or(seen);
-    let state = state(text(item, "/properties/provisioningState"), item.pointer("/properties/instanceView/statuses"));
+    let state =
+        state(text(item, "/properties/provisioningState"), item.pointer("/properties/instanceView/statuses"));
     Ok(Some(Instance { id: id.to_owned(), vm, created, state }))
 }
 
@@ -172,7 +175,13 @@ mod tests {
             zone: zone.map(str::to_owned),
             priority,
         };
-        Policy::new("/g", "studio", "render", 10, vec![place(Some("2"), Priority::Spot), place(None, Priority::Regular)])
+        Policy::new(
+            "/g",
+            "studio",
+            "render",
+            10,
+            vec![place(Some("2"), Priority::Spot), place(None, Priority::Regular)],
+        )
     }
 
     fn body(policy: &Policy) -> Value {
@@ -203,7 +212,9 @@ mod tests {
             *foreign.pointer_mut(at).unwrap() = value;
             assert_eq!(read(&foreign), Ok(None), "{at}");
         }
-        for (at, value) in [("/sku", Value::Null), ("/sku/capacity", json!("3")), ("/sku/capacity", json!(-1))] {
+        for (at, value) in
+            [("/sku", Value::Null), ("/sku/capacity", json!("3")), ("/sku/capacity", json!(-1))]
+        {
             let mut odd = own.clone();
             *odd.pointer_mut(at).unwrap() = value;
             assert!(read(&odd).is_err(), "{at}");
@@ -239,10 +250,9 @@ mod tests {
             assert_eq!((one.id.as_str(), one.vm.to_string().as_str(), one.state), ("2", vm, state));
             assert!(one.created < now);
         }
-        let flexible = |of: &str| {
-            json!({"name": "s_1a2b3c4d", "properties": {"provisioningState": "Creating", "virtualMachineScaleSet": {"id": of}}})
-        };
-        let own = machine(&flexible(&set.as_str().to_uppercase()), &set, Mode::Flexible, now).unwrap().unwrap();
+        let flexible = |of: &str| json!({"name": "s_1a2b3c4d", "properties": {"provisioningState": "Creating", "virtualMachineScaleSet": {"id": of}}});
+        let own =
+            machine(&flexible(&set.as_str().to_uppercase()), &set, Mode::Flexible, now).unwrap().unwrap();
         assert_eq!((own.id.as_str(), own.created), ("s_1a2b3c4d", now));
         assert_eq!(machine(&flexible(&format!("{set}x")), &set, Mode::Flexible, now), Ok(None));
         assert!(machine(&json!({"properties": {}}), &set, Mode::Uniform, now).is_err());

@@ -24,7 +24,8 @@ impl Room {
         for item in items {
             let name = item.pointer("/name/value").and_then(Value::as_str).map(str::to_ascii_lowercase);
             let number = |key: &str| item.get(key).and_then(Value::as_i64);
-            let (Some(name), Some(limit), Some(used)) = (name, number("limit"), number("currentValue")) else {
+            let (Some(name), Some(limit), Some(used)) = (name, number("limit"), number("currentValue"))
+            else {
                 continue;
             };
             // A quota that was lowered below what is in use leaves nothing, not less than that. -1 is no limit.
@@ -50,7 +51,9 @@ impl Room {
                 [self.regular, family].into_iter().flatten().min()
             }
         };
-        free.map_or(u32::MAX, |free| u32::try_from(free / u64::from(placement.vcpus.max(1))).unwrap_or(u32::MAX))
+        free.map_or(u32::MAX, |free| {
+            u32::try_from(free / u64::from(placement.vcpus.max(1))).unwrap_or(u32::MAX)
+        })
     }
 
     /// So many nodes of this placement are asked for.

@@ -3,6 +3,8 @@
 //! It asks and the scaler does: a resize sets the tag that the scaler goes by, a node that is to go is a message on the
 //! scaler's queue. So the two never fight over a count.
 
+use std::sync::Arc;
+
 use async_trait::async_trait;
 use flamenco_azure_core::arm::{ArmClient, ArmError, Kind};
 use flamenco_azure_core::pool::{Count, Node, NodeState, PoolError, PoolState, WorkerPool};
@@ -25,12 +27,12 @@ use crate::wire;
 pub struct ScaleSetFleet {
     client: ArmClient,
     pool: Pool,
-    queue: Option<DeletionQueue>,
+    queue: Option<Arc<DeletionQueue>>,
 }
 
 impl ScaleSetFleet {
     /// The pool. Without a queue chosen nodes cannot be removed.
-    pub fn new(client: ArmClient, pool: Pool, queue: Option<DeletionQueue>) -> Self {
+    pub fn new(client: ArmClient, pool: Pool, queue: Option<Arc<DeletionQueue>>) -> Self {
         Self { client, pool, queue }
     }
 
@@ -52,14 +54,20 @@ impl ScaleSetFleet {
 
     /// The pool's scale sets and their machines; one list and one for each set.
     pub async fn sets(&self) -> Result<Vec<(Listed, Vec<Machine>)>, PoolError> {
-        let items = self.client.list(&wire::sets(&self.pool.group)).await.map_err(self.azure("list its scale sets"))?;
+        let items = self
+            .client
+            .list(&wire::sets(&self.pool.group))
+            .await
+            .map_err(self.azure("list its scale sets"))?;
         let mut all = Vec::new();
         for item in &items {
             let listed = read::set(item, &self.pool.policy, &self.pool.catalog)
                 .map_err(|odd| self.unexpected(odd.to_string()))?;
             let Some(listed) = listed else { continue };
             let id = set_id(&self.pool.group, &listed.set.name);
-            let machines = match look::machines(&self.client, &id, listed.mode, self.client.clock().now()).await {
+            let machines = match look::machines(&self.client, &id, listed.mode, self.client.clock().now())
+                .await
+            {
                 Ok(machines) => machines,
                 Err(LookError::Azure { source, .. }) if source.is_not_found() => continue,
                 Err(LookError::Azure { source, .. }) => return Err(self.azure("list its machines")(*source)),
@@ -71,7 +79,8 @@ impl ScaleSetFleet {
     }
 
     async fn tags(&self) -> Result<Tags, PoolError> {
-        let body = self.client.get(&wire::tags(&self.pool.group)).await.map_err(self.azure("read its target"))?;
+        let body =
+            self.client.get(&wire::tags(&self.pool.group)).await.map_err(self.azure("read its target"))?;
         let body = body.ok_or_else(|| PoolError::Missing(self.pool.policy.pool.clone()))?;
         let all = body.pointer("/properties/tags").and_then(Value::as_object);
         Ok(all
@@ -169,7 +178,9 @@ impl WorkerPool for ScaleSetFleet {
     /// Asks the scaler by message: it counts each node once and deletes it. Nodes that are already gone count as removed.
     async fn delete_nodes(&self, ids: &[String]) -> Result<(), PoolError> {
         let Some(queue) = &self.queue else {
-            return Err(self.unexpected("it takes no messages (`deleteByMessage: false`): lower its target instead"));
+            return Err(
+                self.unexpected("it takes no messages (`deleteByMessage: false`): lower its target instead")
+            );
         };
         let sets = self.sets().await?;
         for (listed, machines) in &sets {
@@ -179,8 +190,12 @@ impl WorkerPool for ScaleSetFleet {
                     continue;
                 }
                 // The same machine makes the same request, however often it is asked for.
-                let text =
-                    request::write(&one.instance.vm.to_string(), &listed.set.name, &one.instance.id, one.instance.vm);
+                let text = request::write(
+                    &one.instance.vm.to_string(),
+                    &listed.set.name,
+                    &one.instance.id,
+                    one.instance.vm,
+                );
                 queue.send(&text).await.map_err(|error| self.unexpected(look::words(&error)))?;
             }
         }

@@ -69,8 +69,9 @@ pub struct Catalog {
 impl Catalog {
     /// Reads the list of resource SKUs, item by item: one odd item does not cost the whole list.
     pub fn read(items: &[Value], location: &str) -> Self {
-        let machines =
-            items.iter().filter(|item| item.get("resourceType").and_then(Value::as_str) == Some("virtualMachines"));
+        let machines = items
+            .iter()
+            .filter(|item| item.get("resourceType").and_then(Value::as_str) == Some("virtualMachines"));
         let by_name = machines
             .filter_map(|item| sku(item, location))
             .map(|sku| (sku.name.to_ascii_lowercase(), sku))
@@ -105,7 +106,8 @@ fn sku(item: &Value, location: &str) -> Option<Sku> {
         one.get("value")?.as_str()
     };
     let is = |name: &str| capability(name).is_some_and(|value| value.eq_ignore_ascii_case("true"));
-    let number = |name: &str| capability(name).and_then(|value| value.trim().parse::<u64>().ok()).unwrap_or(0);
+    let number =
+        |name: &str| capability(name).and_then(|value| value.trim().parse::<u64>().ok()).unwrap_or(0);
     let here = |value: &Value| value.as_str().is_some_and(|value| value.eq_ignore_ascii_case(location));
     let info = item.get("locationInfo").and_then(Value::as_array);
     let zones = info
@@ -115,8 +117,11 @@ fn sku(item: &Value, location: &str) -> Option<Sku> {
         .flat_map(|info| texts(info.get("zones")))
         .collect();
     let restrictions = item.get("restrictions").and_then(Value::as_array).map_or(&[][..], Vec::as_slice);
-    let of = |kind: &'static str| restrictions.iter().filter(move |one| one.get("type").and_then(Value::as_str) == Some(kind));
-    let reason = |one: &Value| one.get("reasonCode").and_then(Value::as_str).unwrap_or("restricted").to_owned();
+    let of = |kind: &'static str| {
+        restrictions.iter().filter(move |one| one.get("type").and_then(Value::as_str) == Some(kind))
+    };
+    let reason =
+        |one: &Value| one.get("reasonCode").and_then(Value::as_str).unwrap_or("restricted").to_owned();
     let in_region = |one: &&Value| {
         let values = one.get("values").and_then(Value::as_array);
         values.is_none_or(|values| values.iter().any(here))
@@ -128,12 +133,14 @@ fn sku(item: &Value, location: &str) -> Option<Sku> {
         accelerated: is("AcceleratedNetworkingEnabled"),
         trusted: !is("TrustedLaunchDisabled")
             && capability("HyperVGenerations").is_some_and(|all| all.contains("V2")),
-        local_disks: local_disks(is("EphemeralOSDiskSupported"), capability("SupportedEphemeralOSDiskPlacements"), number),
+        local_disks: local_disks(
+            is("EphemeralOSDiskSupported"),
+            capability("SupportedEphemeralOSDiskPlacements"),
+            number,
+        ),
         zones,
         restricted: of("Location").find(in_region).map(reason),
-        restricted_zones: of("Zone")
-            .flat_map(|one| texts(one.pointer("/restrictionInfo/zones")))
-            .collect(),
+        restricted_zones: of("Zone").flat_map(|one| texts(one.pointer("/restrictionInfo/zones"))).collect(),
         name,
     })
 }

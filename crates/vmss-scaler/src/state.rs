@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::asked::Asked;
+use crate::boots::Boots;
 use crate::error::StateError;
 use crate::ledger::Ledger;
 use crate::marks::Marks;
@@ -24,6 +25,9 @@ pub struct State {
     pub marks: Marks,
     /// What was asked of Azure.
     pub asked: Asked,
+    /// Machines that did not start.
+    #[serde(default)]
+    pub boots: Boots,
 }
 
 #[derive(Deserialize)]
@@ -40,6 +44,7 @@ impl State {
             ledger: Ledger::default(),
             marks: Marks::default(),
             asked: Asked::starting(now),
+            boots: Boots::default(),
         }
     }
 

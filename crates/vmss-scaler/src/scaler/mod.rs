@@ -26,7 +26,7 @@ use crate::buckets::Buckets;
 use crate::ledger::{Fate, Verdict};
 use crate::look::{Look, Looker, words};
 use crate::observe::{RenderManager, RenderView, VmId};
-use crate::queue::{DeletionQueue, Message};
+use crate::queue::{DeletionQueue, MOST, Message, QueueError};
 use crate::reconcile::{Action, Decision, Planned, reconcile};
 use crate::request;
 use crate::room::Room;
@@ -38,14 +38,8 @@ use crate::target::{self, Reading, TagNames};
 use crate::template::Template;
 use crate::wire;
 
-/// The lease is renewed when it is so old.
-pub const RENEW_AFTER: Duration = Duration::from_secs(15);
-/// How long a message whose machine is being deleted stays invisible after each extension.
-const HOLD: Duration = Duration::from_mins(5);
-/// It is extended when less than this is left.
+/// A message whose machine is being deleted is extended when less than this is left of its invisibility.
 const EXTEND_BELOW: Duration = Duration::from_mins(2);
-/// Messages that one receive asks for: the service's most.
-const AT_ONCE: u32 = 32;
 /// Receives in one pass.
 const RECEIVES: usize = 8;
 
@@ -65,6 +59,16 @@ pub struct Pool {
 }
 
 impl Pool {
+    /// The name of its state's blob.
+    pub fn blob_name(&self) -> String {
+        crate::store::blob_name(&format!("{}/{}", self.policy.farm, self.policy.pool))
+    }
+
+    /// The name of its deletion queue.
+    pub fn queue_name(&self) -> String {
+        crate::queue::queue_name(&self.policy.farm, &self.policy.pool)
+    }
+
     /// The names of its tags.
     pub fn tags(&self) -> TagNames {
         TagNames::of(&self.policy.farm, &self.policy.pool, self.sole)
@@ -81,7 +85,7 @@ pub struct Parts {
     /// Where the state is kept.
     pub store: StateBlob,
     /// Where machines ask to be deleted; none if they may not.
-    pub queue: Option<DeletionQueue>,
+    pub queue: Option<Arc<DeletionQueue>>,
     /// Who knows which machines are idle.
     pub renders: Option<Arc<dyn RenderManager>>,
     /// What the scaler calls itself, for others that find the lease taken: a host and a process.
@@ -91,7 +95,10 @@ pub struct Parts {
 // What is inside prints by itself or not at all.
 impl std::fmt::Debug for Parts {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Parts").field("pool", &self.pool.policy.pool).field("holder", &self.holder).finish_non_exhaustive()
+        f.debug_struct("Parts")
+            .field("pool", &self.pool.policy.pool)
+            .field("holder", &self.holder)
+            .finish_non_exhaustive()
     }
 }
 
@@ -111,8 +118,8 @@ pub struct Scaler {
     /// Writes: each is sent once, so that none is sent later than it was decided.
     writes: ArmClient,
     lease: Option<Lease>,
-    /// What is stored, and as it was stored.
-    state: Option<(State, String)>,
+    /// What is stored.
+    state: Option<State>,
     looker: Looker,
     buckets: Buckets,
     operations: Operations,
@@ -166,20 +173,19 @@ impl Scaler {
 
     /// The state as last stored; none while another scaler leads.
     pub fn state(&self) -> Option<&State> {
-        self.state.as_ref().map(|(state, _)| state)
+        self.state.as_ref()
     }
 
     fn now(&self) -> Timestamp {
         self.reads.clock().now()
     }
 
-    /// Renews the lease if it is due. To be called at least each [`RENEW_AFTER`] between passes.
+    /// Renews the lease if it is due. To be called at least each [`RENEW_EVERY`](crate::store::RENEW_EVERY) between passes.
     pub async fn tend(&mut self) -> Result<(), StoreError> {
         let now = self.now();
-        let Some(lease) = &mut self.lease else { return Ok(()) };
-        if later(lease.renewed(), RENEW_AFTER).is_some_and(|due| due > now) {
+        let Some(lease) = self.lease.as_ref().filter(|lease| lease.renewal_due() <= now) else {
             return Ok(());
-        }
+        };
         let answer = lease.renew().await;
         if answer.is_err() && !lease.may_write(self.reads.clock().now()) {
             self.lose();
@@ -212,10 +218,9 @@ impl Scaler {
         }
         self.tend().await?;
         if self.state.is_none() {
-            let Some(lease) = &mut self.lease else { return Ok(()) };
-            let text = lease.load().await?;
-            let state = if text.trim().is_empty() { State::starting(self.reads.clock().now()) } else { State::read(&text)? };
-            self.state = Some((state, text));
+            let Some(lease) = &self.lease else { return Ok(()) };
+            let stored = lease.load().await?;
+            self.state = Some(stored.unwrap_or_else(|| State::starting(self.reads.clock().now())));
         }
         Ok(())
     }
@@ -236,9 +241,10 @@ impl Scaler {
             pass.troubles.push(words(&error));
             return pass;
         }
-        let Some((mut state, stored)) = self.state.take() else {
+        let Some(stored) = self.state.take() else {
             return Pass::beginning(Standing::Unsure, again);
         };
+        let mut state = stored.clone();
         let mut pass = Pass::beginning(Standing::Leading, again);
         self.hear(&mut state, &mut pass).await;
         let tags = self.tags(&mut pass).await;
@@ -249,27 +255,30 @@ impl Scaler {
         state.ledger.settle(&look.observed, now);
         state.asked.forget(&look.observed, &self.parts.pool.policy, now);
         state.marks.prune(now);
-        let mut decision = reconcile(&look.observed, &state.target(), &state.marks, &self.parts.pool.policy, now);
+        let mut decision =
+            reconcile(&look.observed, &state.target(), &state.marks, &self.parts.pool.policy, now);
         if self.find_room(&decision, &mut look, &mut pass).await {
             decision = reconcile(&look.observed, &state.target(), &state.marks, &self.parts.pool.policy, now);
         }
         let put_off = act::afford(&mut decision, &mut self.buckets, now);
         state.asked.note(&decision, now);
+        state.boots.note(&look.observed, &decision, &self.parts.pool.policy, &mut state.marks, now);
         pass.next_look = decision.next_look;
         if decision.target.is_none() {
             self.sums.blind += 1;
         }
-        let Some(stored) = self.store(&state, stored, &mut pass).await else {
+        if !self.store(&state, &stored, &mut pass).await {
             // Perhaps it is stored, perhaps not: read again before anything is decided from it.
             pass.decision = Some(decision);
             return pass;
-        };
+        }
+        let stored = state.clone();
         self.answer(&state, messages, &mut pass).await;
         self.send(&decision, &look, &mut state, &mut pass).await;
         self.show(tags.as_ref(), &state, &mut pass).await;
         pass.decision = Some(decision);
-        if let Some(stored) = self.store(&state, stored, &mut pass).await {
-            self.state = Some((state, stored));
+        if self.store(&state, &stored, &mut pass).await {
+            self.state = Some(state);
         }
         if let Some((count, at)) = put_off {
             pass.troubles.push(format!("{count} requests are put off until {at}: Azure's limits"));
@@ -368,7 +377,10 @@ impl Scaler {
     fn count(&self, tags: Option<&Tags>, state: &mut State, pass: &mut Pass) {
         let reading = self.reading(tags);
         if let Reading::Malformed { tag, text, error } = &reading {
-            let kept = state.count.base.map_or_else(|| "none was read before".to_owned(), |base| format!("{base} goes on"));
+            let kept = state
+                .count
+                .base
+                .map_or_else(|| "none was read before".to_owned(), |base| format!("{base} goes on"));
             pass.malformed = Some(format!("tag {tag} says `{text}`: {error}; {kept}"));
         }
         state.count.settle(&reading);
@@ -381,7 +393,15 @@ impl Scaler {
         let leaving: BTreeSet<VmId> = state.ledger.leaving().into_keys().collect();
         let mut look = self
             .looker
-            .look(&self.reads, &pool.group, &pool.policy, &pool.catalog, &state.asked, &leaving, &mut self.buckets)
+            .look(
+                &self.reads,
+                &pool.group,
+                &pool.policy,
+                &pool.catalog,
+                &state.asked,
+                &leaving,
+                &mut self.buckets,
+            )
             .await;
         pass.troubles.append(&mut look.troubles);
         if let Some(renders) = &self.parts.renders {
@@ -392,31 +412,39 @@ impl Scaler {
                     });
                     look.observed.view = RenderView { busy: busy.collect() };
                 }
-                Err(error) => pass.troubles.push(format!("the render manager does not say who is idle: {error}")),
+                Err(error) => {
+                    pass.troubles.push(format!("the render manager does not say who is idle: {error}"))
+                }
             }
         }
         look
     }
 
     /// Receives messages and counts what they ask for. Nothing is done about them before the state is stored.
-    async fn receive(&mut self, state: &mut State, look: &Look, pass: &mut Pass) -> Vec<(Message, Option<VmId>, Fate)> {
+    async fn receive(
+        &mut self,
+        state: &mut State,
+        look: &Look,
+        pass: &mut Pass,
+    ) -> Vec<(Message, Option<VmId>, Fate)> {
         let mut all = Vec::new();
         let Some(queue) = &self.parts.queue else { return all };
         for _ in 0..RECEIVES {
-            let batch = match queue.receive(AT_ONCE).await {
+            let batch = match queue.receive(MOST).await {
                 Ok(batch) => batch,
                 Err(error) => {
                     pass.troubles.push(format!("could not read the deletion queue: {}", words(&error)));
                     break;
                 }
             };
-            let last = batch.len() < AT_ONCE as usize;
+            let last = batch.len() < usize::from(MOST);
             for message in batch {
                 let now = self.reads.clock().now();
-                match request::read(message.text()) {
+                match request::read(&message.text) {
                     Err(error) => all.push((message, None, Fate::Poison { reason: error.to_string() })),
                     Ok(request) => {
-                        let (verdict, fate) = state.ledger.receive(&mut state.count, &request, &look.observed, now);
+                        let (verdict, fate) =
+                            state.ledger.receive(&mut state.count, &request, &look.observed, now);
                         if let Verdict::Counted(vm) = verdict {
                             pass.counted += 1;
                             tracing::info!(set = request.set, instance = request.instance, %vm, "a machine asks to go");
@@ -455,8 +483,8 @@ impl Scaler {
                     queue.poison(&message, reason).await
                 }
                 (Fate::Keep, Some(vm)) => {
-                    let soon = later(now, EXTEND_BELOW).is_none_or(|soon| message.visible_at() < soon);
-                    let answer = if soon { queue.extend(&mut message, HOLD).await } else { Ok(()) };
+                    let soon = later(now, EXTEND_BELOW).is_none_or(|soon| message.until < soon);
+                    let answer = if soon { queue.extend(&mut message).await } else { Ok(()) };
                     if answer.is_ok() {
                         self.kept.push(Kept { message, vm });
                     }
@@ -465,9 +493,12 @@ impl Scaler {
                 // Cannot be told yet: it becomes visible again by itself.
                 (Fate::Keep, None) => Ok(()),
             };
-            if let Err(error) = answer {
-                // It comes back, and its entry in the ledger is there.
-                pass.troubles.push(format!("could not answer a message of the deletion queue: {}", words(&error)));
+            match answer {
+                // Somebody else sees it by now, perhaps we ourselves: its entry in the ledger is there.
+                Ok(()) | Err(QueueError::NotHeld) => {}
+                Err(error) => pass
+                    .troubles
+                    .push(format!("could not answer a message of the deletion queue: {}", words(&error))),
             }
         }
     }
@@ -493,27 +524,20 @@ impl Scaler {
         self.lease.as_ref().is_some_and(|lease| lease.may_write(now))
     }
 
-    /// Stores the state if it changed. None if it could not be: then it has to be read again.
-    async fn store(&mut self, state: &State, stored: String, pass: &mut Pass) -> Option<String> {
-        let text = match state.write() {
-            Ok(text) => text,
-            Err(error) => {
-                pass.troubles.push(words(&error));
-                return None;
-            }
-        };
-        if text == stored {
-            return Some(stored);
+    /// Stores the state if it changed. False if it could not be: then it has to be read again.
+    async fn store(&mut self, state: &State, stored: &State, pass: &mut Pass) -> bool {
+        if state == stored {
+            return true;
         }
-        let lease = self.lease.as_mut()?;
-        match lease.save(&text).await {
-            Ok(()) => Some(text),
+        let Some(lease) = &self.lease else { return false };
+        match lease.save(state).await {
+            Ok(()) => true,
             Err(error) => {
                 pass.troubles.push(format!("could not store the state: {}", words(&error)));
                 if !lease.may_write(self.reads.clock().now()) {
                     self.lose();
                 }
-                None
+                false
             }
         }
     }

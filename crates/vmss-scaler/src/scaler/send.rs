@@ -16,7 +16,13 @@ const AT_ONCE: usize = 8;
 
 impl Scaler {
     /// Sends the actions and takes in what became of them.
-    pub(super) async fn send(&mut self, decision: &Decision, look: &Look, state: &mut State, pass: &mut Pass) {
+    pub(super) async fn send(
+        &mut self,
+        decision: &Decision,
+        look: &Look,
+        state: &mut State,
+        pass: &mut Pass,
+    ) {
         let mut by_set: BTreeMap<&str, Vec<&Planned>> = BTreeMap::new();
         let mut order: Vec<&str> = Vec::new();
         for planned in &decision.actions {
@@ -104,7 +110,10 @@ impl Scaler {
 }
 
 fn passing(kind: &Kind) -> bool {
-    matches!(kind, Kind::Throttled { .. } | Kind::Busy | Kind::Transient | Kind::Unauthenticated | Kind::Preempted)
+    matches!(
+        kind,
+        Kind::Throttled { .. } | Kind::Busy | Kind::Transient | Kind::Unauthenticated | Kind::Preempted
+    )
 }
 
 /// The action's kind in one word, for metrics.
