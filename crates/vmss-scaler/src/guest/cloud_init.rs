@@ -1,5 +1,7 @@
 //! Custom data: a `#cloud-config` document that writes files and starts units.
 
+use std::fmt::Write as _;
+
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 
@@ -38,13 +40,14 @@ pub(super) fn document(
         push_file(&mut text, file);
     }
     text.push_str("runcmd:\n");
+    // Writing to a String cannot fail, here and below.
     for (file, link) in links {
-        text.push_str(&format!("- [ln, -sfn, {file}, {link}]\n"));
+        let _ = writeln!(text, "- [ln, -sfn, {file}, {link}]");
     }
     text.push_str("- [systemctl, daemon-reload]\n");
     for unit in units {
         // cloud-init goes on: how a unit fares is systemd's matter.
-        text.push_str(&format!("- [systemctl, enable, --now, --no-block, {unit}]\n"));
+        let _ = writeln!(text, "- [systemctl, enable, --now, --no-block, {unit}]");
     }
     let length = text.len().div_ceil(3) * 4;
     if length > CLOUD_INIT_LIMIT {
@@ -56,9 +59,9 @@ pub(super) fn document(
 
 /// One entry of `write_files`: the content as a literal block where YAML can hold it so, else in base64.
 fn push_file(text: &mut String, file: &GuestFile) {
-    text.push_str(&format!("- path: {}\n  permissions: '{:04o}'\n", file.path, file.mode));
+    let _ = writeln!(text, "- path: {}\n  permissions: '{:04o}'", file.path, file.mode);
     if !literal(&file.content) {
-        text.push_str(&format!("  encoding: b64\n  content: {}\n", STANDARD.encode(&file.content)));
+        let _ = writeln!(text, "  encoding: b64\n  content: {}", STANDARD.encode(&file.content));
         return;
     }
     text.push_str("  content: |\n");

@@ -107,7 +107,7 @@ fn boots(node: &NodeGuest) -> bool {
 
 fn conf(node: &NodeGuest) -> Result<String, GuestError> {
     let mut text = String::from("# Settings of this node: KEY=value, read as they are. No secrets.\n");
-    let mut set = |key: &str, value: &str| text.push_str(&format!("{key}={value}\n"));
+    let mut set = |key: &str, value: &str| text.extend([key, "=", value, "\n"]);
     if let Some(QueueAccess { url, client_id }) = &node.queue {
         check::url("url", url)?;
         set("QUEUE_URL", url.trim_end_matches('/'));

@@ -87,7 +87,7 @@ pub fn capacity_files(capacity: &Capacity) -> Result<Vec<GuestFile>, GuestError>
     ] {
         if let Some(value) = value {
             check::line(field, value)?;
-            text.push_str(&format!("{key}={value}\n"));
+            text.extend([key, "=", value, "\n"]);
         }
     }
     Ok(vec![
@@ -118,7 +118,7 @@ fn installer(scaler: &ScalerGuest) -> Result<String, GuestError> {
             files += &put(file.path, file.mode, "root", &file.content);
         }
         for link in OLD_CAPACITY {
-            files += &format!("link {CAPACITY} {link}\n");
+            files.extend(["link ", CAPACITY, " ", link, "\n"]);
         }
         files += "changed=$before\n";
     }

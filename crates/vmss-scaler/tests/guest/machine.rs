@@ -18,6 +18,8 @@ pub const SECRET: &str = r#"s3cr"et\ 'q' $HOME &+=%~#"#;
 pub struct Machine {
     folder: TempDir,
     pub stub: Stub,
+    /// The shell that runs scripts.
+    pub shell: &'static [&'static str],
 }
 
 const STUBS: &[(&str, &str)] = &[
@@ -49,7 +51,7 @@ fn real(tool: &str) -> String {
 
 impl Machine {
     pub fn new() -> Self {
-        let machine = Self { folder: tempfile::tempdir().unwrap(), stub: Stub::start() };
+        let machine = Self { folder: tempfile::tempdir().unwrap(), stub: Stub::start(), shell: &["dash"] };
         for folder in ["root", "bin", "state", "tmp"] {
             fs::create_dir_all(machine.folder.path().join(folder)).unwrap();
         }
@@ -102,7 +104,8 @@ impl Machine {
         let path = format!("{}:{}", home.join("bin").display(), std::env::var("PATH").unwrap());
         let mut command = Command::new("timeout");
         command
-            .args(["60", "dash"])
+            .arg("60")
+            .args(self.shell)
             .args(args)
             .env_clear()
             .env("PATH", path)

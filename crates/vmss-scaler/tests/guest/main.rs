@@ -23,3 +23,8 @@ fn has(tool: &str) -> bool {
     }
     found.success()
 }
+
+fn sha256_of(text: &str) -> String {
+    use sha2::Digest as _;
+    format!("{:x}", sha2::Sha256::digest(text))
+}

@@ -3,17 +3,12 @@
 use std::fs;
 
 use base64::Engine as _;
-use sha2::{Digest as _, Sha256};
 use vmss_scaler::guest::*;
 
 use super::machine::{Machine, reason, said};
-use super::samples;
+use super::{samples, sha256_of};
 
 const BOOT: &str = "/usr/local/lib/flamenco-azure/node-boot";
-
-fn sha256_of(text: &str) -> String {
-    Sha256::digest(text).iter().map(|byte| format!("{byte:02x}")).collect()
-}
 
 #[test]
 fn the_same_node_gives_the_same_document() {
@@ -131,26 +126,18 @@ fn values_that_could_be_secret_or_unsafe_are_refused() {
     }
 }
 
-/// What cloud-init would write, out of the document (indentation and base64 undone).
-fn written(document: &str) -> Vec<(String, String)> {
-    let mut files = Vec::new();
-    for entry in document.split("- path: ").skip(1) {
-        let entry = entry.split("\nruncmd:\n").next().unwrap();
-        let path = entry.lines().next().unwrap().to_owned();
-        let content = match entry.split_once("  content: |\n") {
-            Some((_, block)) => {
-                let lines = block.lines().map(|line| line.strip_prefix("   ").unwrap_or(line));
-                lines.fold(String::new(), |text, line| text + line + "\n")
-            }
-            None => {
-                let encoded = entry.split("  content: ").nth(1).unwrap().trim();
-                let bytes = base64::engine::general_purpose::STANDARD.decode(encoded).unwrap();
-                String::from_utf8(bytes).unwrap()
-            }
-        };
-        files.push((path, content));
-    }
-    files
+/// What cloud-init would write, out of the document.
+pub fn written(document: &str) -> Vec<(String, String)> {
+    let document: serde_json::Value = serde_saphyr::from_str(document).unwrap();
+    let content = |file: &serde_json::Value| {
+        let text = file["content"].as_str().unwrap().to_owned();
+        if file["encoding"] != "b64" {
+            return text;
+        }
+        String::from_utf8(base64::engine::general_purpose::STANDARD.decode(text).unwrap()).unwrap()
+    };
+    let files = document["write_files"].as_array().unwrap().iter();
+    files.map(|file| (file["path"].as_str().unwrap().to_owned(), content(file))).collect()
 }
 
 #[test]

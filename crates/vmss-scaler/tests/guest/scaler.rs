@@ -3,11 +3,11 @@
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
 
-use sha2::{Digest as _, Sha256};
 use vmss_scaler::guest::*;
 
 use super::machine::{Machine, reason, said};
-use super::samples;
+use super::nodes::written;
+use super::{samples, sha256_of};
 
 const BINARY: &str = "/usr/local/bin/flamenco-azure-scaler";
 const UNIT: &str = "flamenco-azure-scaler.service";
@@ -15,7 +15,7 @@ const UNIT: &str = "flamenco-azure-scaler.service";
 /// A scaler whose program is what the stub gives.
 fn with_program(machine: &Machine, program: &str, mut scaler: ScalerGuest) -> ScalerGuest {
     machine.stub.world.lock().unwrap().file = program.into();
-    scaler.binary.sha256 = Sha256::digest(program).iter().map(|byte| format!("{byte:02x}")).collect();
+    scaler.binary.sha256 = sha256_of(program);
     scaler
 }
 
@@ -169,14 +169,8 @@ fn a_machine_of_its_own_installs_the_scaler_at_its_first_boot() {
     let machine = Machine::new();
     let scaler = with_program(&machine, "the program\n", samples::scalers()[0].clone());
     let document = scaler_cloud_init(&scaler, Some(&samples::bootstrap())).unwrap();
-    let block = |path: &str| -> String {
-        let text = &document[document.find(&format!("- path: {path}\n")).unwrap()..];
-        let body = text.split_once("  content: |\n").unwrap().1;
-        let lines = body.lines().take_while(|line| line.is_empty() || line.starts_with("   "));
-        lines.fold(String::new(), |all, line| all + line.strip_prefix("   ").unwrap_or("") + "\n")
-    };
-    for path in ["/usr/local/lib/flamenco-azure/setup", "/usr/local/lib/flamenco-azure/node-boot"] {
-        machine.write(path, &block(path).replace("https://example", &machine.stub.url));
+    for (path, content) in written(&document) {
+        machine.write(&path, &content.replace("https://example", &machine.stub.url));
     }
     machine.write("/b/bootstrap/bootstrap.sh", "#!/bin/sh\necho bootstrap >>\"$LOG\"\n");
     let output = machine.run(&machine.read("/usr/local/lib/flamenco-azure/node-boot"), &[]);

@@ -6,6 +6,8 @@ use std::process::Command;
 
 use vmss_scaler::guest::*;
 
+use super::machine::{Machine, reason, said, until};
+use super::stub::{answer, event};
 use super::{has, samples};
 
 fn run(command: &mut Command) {
@@ -136,4 +138,38 @@ fn the_scaler_is_locked_in() {
     // The offline judgement came with systemd 250.
     let command = ["security", "--offline=yes", "--threshold=20", "--no-pager", &path];
     run(Command::new("systemd-analyze").args(command));
+}
+
+/// `/bin/sh` is dash on Debian and Ubuntu, bash on Red Hat's systems; busybox is as small as a shell gets.
+#[test]
+fn the_scripts_run_under_every_shell_that_calls_itself_sh() {
+    let shells: [&'static [&'static str]; 3] = [&["dash"], &["bash", "--posix"], &["busybox", "sh"]];
+    for shell in shells {
+        if !has(shell[0]) {
+            continue;
+        }
+        let mut machine = Machine::node();
+        machine.shell = shell;
+        machine.stub.first("/messages", [answer(503, ""), answer(0, "")]);
+        let output = machine.run_as(&delete_this_node().unwrap(), "delete", &[], &["-x"], &[]);
+        assert!(output.status.success(), "{shell:?}: {:?}", said(&output));
+        assert_eq!(machine.stub.writes().len(), 3);
+
+        let conf = format!("RESOURCE_MANAGER={}\n", machine.stub.url);
+        machine.write("/etc/flamenco-azure/capacity.conf", &conf);
+        let output =
+            machine.run_as(&set_capacity().unwrap(), "set", &["--tag", "a \"b\"", "12"], &["-x"], &[]);
+        assert!(output.status.success(), "{shell:?}: {:?}", said(&output));
+        let body = r#"{"operation":"Merge","properties":{"tags":{"a \"b\"":"12"}}}"#;
+        assert_eq!(machine.stub.writes()[3].body, body);
+        assert_eq!(
+            reason(&machine.run(&set_capacity().unwrap(), &["1,000"])),
+            "'1,000' is no node count: expected digits only"
+        );
+
+        machine.stub.world.lock().unwrap().events = event("E-1", "Preempt", &["crunch-spot_12"]);
+        let running = machine.start(spot_watch());
+        until("the worker stops", || machine.log().contains("systemctl stop flamenco-worker.service"));
+        drop(running);
+    }
 }
