@@ -24,7 +24,7 @@ const UNIT: f64 = 3_600_000.0 * 1_000_000.0;
 /// Cost of one resource.
 #[derive(Debug, Clone, PartialEq)]
 pub struct CostLine {
-    /// Resource id; nodes are counted at their pool.
+    /// Resource id; nodes are counted at their pool, instances at their scale set.
     pub id: String,
     /// USD since the world began (per hour, in [`World::hourly_rate`]).
     pub usd: f64,
@@ -45,8 +45,11 @@ impl World {
 
     /// What every resource costs per hour right now; free ones are left out.
     pub fn hourly_rate(&self) -> Vec<CostLine> {
-        let line = |(id, micro): (String, u64)| CostLine { id, usd: micro as f64 / 1e6 };
-        rates(self).into_iter().map(line).collect()
+        let line = |(resource, micro): (&Resource, u64)| CostLine {
+            id: resource.id.clone(),
+            usd: micro as f64 / 1e6,
+        };
+        rates(self).map(line).collect()
     }
 
     /// Lets the meter run to a moment.
@@ -55,19 +58,21 @@ impl World {
         if passed == 0 {
             return;
         }
-        for (id, micro) in rates(self) {
-            *self.meter.spent.entry(id).or_default() += micro * passed;
+        let mut spent = std::mem::take(&mut self.meter.spent);
+        for (resource, micro) in rates(self) {
+            match spent.get_mut(&resource.id) {
+                Some(sum) => *sum += micro * passed,
+                None => _ = spent.insert(resource.id.clone(), micro * passed),
+            }
         }
+        self.meter.spent = spent;
     }
 }
 
 /// Micro-USD per hour of everything that costs something.
-fn rates(world: &World) -> Vec<(String, u64)> {
-    let one = |resource: &Resource| {
-        let micro = rate(world, resource);
-        (micro > 0).then(|| (resource.id.clone(), micro))
-    };
-    world.resources().values().filter(|r| !r.foreign).filter_map(one).collect()
+fn rates(world: &World) -> impl Iterator<Item = (&Resource, u64)> {
+    let all = world.resources().values().filter(|r| !r.foreign);
+    all.map(|resource| (resource, rate(world, resource))).filter(|(_, micro)| *micro > 0)
 }
 
 fn rate(world: &World, resource: &Resource) -> u64 {
@@ -90,6 +95,7 @@ fn rate(world: &World, resource: &Resource) -> u64 {
             let gib = resource.property("/shareQuota").and_then(serde_json::Value::as_u64).unwrap_or(0);
             premium.map_or(0, |place| per_month(prices::premium_files_gib_month(place) * gib))
         }
+        crate::scaleset::SET => crate::scaleset::rate(world, resource),
         crate::batch::POOL => pool(world, resource),
         _ => 0,
     }

@@ -46,6 +46,7 @@
 
 mod authorization;
 mod batch;
+mod calendar;
 mod canonical;
 pub mod catalogue;
 pub mod check;
@@ -63,11 +64,13 @@ mod login;
 mod market;
 mod network;
 pub mod operation;
+mod operations;
 mod providers;
 mod publishers;
 pub mod resource;
 mod resources;
 mod route;
+mod scaleset;
 #[cfg(feature = "server")]
 pub mod server;
 mod spoil;
@@ -84,6 +87,9 @@ pub use check::Finding;
 pub use cost::CostLine;
 pub use fault::{Action, Fault, Match, OperationFault};
 pub use resource::{ProvisioningState, Resource, Tags};
+pub use scaleset::boot::{Boot, Boots};
+pub use scaleset::pokes::{InstanceView, Mode, SetView};
+pub use scaleset::spot::SpotWalk;
 pub use spoil::Spoil;
 pub use transport::{CallFate, CallHook, NowFn, Phase, SimTransport};
 pub use wire::{Exchange, SimRequest, SimResponse};

@@ -318,12 +318,26 @@ pub(crate) fn is_poll(request: &Request) -> bool {
 }
 
 /// Answers a poll.
-pub(crate) fn poll(world: &World, request: &Request) -> SimResponse {
+pub(crate) fn poll(world: &mut World, request: &Request) -> SimResponse {
     let path = request.path.to_ascii_lowercase();
-    let found = world.operations.iter().rev().find(|operation| {
-        operation.path.to_ascii_lowercase() == path || operation.result_path.to_ascii_lowercase() == path
-    });
-    let Some(operation) = found else {
+    let of_set =
+        |effect: &Effect| matches!(effect, Effect::Provider { data, .. } if data.get("set").is_some());
+    let found = world.operations.find(&path, world.now());
+    let counted = found.filter(|operation| operation.effects.iter().any(of_set)).map(|o| o.id.clone());
+    let left = match counted.map(|id| crate::scaleset::take_poll(world, &id)) {
+        Some(Err(refusal)) => return refusal,
+        Some(Ok(left)) => Some(left),
+        None => None,
+    };
+    let response = answer_poll(world, request, &path);
+    match left {
+        Some(left) => response.with_header("x-ms-ratelimit-remaining-resource", &left),
+        None => response,
+    }
+}
+
+fn answer_poll(world: &World, request: &Request, path: &str) -> SimResponse {
+    let Some(operation) = world.operations.find(path, world.now()) else {
         let id = request.segments.last().map_or("", String::as_str);
         return SimResponse::arm_error(404, "NotFound", &format!("The operation '{id}' could not be found."));
     };
@@ -427,9 +441,7 @@ impl World {
             effects: spec.effects,
         };
         self.schedule_operation(&operation);
-        // Azure forgets finished operations after about a day; so does a world kept in a file.
-        self.operations.retain(|o| o.ends.is_none_or(|ends| later(ends, 86_400) > now));
-        self.operations.push(operation.clone());
+        self.operations.push(operation.clone(), now);
         operation
     }
 
@@ -456,6 +468,14 @@ impl World {
                 (Outcome::Failed { .. }, Effect::RemoveGroup(name)) => {
                     self.schedule(ends, Effect::FailGroup(name.clone()));
                 }
+                // A scale set learns how its operation ended.
+                (Outcome::Failed { .. }, Effect::Provider { namespace, data })
+                    if data.get("set").is_some() =>
+                {
+                    let mut data = data.clone();
+                    data["failed"] = json!(true);
+                    self.schedule(ends, Effect::Provider { namespace: namespace.clone(), data });
+                }
                 (Outcome::Failed { .. }, _) => {}
             }
         }
@@ -464,26 +484,25 @@ impl World {
     /// Lets operations that would never end do so a second from now.
     pub fn release_operations(&mut self) {
         let ends = later(self.now(), 1);
-        let stuck: Vec<usize> =
-            (0..self.operations.len()).filter(|i| self.operations[*i].ends.is_none()).collect();
-        for index in stuck {
-            self.operations[index].ends = Some(ends);
-            let operation = self.operations[index].clone();
+        let mut stuck = Vec::new();
+        for operation in self.operations.iter_mut().filter(|o| o.ends.is_none()) {
+            operation.ends = Some(ends);
+            stuck.push(operation.clone());
+        }
+        for operation in stuck {
             self.schedule_operation(&operation);
         }
     }
 
     /// Ends one operation, named by any of its links, at this moment. `false` when there is none, or it has ended.
     pub fn end_operation(&mut self, link: &url::Url) -> bool {
-        let path = link.path().to_ascii_lowercase();
         let now = self.now();
-        let is_it = |o: &Operation| {
-            (o.path.to_ascii_lowercase() == path || o.result_path.to_ascii_lowercase() == path)
-                && o.ends.is_none_or(|ends| ends > now)
-        };
-        let Some(index) = self.operations.iter().rposition(is_it) else { return false };
-        self.operations[index].ends = Some(now);
-        let operation = self.operations[index].clone();
+        let Some(operation) = self.operations.find_mut(link.path()) else { return false };
+        if operation.ends.is_some_and(|ends| ends <= now) {
+            return false;
+        }
+        operation.ends = Some(now);
+        let operation = operation.clone();
         self.schedule_operation(&operation);
         true
     }

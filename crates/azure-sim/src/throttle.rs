@@ -25,10 +25,15 @@ pub(crate) struct Limit {
     pub(crate) per_minute: u64,
 }
 
+/// Buckets are looked through for full ones when there are this many.
+const LEAST: usize = 4096;
+
 /// All buckets by name.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Throttle {
     buckets: BTreeMap<String, Bucket>,
+    #[serde(default)]
+    prune_at: usize,
     /// Switched off: everything passes, full buckets are reported.
     pub(crate) off: bool,
 }
@@ -39,6 +44,11 @@ impl Throttle {
         let full = limit.capacity * 1000;
         if self.off {
             return Ok(limit.capacity - 1);
+        }
+        if self.buckets.len() >= self.prune_at.max(LEAST) {
+            // A bucket that has not been asked for an hour is full again: it says nothing.
+            self.buckets.retain(|_, bucket| now.duration_since(bucket.at).as_secs() < 3600);
+            self.prune_at = self.buckets.len() * 2;
         }
         let bucket = self.buckets.entry(name.to_owned()).or_insert(Bucket { milli: full, at: now });
         let passed = u64::try_from(now.duration_since(bucket.at).as_millis()).unwrap_or(0);

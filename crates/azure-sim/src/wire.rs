@@ -69,6 +69,13 @@ impl SimResponse {
         response
     }
 
+    /// A JSON response whose body is text already.
+    pub(crate) fn json_text(status: u16, body: String) -> Self {
+        let mut response = Self::empty(status).with_header("content-type", "application/json; charset=utf-8");
+        response.body = body.into_bytes();
+        response
+    }
+
     /// The ARM error envelope `{"error":{"code","message"}}`.
     pub fn arm_error(status: u16, code: &str, message: &str) -> Self {
         Self::json(status, &json!({"error": {"code": code, "message": message}}))

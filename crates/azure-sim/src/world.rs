@@ -11,8 +11,10 @@ use rand_chacha::ChaCha8Rng;
 use serde::{Deserialize, Serialize};
 
 use crate::authorization::{Lock, Principal, RoleAssignment};
+use crate::calendar::Calendar;
 use crate::fault::{Action, Fault, OperationFault};
-use crate::operation::{Effect, Operation};
+use crate::operation::Effect;
+use crate::operations::Operations;
 use crate::resource::{ProvisioningState, Resource, Tags, key};
 use crate::throttle::Throttle;
 use crate::wire::{Exchange, SimRequest, SimResponse};
@@ -85,14 +87,6 @@ pub struct Group {
     pub foreign: bool,
 }
 
-/// Something that will happen.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub(crate) struct Event {
-    pub(crate) at: Timestamp,
-    seq: u64,
-    pub(crate) effect: Effect,
-}
-
 /// Registration of a resource provider.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) enum Registration {
@@ -113,8 +107,8 @@ pub struct World {
     resources: BTreeMap<String, Resource>,
     pub(crate) subscription_tags: Tags,
     pub(crate) registrations: BTreeMap<String, Registration>,
-    pub(crate) operations: Vec<Operation>,
-    events: Vec<Event>,
+    pub(crate) operations: Operations,
+    events: Calendar,
     pub(crate) locks: BTreeMap<String, Lock>,
     pub(crate) role_assignments: BTreeMap<String, RoleAssignment>,
     pub(crate) principal: Principal,
@@ -131,6 +125,8 @@ pub struct World {
     pub(crate) guests: crate::guest::Guests,
     pub(crate) batch: crate::batch::Batch,
     pub(crate) meter: crate::cost::Meter,
+    #[serde(default)]
+    pub(crate) scale: crate::scaleset::ScaleSets,
     /// Names taken by other subscriptions, as `kind/name` in lower case.
     pub(crate) taken_names: BTreeSet<String>,
     pub(crate) list_lag_s: u64,
@@ -170,8 +166,8 @@ impl World {
             resources: BTreeMap::new(),
             subscription_tags: Tags::new(),
             registrations,
-            operations: Vec::new(),
-            events: Vec::new(),
+            operations: Operations::default(),
+            events: Calendar::default(),
             locks: BTreeMap::new(),
             role_assignments: BTreeMap::new(),
             principal: Principal::owner(),
@@ -186,6 +182,7 @@ impl World {
             guests: crate::guest::Guests::default(),
             batch: crate::batch::Batch::default(),
             meter: crate::cost::Meter::default(),
+            scale: crate::scaleset::ScaleSets::default(),
             taken_names: BTreeSet::new(),
             list_lag_s: 0,
             storage: crate::storage::data::Store::default(),
@@ -260,10 +257,10 @@ impl World {
     }
 
     fn remember(&mut self, request: &SimRequest, response: &SimResponse) {
-        if let Some(limit) = self.log_limit
-            && self.log.len() >= limit.max(1)
+        if let Some(limit) = self.log_limit.map(|limit| limit.max(1))
+            && self.log.len() >= limit * 2
         {
-            self.log.remove(0);
+            self.log.drain(..=self.log.len() - limit);
         }
         self.log.push(Exchange { request: request.clone(), response: response.clone() });
     }
@@ -271,9 +268,8 @@ impl World {
     /// Moves the virtual clock forward (never backwards) and lets everything happen that was due.
     pub fn advance_to(&mut self, to: Timestamp) {
         loop {
-            let next = self.events.iter().map(|e| (e.at, e.seq)).min();
-            match next {
-                Some((at, _)) if at <= to => {
+            match self.events.next() {
+                Some(at) if at <= to => {
                     self.move_clock(at);
                     self.run_due();
                 }
@@ -296,21 +292,15 @@ impl World {
     }
 
     fn run_due(&mut self) {
-        loop {
-            let due = (0..self.events.len())
-                .filter(|i| self.events[*i].at <= self.now)
-                .min_by_key(|i| (self.events[*i].at, self.events[*i].seq));
-            let Some(index) = due else { break };
-            let event = self.events.remove(index);
-            self.apply(event.effect);
+        while let Some(effect) = self.events.take_due(self.now) {
+            self.apply(effect);
         }
     }
 
     /// Lets something happen later.
     pub(crate) fn schedule(&mut self, at: Timestamp, effect: Effect) {
         self.sequence += 1;
-        let seq = self.sequence;
-        self.events.push(Event { at, seq, effect });
+        self.events.add(at, self.sequence, effect);
     }
 
     fn apply(&mut self, effect: Effect) {
@@ -395,7 +385,7 @@ impl World {
 
     /// The moment of the next thing due, if any.
     pub fn next_event(&self) -> Option<Timestamp> {
-        self.events.iter().map(|event| event.at).min()
+        self.events.next()
     }
 
     /// The subscription's id.
@@ -410,12 +400,16 @@ impl World {
 
     /// All requests and responses of this process, unless bounded by [`World::limit_log`].
     pub fn log(&self) -> &[Exchange] {
-        &self.log
+        let kept = self.log_limit.map_or(self.log.len(), |limit| limit.max(1));
+        &self.log[self.log.len().saturating_sub(kept)..]
     }
 
     /// Takes the log out: what comes after begins a new one.
     pub fn take_log(&mut self) -> Vec<Exchange> {
-        std::mem::take(&mut self.log)
+        let kept = self.log().len();
+        let mut log = std::mem::take(&mut self.log);
+        log.drain(..log.len() - kept);
+        log
     }
 
     /// Keeps only the last so many exchanges.

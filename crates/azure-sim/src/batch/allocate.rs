@@ -303,9 +303,13 @@ fn subscription_limits(world: &World, pool: &Pool, size: &Size, spot: bool) -> V
 
 /// Free addresses of the pool's subnet; `None` without a subnet.
 fn addresses_left(world: &World, pool: &Pool) -> Option<u32> {
-    let subnet = super::wire::subnet_of(world, &pool.id)?;
-    let net = net_of(world, &subnet)?;
-    let held = addresses(world, &subnet).len() + 5;
+    addresses_left_in(world, &super::wire::subnet_of(world, &pool.id)?)
+}
+
+/// Free addresses of a subnet: those that interfaces, nodes and scale sets do not hold.
+pub(crate) fn addresses_left_in(world: &World, subnet: &str) -> Option<u32> {
+    let net = net_of(world, subnet)?;
+    let held = addresses(world, subnet).len() + 5 + crate::scaleset::machines_in(world, subnet) as usize;
     let size = 1_u64 << (32 - u32::from(net.prefix_len()));
     u32::try_from(size.saturating_sub(held as u64)).ok()
 }

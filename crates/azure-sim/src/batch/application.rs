@@ -94,7 +94,8 @@ fn put(world: &mut World, request: &Request, id: &str, kind: &str, found: Option
 fn upload_url(world: &mut World, id: &str, until: jiff::Timestamp) -> String {
     let application = parent_of(id).unwrap_or_default();
     let account = parent_of(application).unwrap_or_default();
-    let linked = world.resource(account).and_then(|a| a.text("/autoStorage/storageAccountId")).map(str::to_owned);
+    let linked =
+        world.resource(account).and_then(|a| a.text("/autoStorage/storageAccountId")).map(str::to_owned);
     let plain = |c: char| if c.is_ascii_alphanumeric() { c.to_ascii_lowercase() } else { '-' };
     let name: String = crate::resource::last_segment(application).chars().map(plain).take(50).collect();
     let container = format!("app-{}", name.replace("--", "-").trim_matches('-'));

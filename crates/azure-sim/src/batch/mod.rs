@@ -25,6 +25,7 @@ use crate::route::Request;
 use crate::wire::SimResponse;
 use crate::world::World;
 
+pub(crate) use allocate::addresses_left_in;
 pub(crate) use events::on_effect;
 pub(crate) use state::Batch;
 

@@ -9,7 +9,7 @@ use crate::wire::SimResponse;
 use crate::world::World;
 
 /// 400 for a region that does not exist.
-pub(super) fn no_such_location(location: &str) -> SimResponse {
+pub(crate) fn no_such_location(location: &str) -> SimResponse {
     SimResponse::arm_error(
         400,
         "NoRegisteredProviderFound",
@@ -18,7 +18,7 @@ pub(super) fn no_such_location(location: &str) -> SimResponse {
 }
 
 /// 400 with `target`, as the compute provider answers for a bad member.
-pub(super) fn invalid(target: &str, message: &str) -> SimResponse {
+pub(crate) fn invalid(target: &str, message: &str) -> SimResponse {
     SimResponse::json(
         400,
         &json!({"error": {"code": "InvalidParameter", "message": message, "target": target}}),
@@ -31,13 +31,7 @@ pub(super) fn size(world: &World, location: &str, properties: &Value, id: &str) 
         return Err(invalid("vmSize", "Required parameter 'vmSize' is missing (null)."));
     };
     let Some(size) = catalogue::size(name) else {
-        return Err(invalid(
-            "vmSize",
-            &format!(
-                "The value {name} provided for the VM size is not valid. The valid sizes in the current region are: {}. Find out more on the valid VM sizes in each region at https://aka.ms/azure-regions.",
-                catalogue::sizes().map(|s| s.name).collect::<Vec<_>>().join(",")
-            ),
-        ));
+        return Err(unknown_size(name));
     };
     let spot = properties
         .get("priority")
@@ -47,11 +41,7 @@ pub(super) fn size(world: &World, location: &str, properties: &Value, id: &str) 
         return Err(sku_not_available(location, &size));
     }
     if spot && !size.family.spot {
-        return Err(SimResponse::arm_error(
-            400,
-            "AzureSpotIsNotSupportedForThisVMSize",
-            &format!("Azure Spot is not supported for the VM size {}.", size.name),
-        ));
+        return Err(no_spot(&size));
     }
     if let Some(refusal) = quota::refuse(world, location, &size, spot, Some(id)) {
         return Err(refusal);
@@ -62,8 +52,28 @@ pub(super) fn size(world: &World, location: &str, properties: &Value, id: &str) 
     Ok(size)
 }
 
+/// 400 for a size that the catalogue does not have.
+pub(crate) fn unknown_size(name: &str) -> SimResponse {
+    invalid(
+        "vmSize",
+        &format!(
+            "The value {name} provided for the VM size is not valid. The valid sizes in the current region are: {}. Find out more on the valid VM sizes in each region at https://aka.ms/azure-regions.",
+            catalogue::sizes().map(|s| s.name).collect::<Vec<_>>().join(",")
+        ),
+    )
+}
+
+/// 400 for Spot on a size that is not sold so.
+pub(crate) fn no_spot(size: &Size) -> SimResponse {
+    SimResponse::arm_error(
+        400,
+        "AzureSpotIsNotSupportedForThisVMSize",
+        &format!("Azure Spot is not supported for the VM size {}.", size.name),
+    )
+}
+
 /// 409 SkuNotAvailable (quoted traffic): a restriction, or no capacity.
-fn sku_not_available(location: &str, size: &Size) -> SimResponse {
+pub(crate) fn sku_not_available(location: &str, size: &Size) -> SimResponse {
     let message = format!(
         "The requested VM size for resource 'Following SKUs have failed for Capacity Restrictions: {}' is currently not available in location '{location}'. Please try another size or deploy to a different location or different zone. See https://aka.ms/azureskunotavailable for details.",
         size.name
@@ -74,13 +84,21 @@ fn sku_not_available(location: &str, size: &Size) -> SimResponse {
 /// Login of a new VM: a name, and a key or a password.
 pub(super) fn login(properties: &Value) -> Option<SimResponse> {
     let profile = properties.get("osProfile")?;
-    let missing =
-        |what: &str| Some(invalid(what, &format!("Required parameter '{what}' is missing (null).")));
+    let named = |name: &str| profile.get(name).and_then(Value::as_str).is_some_and(|text| !text.is_empty());
+    if named("adminUsername") && !named("computerName") {
+        return missing("osProfile.computerName");
+    }
+    credentials(profile)
+}
+
+fn missing(what: &str) -> Option<SimResponse> {
+    Some(invalid(what, &format!("Required parameter '{what}' is missing (null).")))
+}
+
+/// Name, key or password, and custom data of a login profile.
+pub(crate) fn credentials(profile: &Value) -> Option<SimResponse> {
     if profile.get("adminUsername").and_then(Value::as_str).is_none_or(str::is_empty) {
         return missing("osProfile.adminUsername");
-    }
-    if profile.get("computerName").and_then(Value::as_str).is_none_or(str::is_empty) {
-        return missing("osProfile.computerName");
     }
     let no_password = profile
         .pointer("/linuxConfiguration/disablePasswordAuthentication")
@@ -166,7 +184,7 @@ pub(super) fn disk_name(world: &World, disk: &str) -> Option<SimResponse> {
 }
 
 /// The `identity` to store: user-assigned ones must exist.
-pub(super) fn identity(world: &mut World, body: &Value, vm: &str) -> Result<Option<Value>, SimResponse> {
+pub(crate) fn identity(world: &mut World, body: &Value, vm: &str) -> Result<Option<Value>, SimResponse> {
     let Some(wanted) = body.get("identity").filter(|i| i.is_object()) else { return Ok(None) };
     let mut stored = json!({"type": wanted.get("type").cloned().unwrap_or_else(|| json!("None"))});
     if let Some(assigned) = wanted.get("userAssignedIdentities").and_then(Value::as_object) {

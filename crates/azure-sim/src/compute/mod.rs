@@ -1,6 +1,6 @@
 //! Microsoft.Compute: sizes, usages, virtual machines with run-command, and their disks.
 
-mod check;
+pub(crate) mod check;
 mod disk;
 mod images;
 mod power;
@@ -31,6 +31,9 @@ pub(crate) const DISK: &str = "Microsoft.Compute/disks";
 
 /// Answers for the namespace.
 pub(crate) fn handle(world: &mut World, request: &Request) -> SimResponse {
+    if request.kind().starts_with("virtualmachinescalesets") {
+        return crate::scaleset::handle(world, request);
+    }
     let policy = policy(request);
     let left = match policy.map(|policy| throttle(world, request, policy)) {
         Some(Err(refusal)) => return refusal,
@@ -46,12 +49,18 @@ pub(crate) fn handle(world: &mut World, request: &Request) -> SimResponse {
 
 fn dispatch(world: &mut World, request: &Request) -> SimResponse {
     let kind = request.kind();
+    if kind.starts_with("virtualmachines")
+        && let Some(response) = crate::scaleset::vm::handle(world, request)
+    {
+        return response;
+    }
     match (request.method.as_str(), kind.as_str()) {
         ("GET", "skus") => sku_list(world, request),
         ("GET", "locations/usages") => quota::list(world, request),
         ("GET", "locations/vmsizes") => size_list(request),
         ("GET", images::VERSIONS) => images::handle(world, request),
-        ("GET", "virtualmachines" | "disks") if request.is_collection() => list(world, request),
+        ("GET", "virtualmachines") if request.is_collection() => list_machines(world, request),
+        ("GET", "disks") if request.is_collection() => list(world, request),
         (_, "virtualmachines") => vm::handle(world, request),
         ("GET", "virtualmachines/instanceview") => view::instance(world, request),
         ("POST", "virtualmachines/runcommand") => run::handle(world, request),
@@ -121,6 +130,14 @@ fn list(world: &World, request: &Request) -> SimResponse {
     page(request, all)
 }
 
+/// Virtual machines, those of Flexible scale sets too.
+fn list_machines(world: &World, request: &Request) -> SimResponse {
+    let below = format!("{}/", crate::resource::key(&request.scope));
+    let own = world.resources().iter().filter(|(key, vm)| key.starts_with(&below) && vm.is(VM));
+    let own = own.map(|(_, vm)| body(world, vm).to_string()).collect();
+    crate::scaleset::vm::append(world, request, own)
+}
+
 /// `GET …/skus?$filter=location eq 'westeurope'`
 fn sku_list(world: &World, request: &Request) -> SimResponse {
     let filter = match Filter::parse(request.query("$filter").unwrap_or_default()) {
@@ -159,7 +176,11 @@ fn size_list(request: &Request) -> SimResponse {
 
 /// A stored resource as the provider renders it.
 pub(crate) fn body(world: &World, resource: &Resource) -> Value {
-    if resource.is(VM) { view::body(world, resource) } else { resource.body() }
+    match resource.kind.as_str() {
+        kind if kind.eq_ignore_ascii_case(VM) => view::body(world, resource),
+        kind if kind.eq_ignore_ascii_case(crate::scaleset::SET) => crate::scaleset::body(world, resource),
+        _ => resource.body(),
+    }
 }
 
 /// A resource became ready.
@@ -173,10 +194,16 @@ pub(crate) fn on_removed(world: &mut World, resource: &Resource) {
         vm::release(world, resource);
         crate::guest::forget_manager(world, &resource.key());
     }
+    if resource.is(crate::scaleset::SET) {
+        crate::scaleset::on_removed(world, resource);
+    }
 }
 
 /// A change of power state is due.
 pub(crate) fn on_effect(world: &mut World, data: &Value) {
+    if data.get("set").is_some() || data.get("spot").is_some() {
+        return crate::scaleset::on_effect(world, data);
+    }
     let vm = data.get("vm").and_then(Value::as_str).unwrap_or_default().to_owned();
     if let Some(power) = data.get("power").and_then(Value::as_str) {
         power::set(world, &vm, power);

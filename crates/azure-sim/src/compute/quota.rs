@@ -38,14 +38,28 @@ pub(crate) fn used(world: &World, location: &str, except: Option<&str>) -> Used 
         if vm.text("/_sim/power") == Some("deallocated") {
             continue;
         }
-        if is_spot(vm) {
-            used.low_priority += size.vcpus;
-        } else {
-            used.cores += size.vcpus;
-            *used.families.entry(size.family.name).or_default() += size.vcpus;
-        }
+        used.count(&size, 1, is_spot(vm));
+    }
+    for (_, set) in world.scale.iter().filter(|(_, set)| set.location() == location) {
+        used.machines += set.machines();
+        let Some(size) = catalogue::size(set.size()) else { continue };
+        let [regular, spot] = set.allocated();
+        used.count(&size, regular, false);
+        used.count(&size, spot, true);
     }
     used
+}
+
+impl Used {
+    fn count(&mut self, size: &Size, machines: u32, spot: bool) {
+        let cores = size.vcpus * machines;
+        if spot {
+            self.low_priority += cores;
+        } else if machines > 0 {
+            self.cores += cores;
+            *self.families.entry(size.family.name).or_default() += cores;
+        }
+    }
 }
 
 /// The size of a stored VM.
@@ -72,6 +86,21 @@ pub(crate) fn refuse(
     spot: bool,
     except: Option<&str>,
 ) -> Option<SimResponse> {
+    refuse_cores(world, location, size, spot, size.vcpus, except)
+}
+
+/// The same for so many more cores of a size.
+pub(crate) fn refuse_cores(
+    world: &World,
+    location: &str,
+    size: &Size,
+    spot: bool,
+    more: u32,
+    except: Option<&str>,
+) -> Option<SimResponse> {
+    if more == 0 {
+        return None;
+    }
     let used = used(world, location, except);
     let family = used.families.get(size.family.name).copied().unwrap_or(0);
     let family_words = family_words(size.family.name);
@@ -85,8 +114,7 @@ pub(crate) fn refuse(
     };
     rows.into_iter().find_map(|(counter, words, usage)| {
         let limit = limit(world, location, counter);
-        let wanted = usage + size.vcpus;
-        (wanted > limit).then(|| exceeded(location, &words, limit, usage, size.vcpus))
+        (usage + more > limit).then(|| exceeded(location, &words, limit, usage, more))
     })
 }
 
@@ -126,11 +154,13 @@ pub(super) fn list(world: &World, request: &Request) -> SimResponse {
         })
     };
     let cores = |counter: &str| limit(world, &location, counter);
+    let sets = world.scale.iter().filter(|(_, set)| set.location() == location).count();
+    let sets = u32::try_from(sets).unwrap_or(u32::MAX);
     let mut value: Vec<Value> = vec![
         row("availabilitySets", "Availability Sets", 0, 2500),
         row("cores", "Total Regional vCPUs", used.cores, cores("cores")),
         row("virtualMachines", "Virtual Machines", used.machines, 25_000),
-        row("virtualMachineScaleSets", "Virtual Machine Scale Sets", 0, 2500),
+        row("virtualMachineScaleSets", "Virtual Machine Scale Sets", sets, 2500),
         row(
             "lowPriorityCores",
             "Total Regional Low-priority vCPUs",

@@ -59,7 +59,8 @@ pub(super) fn containers(world: &mut World, request: &Request) -> SimResponse {
         return request.parent_not_found(account);
     }
     if request.is_collection() {
-        let all: Vec<Value> = world.children(&id, CONTAINER).map(|container| body(world, container)).collect();
+        let all: Vec<Value> =
+            world.children(&id, CONTAINER).map(|container| body(world, container)).collect();
         return page(request, all);
     }
     let found = world.resource(&id).cloned();

@@ -20,7 +20,8 @@ fn account_of<'w>(world: &'w World, id: &str) -> Option<&'w Resource> {
 /// `GET …/queueServices`, `GET` and `PUT …/queueServices/default`
 pub(super) fn service(world: &mut World, request: &Request) -> SimResponse {
     let id = request.id(world);
-    let account = if request.is_collection() { Some(id.as_str()) } else { parent_of(&id) }.unwrap_or_default();
+    let account =
+        if request.is_collection() { Some(id.as_str()) } else { parent_of(&id) }.unwrap_or_default();
     if account_of(world, account).is_none() {
         return request.parent_not_found(account);
     }

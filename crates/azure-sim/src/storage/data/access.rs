@@ -103,7 +103,8 @@ const NOBODY: Fixed = (
     "NoAuthenticationInformation",
     "Server failed to authenticate the request. Please refer to the information in the www-authenticate header.",
 );
-const EXPIRED: Fixed = (401, "InvalidAuthenticationInfo", "Lifetime validation failed. The token is expired.");
+const EXPIRED: Fixed =
+    (401, "InvalidAuthenticationInfo", "Lifetime validation failed. The token is expired.");
 const FAILED: Fixed = (
     403,
     "AuthenticationFailed",

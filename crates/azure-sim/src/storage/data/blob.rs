@@ -23,7 +23,11 @@ pub(super) fn handle(world: &mut World, call: &Call, comp: &str) -> Result<SimRe
             let response = content::describe(call, blob, 200);
             // To HEAD the length is all that is said about the body.
             let head = call.method() == "HEAD";
-            Ok(if head { response.with_header("content-length", &blob.data.len().to_string()) } else { response })
+            Ok(if head {
+                response.with_header("content-length", &blob.data.len().to_string())
+            } else {
+                response
+            })
         }
         ("DELETE", "") => delete(world, call),
         ("PUT", "metadata") => set_metadata(world, call),

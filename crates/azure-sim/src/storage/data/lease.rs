@@ -77,11 +77,9 @@ impl What {
 
     fn lost(self) -> Fixed {
         match self {
-            Self::Blob => (
-                412,
-                "LeaseNotPresentWithBlobOperation",
-                "There is currently no lease on the blob.",
-            ),
+            Self::Blob => {
+                (412, "LeaseNotPresentWithBlobOperation", "There is currently no lease on the blob.")
+            }
             Self::Container => (
                 412,
                 "LeaseNotPresentWithContainerOperation",
@@ -133,9 +131,7 @@ impl Lease {
         }
         match self {
             Self::Leased { id: holder, .. } if holder != id => Err(PRESENT.into()),
-            Self::Breaking { id: holder, .. } => {
-                Err(if holder == id { BREAKING } else { PRESENT }.into())
-            }
+            Self::Breaking { id: holder, .. } => Err(if holder == id { BREAKING } else { PRESENT }.into()),
             _ => Ok(Self::held(id, seconds, now)),
         }
     }
@@ -231,7 +227,10 @@ impl Lease {
                 let seconds = number("x-ms-lease-duration").map_err(|_| BAD_HEADER)?.ok_or(MISSING_HEADER)?;
                 let id = proposed().unwrap_or_else(|| fresh.to_owned());
                 guid(&id)?;
-                Ok((self.acquire(&id, seconds, now)?, SimResponse::empty(201).with_header("x-ms-lease-id", &id)))
+                Ok((
+                    self.acquire(&id, seconds, now)?,
+                    SimResponse::empty(201).with_header("x-ms-lease-id", &id),
+                ))
             }
             "renew" => {
                 let id = named()?;

@@ -90,7 +90,8 @@ pub(super) fn containers(world: &mut World, call: &Call) -> Result<SimResponse, 
             xml::element("Last-Modified", &http_date(modified.unwrap_or(container.created_at))),
             xml::element("Etag", &container.etag),
             lease_elements(&lease),
-            "<HasImmutabilityPolicy>false</HasImmutabilityPolicy><HasLegalHold>false</HasLegalHold>".to_owned(),
+            "<HasImmutabilityPolicy>false</HasImmutabilityPolicy><HasLegalHold>false</HasLegalHold>"
+                .to_owned(),
         ];
         let mut inner = xml::element("Name", &container.name);
         inner += &format!("<Properties>{}</Properties>", properties.concat());

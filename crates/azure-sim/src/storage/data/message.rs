@@ -18,11 +18,8 @@ const VISIBILITY_S: i64 = 30;
 const WEEK_S: i64 = 7 * 24 * 3600;
 /// The most that one request gets.
 const MOST: i64 = 32;
-const TOO_LARGE: Fixed = (
-    413,
-    "RequestBodyTooLarge",
-    "The request body is too large and exceeds the maximum permissible limit.",
-);
+const TOO_LARGE: Fixed =
+    (413, "RequestBodyTooLarge", "The request body is too large and exceeds the maximum permissible limit.");
 
 pub(super) fn handle(world: &mut World, call: &Call) -> Result<SimResponse, Refusal> {
     let id = call.request.segments.get(2).map(String::as_str);

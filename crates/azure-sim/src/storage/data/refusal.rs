@@ -48,7 +48,8 @@ impl Refusal {
         }
         let message = format!("{}\nRequestId:{request_id}\nTime:{now}", self.message);
         let details: String = self.details.iter().map(|(name, value)| xml::element(name, value)).collect();
-        let inner = format!("{}{}{details}", xml::element("Code", self.code), xml::element("Message", &message));
+        let inner =
+            format!("{}{}{details}", xml::element("Code", self.code), xml::element("Message", &message));
         response.set_header("content-type", "application/xml");
         response.body = xml::document(&format!("<Error>{inner}</Error>"));
         response
@@ -73,15 +74,11 @@ pub(super) const WRONG_RECEIPT: Fixed = (
     "PopReceiptMismatch",
     "The specified pop receipt did not match the pop receipt for a dequeued message.",
 );
-pub(super) const NO_CONTAINER: Fixed =
-    (404, "ContainerNotFound", "The specified container does not exist.");
+pub(super) const NO_CONTAINER: Fixed = (404, "ContainerNotFound", "The specified container does not exist.");
 pub(super) const NO_BLOB: Fixed = (404, "BlobNotFound", "The specified blob does not exist.");
 pub(super) const BLOB_EXISTS: Fixed = (409, "BlobAlreadyExists", "The specified blob already exists.");
-pub(super) const CONDITION: Fixed = (
-    412,
-    "ConditionNotMet",
-    "The condition specified using HTTP conditional header(s) is not met.",
-);
+pub(super) const CONDITION: Fixed =
+    (412, "ConditionNotMet", "The condition specified using HTTP conditional header(s) is not met.");
 pub(super) const NOT_MODIFIED: Fixed = (304, CONDITION.1, CONDITION.2);
 pub(super) const RANGE: Fixed =
     (416, "InvalidRange", "The range specified is invalid for the current size of the resource.");

@@ -15,7 +15,8 @@ const FAILED: Fixed = (
 
 /// What is signed.
 fn sign(world: &World, resource: &str, permissions: &str, expiry: &str) -> String {
-    let secret = uuid::Uuid::new_v5(&uuid::Uuid::NAMESPACE_URL, format!("sim-{}", world.config.seed).as_bytes());
+    let secret =
+        uuid::Uuid::new_v5(&uuid::Uuid::NAMESPACE_URL, format!("sim-{}", world.config.seed).as_bytes());
     let text = format!("{resource}\n{permissions}\n{expiry}");
     uuid::Uuid::new_v5(&secret, text.as_bytes()).simple().to_string()
 }
@@ -33,7 +34,13 @@ fn query(world: &World, resource: &str, kind: &str, permissions: &str, until: Ti
 }
 
 /// Where a Batch application package is uploaded to: readable and writable without any other credential.
-pub(crate) fn package_url(world: &World, account: &str, container: &str, name: &str, until: Timestamp) -> String {
+pub(crate) fn package_url(
+    world: &World,
+    account: &str,
+    container: &str,
+    name: &str,
+    until: Timestamp,
+) -> String {
     let query = query(world, &format!("{account}/blob/{container}/{name}"), "b", "rw", until);
     format!("https://{account}.blob.core.windows.net/{container}/{name}?{query}")
 }
