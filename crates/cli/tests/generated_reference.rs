@@ -198,7 +198,15 @@ fn naming() -> String {
         Scope::Group => "the resource group",
         Scope::Parent => "what it is part of",
     };
-    let used = ["farm", "resource group", "storage account", "Batch account", "pool", "virtual machine"];
+    let used = [
+        "farm",
+        "resource group",
+        "storage account",
+        "Batch account",
+        "pool",
+        "scale-set pool",
+        "virtual machine",
+    ];
     let rows: Vec<Vec<String>> = RULES
         .iter()
         .filter(|rule| used.contains(&rule.what))
@@ -220,7 +228,7 @@ fn sizes_and_images() -> String {
         .map(|row| vec![row.family.to_owned(), row.date.to_string(), row.instead.to_owned()]);
     format!(
         "## Images of nodes\n\nThe alias, the URN (with or without a version), or the id of a Compute Gallery image with \
-         Ubuntu 24.04 inside.\n\n{}\n\
+         Ubuntu 24.04 inside; pools of kind `vmss` boot managed images too.\n\n{}\n\
          ## VM sizes that end\n\nRefused from that day on, warned about before. Sizes with Arm processors are refused \
          too: Flamenco and Blender have no Linux build for them.\n\n{}\n",
         table(&["alias", "URN", "node agent"], images),

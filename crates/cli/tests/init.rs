@@ -343,6 +343,7 @@ fn all_asks_each_question() {
         "g",
         "m-vm",
         "files1",
+        "batch",
         "batch1",
         "",
         "",
@@ -366,6 +367,43 @@ fn all_asks_each_question() {
         assert!(file.contains(value), "`{value}` is missing in:\n{file}");
     }
     assert!(file.contains("vmSize: Standard_D8as_v5, dedicated: 2"), "{file}");
+}
+
+#[test]
+fn a_pool_of_scale_sets_is_asked_for_without_a_batch_account() {
+    let place = Place::new();
+    place.give_key();
+    let line = |text: &str, file: &str| assert!(file.contains(text), "`{text}` is missing in:\n{file}");
+    let answers = [
+        "1",
+        "westeurope",
+        "sunrise",
+        "g",
+        "m-vm",
+        "files1",
+        "vmss",
+        "",
+        "",
+        "",
+        "",
+        "Standard_D8as_v5",
+        "30",
+        "yes",
+    ];
+    place.init(&["--all"], &answers).ended(0, &[]);
+    line("pools: [{name: workers, kind: vmss, vmSize: Standard_D8as_v5, nodes: 30}]\n", &place.file());
+    assert!(!place.file().contains("batchAccountName"), "{}", place.file());
+    assert_eq!(place.run(&["plan", "--simulate", "w.json"]).code, 0);
+    // Chosen on the summary: the account that was derived meanwhile is not written.
+    let place = Place::new();
+    place.give_key();
+    let answers = ["westeurope", "sunrise", "203.0.113.0/24", "nobody", "Kind of pool", "vmss", "yes"];
+    place.init(&[], &answers).ended(0, &[]);
+    line("kind: vmss", &place.file());
+    assert!(!place.file().contains("batchAccountName"), "{}", place.file());
+    // And back: now it is needed.
+    place.init(&[], &["Kind of pool", "batch", "yes"]).ended(0, &[]);
+    line("batchAccountName: sunrise", &place.file());
 }
 
 #[test]

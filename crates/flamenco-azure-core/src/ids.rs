@@ -167,9 +167,14 @@ impl ResourceId {
     /// The resource type such as `Microsoft.Network/virtualNetworks/subnets`; a resource group's is
     /// `Microsoft.Resources/resourceGroups`.
     pub fn kind(&self) -> String {
-        let mut segments = self.segments().skip_while(|s| !s.eq_ignore_ascii_case("providers")).skip(1);
-        let Some(namespace) = segments.next() else { return "Microsoft.Resources/resourceGroups".to_owned() };
-        segments.step_by(2).fold(namespace.to_owned(), |kind, segment| format!("{kind}/{segment}"))
+        let segments: Vec<&str> = self.segments().collect();
+        // Keys are at even places; the last provider decides, since the first may be that of an extension's scope.
+        let keys = (0..segments.len()).step_by(2).rev();
+        let Some(at) = keys.into_iter().find(|at| segments[*at].eq_ignore_ascii_case("providers")) else {
+            return "Microsoft.Resources/resourceGroups".to_owned();
+        };
+        let namespace = segments.get(at + 1).copied().unwrap_or_default();
+        segments[at + 1..].iter().skip(1).step_by(2).fold(namespace.to_owned(), |kind, s| format!("{kind}/{s}"))
     }
 
     /// Whether the type is `kind`, without case.
@@ -270,6 +275,15 @@ mod tests {
         assert_eq!(parent.kind(), "Microsoft.Network/virtualNetworks");
         assert_eq!(parent.parent(), None);
         assert_eq!(parent.child("subnets", "workers"), id);
+    }
+
+    #[test]
+    fn an_extension_has_a_type_of_its_own_and_no_parent() {
+        let id: ResourceId = format!("{SUBNET}/providers/Microsoft.Authorization/roleAssignments/x").parse().unwrap();
+        assert_eq!(id.kind(), "Microsoft.Authorization/roleAssignments");
+        assert_eq!((id.name(), id.parent()), ("x", None));
+        let group: ResourceId = "/subscriptions/s/resourceGroups/providers/providers/A.B/c/d".parse().unwrap();
+        assert_eq!(group.kind(), "A.B/c");
     }
 
     #[test]

@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::ids::ResourceId;
+use crate::plan::{ROLE_ASSIGNMENT, owner_of};
 use crate::tags::{self, Tags};
 
 /// One resource as Azure described it.
@@ -125,16 +126,35 @@ impl Inventory {
         if let Some(farm) = resource.tag(tags::FARM) {
             return Some(farm.to_owned());
         }
+        if resource.id.is_kind(ROLE_ASSIGNMENT) {
+            return owner_of(resource, self);
+        }
         // A share's parent is its file service, which nobody lists: the nearest ancestor that is known decides.
         let ancestor =
             std::iter::successors(resource.id.parent(), ResourceId::parent).find_map(|id| self.get(&id));
-        let manager = || self.get(&resource.text("/managedBy")?.parse().ok()?);
+        // A disk's machine, a network interface's, a machine's scale set.
+        let manager = || {
+            let pointers =
+                ["/managedBy", "/properties/virtualMachine/id", "/properties/virtualMachineScaleSet/id"];
+            pointers.iter().find_map(|pointer| self.get(&resource.text(pointer)?.parse().ok()?))
+        };
         self.owner(ancestor.or_else(manager)?)
     }
 
-    /// The top-level resources in the group that do not belong to `farm`.
+    /// The farms that the group's tags name.
+    pub fn farms(&self) -> Vec<String> {
+        let prefix = format!("{}.", tags::FARM);
+        let all = self.group.as_ref().map(Observed::tags).unwrap_or_default();
+        all.iter()
+            .filter(|(_, value)| [tags::CREATED, tags::JOINED].contains(&value.as_str()))
+            .filter_map(|(name, _)| name.strip_prefix(&prefix).map(str::to_owned))
+            .collect()
+    }
+
+    /// The top-level resources in the group that do not belong to `farm`. Role assignments are no resources of the group.
     pub fn foreign<'a>(&'a self, farm: &'a str) -> impl Iterator<Item = &'a Observed> {
-        self.iter().filter(move |r| r.id.parent().is_none() && self.owner(r).as_deref() != Some(farm))
+        let top = |r: &Observed| r.id.parent().is_none() && !r.id.is_kind(ROLE_ASSIGNMENT);
+        self.iter().filter(move |r| top(r) && self.owner(r).as_deref() != Some(farm))
     }
 }
 

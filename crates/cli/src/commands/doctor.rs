@@ -169,6 +169,7 @@ async fn azure(session: &Session, farm: &Farm) -> Vec<Check> {
                 let good = match topic {
                     "sizes" => "all sizes are open to this subscription",
                     "network" => "as the farm needs it",
+                    "quotas" if farm.pools.is_empty() => "enough cores for the Manager",
                     "quotas" => "enough cores for the Manager (nodes: read when the Batch account exists)",
                     "names" => "all free, or the farm's own",
                     _ => "enough to make a farm",

@@ -28,13 +28,13 @@ pub async fn run(session: &Session, args: TeardownArgs) -> Outcome {
         progress::finished(session.printer, "teardown", Duration::ZERO);
         return Ok(Exit::Done);
     }
-    let options = TeardownOptions { keep_data: args.keep_data };
+    let options = TeardownOptions { keep_data: args.keep_data, ..TeardownOptions::default() };
     let printer = session.printer;
     let mut asked = args.yes;
     let mut before: BTreeSet<String> = BTreeSet::new();
     for _ in 0..PASSES {
         inventory = farm::observe(&session.client, &target.group).await?;
-        let plan = plan_teardown(&target.farm, &target.group, &inventory, options)?;
+        let plan = plan_teardown(&target.farm, &target.group, &inventory, &options)?;
         let steps: BTreeSet<String> = plan.steps.iter().map(|step| step.id.clone()).collect();
         if plan.is_empty() || steps == before {
             break;

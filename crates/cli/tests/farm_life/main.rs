@@ -9,6 +9,7 @@ mod support;
 mod confirm;
 mod doctor;
 mod doctor_live;
+mod fleets;
 mod interrupts;
 mod life;
 mod programs;

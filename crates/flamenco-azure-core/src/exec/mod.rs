@@ -8,6 +8,7 @@ mod ask;
 mod poll;
 mod report;
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
@@ -19,11 +20,11 @@ pub use self::ask::guest_json;
 pub use self::report::{
     ExecError, Failure, NoReporter, Outcome, Progress, QuotaShort, Report, Reporter, StepError,
 };
-use crate::arm::{ArmClient, Operation, Request};
+use crate::arm::{ArmClient, Kind, Operation, Request};
 use crate::clock::Clock;
 use crate::error::chain;
 use crate::journal::{Entry, Event, Journal, JournalError, open_operations};
-use crate::plan::{Action, Plan, Step};
+use crate::plan::{Action, Lookup, Plan, ROLE_ASSIGNMENT, Step, Verb, lookups, replace};
 
 /// How a plan is carried out.
 #[derive(Debug, Clone, Copy)]
@@ -161,7 +162,12 @@ impl Executor {
 
     /// Sends the request and follows its operation, with the handle on record as soon as there is one.
     async fn send(&self, step: &Step, request: &Request) -> Result<Option<Value>, report::StepError> {
-        let mut operation = self.client.begin(request).await?;
+        let request = &*self.looked_up(request).await?;
+        let mut operation = match self.client.begin(request).await {
+            // The same principal has the same role here by an assignment of another name: that is what was wanted.
+            Err(error) if *error.kind() == Kind::AlreadyExists && assigns(step) => return Ok(None),
+            begun => begun?,
+        };
         if !operation.is_done() {
             self.record(&step.id, Event::Accepted { operation: Box::new(operation.clone()) })?;
         }
@@ -172,9 +178,35 @@ impl Executor {
         Ok(self.client.wait(&mut operation, &mut on_poll).await?)
     }
 
+    /// The request with what its lookups stand for.
+    async fn looked_up<'a>(&self, request: &'a Request) -> Result<Cow<'a, Request>, report::StepError> {
+        let wanted = request.body.as_ref().map(lookups).unwrap_or_default();
+        if wanted.is_empty() {
+            return Ok(Cow::Borrowed(request));
+        }
+        let mut found: Vec<(Lookup, Value)> = Vec::new();
+        for lookup in wanted {
+            let body = self.client.get(&lookup.request()).await?;
+            let Some(value) = body.as_ref().and_then(|body| lookup.value_in(body)).cloned() else {
+                let Lookup { resource, pointer, .. } = lookup;
+                return Err(StepError::Lookup { resource: resource.name().to_owned(), pointer });
+            };
+            found.push((lookup, value));
+        }
+        let mut request = request.clone();
+        request.body = request.body.map(|body| {
+            replace(&body, &mut |lookup| found.iter().find(|(l, _)| l == lookup).map(|(_, value)| value.clone()))
+        });
+        Ok(Cow::Owned(request))
+    }
+
     fn record(&self, step: &str, event: Event) -> Result<(), JournalError> {
         self.journal.record(Entry { at: self.clock.now(), step: step.to_owned(), event })
     }
+}
+
+fn assigns(step: &Step) -> bool {
+    step.verb == Verb::Create && step.resource.is_kind(ROLE_ASSIGNMENT)
 }
 
 /// The outcomes of a run by step.

@@ -128,6 +128,14 @@ pub enum StepError {
     /// Intent or outcome could not be put on record.
     #[error(transparent)]
     Journal(#[from] JournalError),
+    /// What a body needs of another resource is not there.
+    #[error("`{resource}` does not exist or has no {}", .pointer.rsplit('/').next().unwrap_or_default())]
+    Lookup {
+        /// The resource's name.
+        resource: String,
+        /// What was looked for, as a JSON pointer.
+        pointer: String,
+    },
     /// The guest answered that it is not as wanted.
     #[error("the Manager VM reports: {reason}")]
     Guest {
@@ -209,6 +217,9 @@ impl ExecError {
                  Request quota increase), or lower the pools' node counts or sizes",
                 short.need, short.kind
             ))),
+            StepError::Lookup { .. } => {
+                Some(Hint::new("something else removed it meanwhile: run the same command again, it looks first"))
+            }
             StepError::Guest { log: Some(log), .. } => Some(Hint::new(format!("the end of its boot log:\n{log}"))),
             _ => None,
         })

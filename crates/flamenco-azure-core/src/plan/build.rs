@@ -7,6 +7,8 @@ use serde_json::{Value, json};
 
 use super::desired::{Absent, Checkpoint, Desired, GroupWish, How, Order, Update, Wanted};
 use super::diff::{at, at_mut, diff, merge};
+use super::grant::{ROLE_ASSIGNMENT, twin};
+use super::lookup::{lookups, resolve};
 use super::{Action, Blocked, Change, Condition, Plan, PlanError, Step, Verb, without_nulls};
 use crate::arm::Request;
 use crate::ids::ResourceId;
@@ -23,6 +25,7 @@ pub const RESOURCES_API: &str = "2021-04-01";
 /// [`PlanError::Foreign`] when a wanted name is taken by a resource of someone else; nothing is planned then.
 pub fn plan(wanted: &Wanted, inventory: &Inventory) -> Result<Plan, PlanError> {
     refuse_foreign(wanted, inventory)?;
+    let resources: Vec<Desired> = wanted.resources.iter().map(|desired| resolved(desired, inventory)).collect();
     let mut builder = Builder {
         group: wanted.group.id.clone(),
         chains: Vec::new(),
@@ -30,7 +33,7 @@ pub fn plan(wanted: &Wanted, inventory: &Inventory) -> Result<Plan, PlanError> {
         blocked: Vec::new(),
     };
     builder.group(&wanted.farm, &wanted.group, inventory)?;
-    for desired in &wanted.resources {
+    for desired in &resources {
         builder.desired(desired, inventory);
     }
     for order in &wanted.orders {
@@ -49,11 +52,21 @@ fn refuse_foreign(wanted: &Wanted, inventory: &Inventory) -> Result<(), PlanErro
     let ids: Vec<_> = wanted
         .resources
         .iter()
+        // The id of an assignment is made of the farm's name: who has it is the farm.
+        .filter(|desired| !desired.id.is_kind(ROLE_ASSIGNMENT))
         .filter_map(|desired| inventory.get(&desired.id))
         .filter(|observed| inventory.owner(observed).as_deref() != Some(&wanted.farm))
         .map(|observed| observed.id.clone())
         .collect();
     if ids.is_empty() { Ok(()) } else { Err(PlanError::Foreign { ids, farm: wanted.farm.clone() }) }
+}
+
+/// The wanted resource with what is known in place of lookups, after the resources of the others.
+fn resolved(desired: &Desired, inventory: &Inventory) -> Desired {
+    let body = resolve(&desired.body, inventory);
+    let mut after = desired.after.clone();
+    after.extend(lookups(&desired.body).into_iter().map(|lookup| lookup.resource));
+    Desired { body, after, ..desired.clone() }
 }
 
 /// The steps on one resource, one after the other, and the resources that come first.
@@ -147,6 +160,9 @@ impl Builder {
 
     fn compare(&mut self, desired: &Desired, inventory: &Inventory) {
         let Some(observed) = inventory.get(&desired.id) else {
+            if twin(desired, &desired.body, inventory).is_some() {
+                return;
+            }
             return self.create(desired, "does not exist");
         };
         let wait = |until| Action::Poll { request: get(&desired.id, desired.api_version), until };
@@ -176,6 +192,14 @@ impl Builder {
         let failed = observed.provisioning() == Provisioning::Failed;
         if changes.is_empty() && !failed {
             return;
+        }
+        if desired.update == Update::Anew {
+            let request = Request::delete(desired.id.as_str()).api_version(desired.api_version);
+            let mut delete =
+                step(Verb::Delete, &desired.id, desired.purpose, "cannot be changed", Action::Send { request });
+            delete.changes = changes;
+            self.push(&desired.after, delete);
+            return self.create(desired, "must be made anew");
         }
         let reason = if failed { "its last change failed" } else { "differs from the farm file" };
         // A creation that failed is asked for again as a whole: a PATCH would change half of nothing.
@@ -329,7 +353,7 @@ pub fn tag_request(scope: &ResourceId, operation: &str, tags: &Value) -> Request
 fn changes(desired: &Desired, observed: &Observed) -> (Vec<Change>, Vec<Change>) {
     let have = match desired.update {
         Update::PutKeeping(list) => Cow::Owned(without_foreign_elements(&desired.body, &observed.body, list)),
-        Update::Put | Update::Patch(_) => Cow::Borrowed(&observed.body),
+        Update::Put | Update::Patch(_) | Update::Anew => Cow::Borrowed(&observed.body),
     };
     let below = |path: &str, pointers: &[&str]| {
         pointers.iter().any(|p| path == *p || path.strip_prefix(p).is_some_and(|rest| rest.starts_with('/')))
@@ -339,6 +363,7 @@ fn changes(desired: &Desired, observed: &Observed) -> (Vec<Change>, Vec<Change>)
         match desired.update {
             Update::Patch(sent) => fixed || !below(&change.path, sent),
             Update::Put | Update::PutKeeping(_) => fixed,
+            Update::Anew => false,
         }
     })
 }
@@ -371,7 +396,7 @@ fn update_request(desired: &Desired, observed: &Observed) -> Request {
         }
     }
     match desired.update {
-        Update::Put => {
+        Update::Put | Update::Anew => {
             Request::put(desired.id.as_str(), without_nulls(&body)).api_version(desired.api_version)
         }
         Update::PutKeeping(list) => {

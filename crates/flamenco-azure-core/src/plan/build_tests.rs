@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use proptest::prelude::*;
 use serde_json::{Value, json};
 
+use super::super::{Grant, IDENTITY, Principal, lookups, roles};
 use super::super::{Absent, Desired, GroupWish, TeardownOptions, Update, Verb, Wanted, plan_teardown};
 use super::*;
 use crate::arm::Method;
@@ -271,7 +272,7 @@ fn inventory_of_two_farms(made: &str) -> Inventory {
 
 #[test]
 fn teardown_deletes_in_the_order_in_which_azure_lets_go() {
-    let plan = plan_teardown(FARM, &group(), &inventory_of_two_farms("created"), TeardownOptions::default())
+    let plan = plan_teardown(FARM, &group(), &inventory_of_two_farms("created"), &TeardownOptions::default())
         .unwrap();
     let order: BTreeMap<&str, usize> =
         plan.steps.iter().enumerate().map(|(n, s)| (s.id.as_str(), n)).collect();
@@ -287,7 +288,7 @@ fn teardown_leaves_foreign_resources_and_groups_it_did_not_make() {
     let mut inventory = inventory_of_two_farms("created");
     inventory.extend([json!({"id": vnet("theirs"), "tags": {"flamenco-farm": "other"}})]);
     for inventory in [inventory, inventory_of_two_farms("joined")] {
-        let plan = plan_teardown(FARM, &group(), &inventory, TeardownOptions::default()).unwrap();
+        let plan = plan_teardown(FARM, &group(), &inventory, &TeardownOptions::default()).unwrap();
         assert_eq!(plan.steps.last().unwrap().id, "update resourceGroups/rg");
         assert!(plan.steps.iter().all(|s| s.resource.name() != "theirs"));
         assert!(plan.left.iter().any(|left| left.resource == group()));
@@ -296,8 +297,8 @@ fn teardown_leaves_foreign_resources_and_groups_it_did_not_make() {
 
 #[test]
 fn keep_data_keeps_the_storage_account_and_its_group() {
-    let options = TeardownOptions { keep_data: true };
-    let plan = plan_teardown(FARM, &group(), &inventory_of_two_farms("created"), options).unwrap();
+    let options = TeardownOptions { keep_data: true, ..TeardownOptions::default() };
+    let plan = plan_teardown(FARM, &group(), &inventory_of_two_farms("created"), &options).unwrap();
     assert!(plan.steps.iter().all(|s| s.resource.name() != "s" && s.resource != group()));
     assert_eq!(plan.left.len(), 2);
 }
@@ -331,4 +332,107 @@ fn an_early_creation_lets_others_go_on_and_is_completed_once() {
     inventory.insert(Observed::from_body(half).unwrap());
     let rest = plan(&all, &inventory).unwrap();
     assert_eq!(rest.steps.iter().map(|s| &s.id).collect::<Vec<_>>(), [&whole]);
+}
+
+fn identity() -> ResourceId {
+    group().resource(IDENTITY, "node")
+}
+
+fn grant() -> Grant {
+    Grant {
+        purpose: "test",
+        scope: group().to_string(),
+        principal: Principal::Identity(identity()),
+        role: roles::TAG_CONTRIBUTOR,
+    }
+}
+
+fn with_identity(principal: &str) -> Inventory {
+    let mut inventory = inventory_of_two_farms("created");
+    inventory.extend([json!({"id": identity(), "location": "westeurope", "tags": {"flamenco-farm": FARM},
+        "properties": {"principalId": principal}})]);
+    inventory
+}
+
+fn assignment(id: &ResourceId, principal: &str) -> Value {
+    json!({"id": id, "properties": {
+        "scope": group(), "principalId": principal,
+        "roleDefinitionId": format!("/providers/Microsoft.Authorization/roleDefinitions/{}", roles::TAG_CONTRIBUTOR.guid),
+    }})
+}
+
+fn granting() -> Wanted {
+    let mut node = desired(identity(), json!({}), Vec::new());
+    node.api_version = "2023-01-31";
+    wanted(vec![grant().desired(FARM, Vec::new()).unwrap(), node])
+}
+
+#[test]
+fn a_role_is_assigned_after_the_identity_that_holds_it_and_only_once() {
+    let id = grant().id(FARM).unwrap();
+    let first = plan(&granting(), &Inventory::default()).unwrap();
+    let step = first.step(&Step::id_of(Verb::Create, &id)).unwrap();
+    assert!(step.needs.contains(&Step::id_of(Verb::Create, &identity())), "{:?}", step.needs);
+    let Action::Send { request } = &step.action else { panic!("a request") };
+    assert_eq!(lookups(request.body.as_ref().unwrap())[0].resource, identity());
+    let text = serde_json::to_string(&first).unwrap();
+    assert_eq!(serde_json::from_str::<Plan>(&text).unwrap(), first, "a plan with lookups is data");
+
+    // By its own name, or by another's hand under another name.
+    let others = group().resource(ROLE_ASSIGNMENT, "9b0ea5e7-0000-4000-8000-000000000001");
+    for there in [&id, &others] {
+        let mut inventory = with_identity("p-1");
+        inventory.extend([assignment(there, "P-1")]);
+        assert!(plan(&granting(), &inventory).unwrap().is_empty(), "{there}");
+        assert!(grant().is_held(&inventory));
+        assert_eq!(inventory.owner(inventory.get(there).unwrap()).is_some(), *there == id);
+    }
+}
+
+#[test]
+fn a_role_of_an_identity_that_was_made_anew_is_assigned_anew() {
+    let id = grant().id(FARM).unwrap();
+    let mut inventory = with_identity("p-2");
+    inventory.extend([assignment(&id, "p-1")]);
+    let plan = plan(&granting(), &inventory).unwrap();
+    let verbs: Vec<Verb> = plan.steps.iter().map(|step| step.verb).collect();
+    assert_eq!(verbs, [Verb::Delete, Verb::Create]);
+    let Action::Send { request } = &plan.steps[1].action else { panic!("a request") };
+    assert_eq!(request.body.as_ref().unwrap()["properties"]["principalId"], "p-2");
+}
+
+#[test]
+fn teardown_takes_our_assignments_before_their_identities_and_leaves_others() {
+    let (id, mut inventory) = (grant().id(FARM).unwrap(), with_identity("p-1"));
+    let others = group().resource(ROLE_ASSIGNMENT, "9b0ea5e7-0000-4000-8000-000000000001");
+    inventory.extend([assignment(&id, "p-1"), assignment(&others, "p-1")]);
+    let plan = plan_teardown(FARM, &group(), &inventory, &TeardownOptions::default()).unwrap();
+    let last = plan.step(&Step::id_of(Verb::Delete, &identity())).unwrap();
+    assert!(last.needs.contains(&Step::id_of(Verb::Delete, &id)), "{:?}", last.needs);
+    assert!(plan.steps.iter().all(|step| step.resource != others));
+    assert!(plan.left.is_empty(), "an assignment is no resource of the group: {:?}", plan.left);
+}
+
+#[test]
+fn teardown_stops_who_scales_before_it_deletes_and_sets_take_their_machines_along() {
+    let mut inventory = inventory_of_two_farms("created");
+    let set = group().resource("Microsoft.Compute/virtualMachineScaleSets", "s1");
+    let vm = group().resource("Microsoft.Compute/virtualMachines", "s1_0");
+    let nic = group().resource("Microsoft.Network/networkInterfaces", "s1_0-nic");
+    inventory.extend([
+        json!({"id": set, "tags": {"flamenco-farm": FARM}}),
+        json!({"id": vm, "properties": {"virtualMachineScaleSet": {"id": set}}}),
+        json!({"id": nic, "properties": {"virtualMachine": {"id": vm}}}),
+    ]);
+    let options = TeardownOptions {
+        stop: Tags::from([("TOTAL_NODES".to_owned(), "0".to_owned())]),
+        ..TeardownOptions::default()
+    };
+    let plan = plan_teardown(FARM, &group(), &inventory, &options).unwrap();
+    assert_eq!(plan.steps[0].id, "update tags/default");
+    assert!(plan.steps[1..].iter().all(|step| step.needs.contains(&plan.steps[0].id)));
+    let gone: Vec<&ResourceId> = plan.steps.iter().map(|step| &step.resource).collect();
+    assert!(gone.contains(&&set) && !gone.contains(&&vm) && !gone.contains(&&nic) && plan.left.is_empty());
+    let of_set = plan.step(&Step::id_of(Verb::Delete, &set)).unwrap();
+    assert!(of_set.needs.contains(&"delete virtualMachines/m".to_owned()), "{:?}", of_set.needs);
 }

@@ -17,6 +17,8 @@ pub enum Update {
     PutKeeping(&'static str),
     /// PATCH that sends the values at these pointers; a difference anywhere else needs a replacement.
     Patch(&'static [&'static str]),
+    /// DELETE and PUT: nothing of it can be changed, and nothing is lost with it (role assignments).
+    Anew,
 }
 
 /// One wanted resource.

@@ -92,7 +92,7 @@ pub fn rows() -> Vec<(&'static str, String, &'static str)> {
         ("pools.spot", text("0"), ""),
         (
             "pools.maxNodes",
-            format!("{MAX_NODES}, or dedicated + spot when that is more"),
+            format!("{MAX_NODES}, or the nodes to start with when they are more"),
             "the workers subnet is sized for it",
         ),
         ("pools.nodes", text("0"), ""),

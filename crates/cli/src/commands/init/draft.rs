@@ -85,8 +85,14 @@ impl Draft {
             })?;
         }
         draft.spec = FarmSpec::parse(&self.name, &draft.text).map_err(|error| plain(error.to_string()))?;
-        let touched =
-            |finding: &&Finding| edits.iter().any(|(path, _)| finding.key.starts_with(path.as_str()));
+        let before = self.findings();
+        let is_new = |finding: &Finding| {
+            !before.iter().any(|old| (&old.key, &old.problem) == (&finding.key, &finding.problem))
+        };
+        // The answer may be wrong beside another one: scale sets are named after farm and pool.
+        let touched = |finding: &&Finding| {
+            edits.iter().any(|(path, _)| finding.key.starts_with(path.as_str())) || is_new(finding)
+        };
         match draft.findings().iter().find(touched) {
             None => Ok(draft),
             Some(finding) => Err(Refusal::new(finding.problem.to_string(), finding.remedy.clone())),
@@ -129,7 +135,8 @@ fn field_of(key: &str, spec: &FarmSpec) -> Option<Field> {
     let key = match key {
         "batch.vmSize" | "pools[0].vmSize" => "pools.vmSize",
         "batch.targetDedicatedNodes" | "pools[0].dedicated" => "pools.dedicated",
-        "batch.targetLowPriorityNodes" | "pools[0].spot" => "pools.spot",
+        "batch.targetLowPriorityNodes" | "pools[0].spot" | "pools[0].nodes" => "pools.spot",
+        "pools[0].kind" => "pools.kind",
         other => other.split('[').next().unwrap_or(other),
     };
     ROWS.iter().find(|row| row.key == key).map(|row| row.field).filter(|field| field.applies(spec))
@@ -220,6 +227,44 @@ mod tests {
         let draft = answers(draft(old), &[(Field::Spot, "3"), (Field::NodeSize, "Standard_D8as_v5")]);
         assert!(draft.spec.pools.is_none() && draft.text.contains("# ours"), "{}", draft.text);
         assert_eq!(draft.value(Field::Spot).as_deref(), Some("3"));
+    }
+
+    #[test]
+    fn a_pool_of_scale_sets_is_written_with_its_own_keys() {
+        let draft = answers(
+            draft(HEADER),
+            &[(Field::Kind, "vmss"), (Field::Spot, "7"), (Field::NodeSize, "Standard_D8as_v5")],
+        );
+        let wanted = "pools: [{name: workers, kind: vmss, vmSize: Standard_D8as_v5, nodes: 7}]\n";
+        assert_eq!(draft.text, format!("{HEADER}{wanted}"));
+        assert!(!Field::Batch.applies(&draft.spec) && !Field::Dedicated.applies(&draft.spec));
+        // And back again.
+        let draft = answers(draft, &[(Field::Kind, "batch")]);
+        let wanted =
+            "pools: [{name: workers, kind: batch, vmSize: Standard_D8as_v5, dedicated: 0, spot: 7}]\n";
+        assert_eq!(draft.text, format!("{HEADER}{wanted}"));
+        assert_eq!(draft.with(Field::Kind, "batch").unwrap().text, draft.text);
+        assert!(draft.with(Field::Kind, "aks").is_err());
+    }
+
+    #[test]
+    fn the_other_kind_keeps_what_both_have() {
+        let file = "pools: [{name: Render_1, image: ubuntu-22.04, dedicated: 2, spot: 3, maxNodes: 40}]\n";
+        let changed = answers(draft(file), &[(Field::Kind, "vmss")]);
+        let wanted = "pools: [{name: render-1, kind: vmss, image: ubuntu-22.04, nodes: 5, maxNodes: 40}]\n";
+        assert_eq!(changed.text, wanted);
+        let placed = "pools: [{name: a, kind: vmss, spot: 2, placements: [{vmSize: Standard_D8as_v5}]}]\n";
+        assert!(!Field::NodeSize.applies(&draft(placed).spec));
+        let more = answers(draft(placed), &[(Field::Spot, "3")]);
+        assert_eq!(more.text, placed.replace("spot: 2", "spot: 3"), "the file's own word stays");
+        let back = answers(more, &[(Field::Kind, "batch")]);
+        assert_eq!(back.value(Field::NodeSize).as_deref(), Some("Standard_D8as_v5"));
+    }
+
+    #[test]
+    fn a_farm_name_that_scale_sets_cannot_have_is_refused_with_the_kind() {
+        let refusal = draft("defaultName: 3d\n").with(Field::Kind, "vmss").map(|d| d.text).unwrap_err();
+        assert!(refusal.why.contains("begin with the farm's name"), "{}", refusal.why);
     }
 
     #[test]

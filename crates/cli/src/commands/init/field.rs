@@ -1,6 +1,6 @@
 //! What `init` can ask: one row per question, in the order in which they are asked.
 
-use flamenco_azure_core::name::Kind;
+use flamenco_azure_core::name::{self, Kind};
 use flamenco_azure_core::spec::{AccessSpec, FarmSpec, PoolSpec, defaults};
 use serde_json::{Value, json};
 
@@ -13,6 +13,7 @@ pub(super) enum Field {
     Group,
     Vm,
     Storage,
+    Kind,
     Batch,
     Ssh,
     Web,
@@ -94,6 +95,13 @@ pub(super) const ROWS: &[Row] = &[
         "Storage account",
         "holds files and frames; unique in all of Azure",
     ),
+    row(
+        Field::Kind,
+        "pools.kind",
+        "",
+        "Kind of pool",
+        "what makes the machines; `vmss` keeps Spot scale sets at an exact count",
+    ),
     row(Field::Batch, "batchAccountName", "--ba", "Batch account", "holds the nodes; unique in its region"),
     row(Field::Ssh, "manager.access.ssh", "--ssh-from", "Who may sign in by ssh", RANGES),
     row(Field::Web, "manager.access.web", "--web-from", "Who may open the web page", RANGES),
@@ -109,6 +117,11 @@ pub(super) const ROWS: &[Row] = &[
     row(Field::Dedicated, "pools.dedicated", "", "Dedicated nodes", "stay until you remove them"),
     row(Field::Spot, "pools.spot", "", "Spot nodes", "cost less, and Azure may take them back at any time"),
 ];
+
+/// The kind of pool that Azure Batch makes.
+pub(super) const BATCH: &str = "batch";
+/// The kind of pool that scale sets make.
+pub(super) const VMSS: &str = "vmss";
 
 /// The answer that admits nobody.
 pub(super) const NOBODY: &str = "nobody";
@@ -131,14 +144,19 @@ impl Field {
         }
     }
 
-    /// Whether the farm file leaves this open to a question: an existing NFS export needs no storage account, several
-    /// pools are edited in the file.
+    /// Whether the farm file leaves this open to a question: an existing NFS export needs no storage account, scale
+    /// sets need no Batch account, several pools are edited in the file.
     pub(super) fn applies(self, spec: &FarmSpec) -> bool {
+        let is_single = spec.pools.as_ref().is_none_or(|pools| pools.len() == 1);
+        let pool = spec.pools.as_ref().and_then(|pools| pools.first());
         match self {
             Self::Storage => spec.storage.as_ref().is_none_or(|storage| storage.existing.is_none()),
-            Self::NodeSize | Self::Dedicated | Self::Spot => {
-                spec.pools.as_ref().is_none_or(|pools| pools.len() == 1)
-            }
+            Self::Batch => spec.pools.as_ref().is_none_or(|pools| !pools.iter().all(is_fleet)),
+            // An old file keeps its block, which says nothing of scale sets.
+            Self::Kind => is_single && (spec.pools.is_some() || spec.batch.is_none()),
+            Self::NodeSize => is_single && pool.is_none_or(|pool| pool.placements.is_none()),
+            Self::Dedicated => is_single && !pool.is_some_and(is_fleet),
+            Self::Spot => is_single,
             _ => true,
         }
     }
@@ -166,8 +184,9 @@ impl Field {
             Self::Dedicated => pool
                 .map_or_else(|| batch.and_then(|b| b.target_dedicated_nodes), |p| p.dedicated)
                 .map(|count| count.to_string()),
+            Self::Kind => pool.map(|p| text(&p.kind).map_or(BATCH.to_owned(), |kind| kind.to_lowercase())),
             Self::Spot => pool
-                .map_or_else(|| batch.and_then(|b| b.target_low_priority_nodes), |p| p.spot)
+                .map_or_else(|| batch.and_then(|b| b.target_low_priority_nodes), |p| p.nodes.or(p.spot))
                 .map(|count| count.to_string()),
         }
     }
@@ -177,11 +196,18 @@ impl Field {
         let one = |value: Value| Ok(vec![(self.row().key.to_owned(), value)]);
         match self {
             Self::Ssh | Self::Web => Ok(access_edits(spec, self == Self::Ssh, ranges(answer))),
+            Self::Kind => Ok(kind_edits(spec, answer)),
             Self::NodeSize => Ok(pool_edits(spec, "vmSize", &json!(answer))),
             Self::Dedicated | Self::Spot => {
                 let count: u32 =
                     answer.parse().map_err(|_| format!("`{answer}` is not a number of nodes"))?;
-                Ok(pool_edits(spec, if self == Self::Spot { "spot" } else { "dedicated" }, &json!(count)))
+                let fleet = spec.pools.iter().flatten().next().filter(|pool| is_fleet(pool));
+                let key = match (self, fleet) {
+                    (Self::Spot, Some(fleet)) if fleet.spot.is_none() => "nodes",
+                    (Self::Spot, _) => "spot",
+                    _ => "dedicated",
+                };
+                Ok(pool_edits(spec, key, &json!(count)))
             }
             _ => one(json!(answer)),
         }
@@ -243,18 +269,52 @@ fn pool_edits(spec: &FarmSpec, key: &str, value: &Value) -> Vec<(String, Value)>
         };
         return vec![(key.to_owned(), value.clone())];
     }
-    let own = PoolSpec {
+    let mut pools = json!(spec.pools.clone().unwrap_or_else(|| vec![own_pool()]));
+    if let Some(pool) = pools.get_mut(0).and_then(Value::as_object_mut) {
+        pool.insert(key.to_owned(), value.clone());
+    }
+    vec![("pools".to_owned(), pools)]
+}
+
+/// The pool that the tool would choose, with all that can be asked about it.
+fn own_pool() -> PoolSpec {
+    PoolSpec {
         name: Some(defaults::POOL_NAME.to_owned()),
         vm_size: Some(defaults::POOL_VM_SIZE.to_owned()),
         dedicated: Some(defaults::POOL_DEDICATED),
         spot: Some(0),
         ..PoolSpec::default()
-    };
-    let mut pools = json!(spec.pools.clone().unwrap_or_else(|| vec![own]));
-    if let Some(pool) = pools.get_mut(0).and_then(Value::as_object_mut) {
-        pool.insert(key.to_owned(), value.clone());
     }
-    vec![("pools".to_owned(), pools)]
+}
+
+fn is_fleet(pool: &PoolSpec) -> bool {
+    pool.kind.as_ref().is_some_and(|kind| kind.trim().eq_ignore_ascii_case(VMSS))
+}
+
+/// The one pool as one of the other kind: name, size, image and number of nodes are kept, the rest is of its kind only.
+fn kind_edits(spec: &FarmSpec, kind: &str) -> Vec<(String, Value)> {
+    let before = spec.pools.iter().flatten().next().cloned().unwrap_or_else(own_pool);
+    if Field::Kind.read(spec).is_some_and(|now| now.eq_ignore_ascii_case(kind)) {
+        return Vec::new();
+    }
+    let nodes = before.nodes.unwrap_or(0) + before.dedicated.unwrap_or(0) + before.spot.unwrap_or(0);
+    let size = before.placements.iter().flatten().find_map(|placement| placement.vm_size.clone());
+    let same = PoolSpec {
+        name: before.name.clone(),
+        vm_size: before.vm_size.clone().or(size),
+        image: before.image.clone(),
+        max_nodes: before.max_nodes,
+        ..PoolSpec::default()
+    };
+    let pool = if kind.eq_ignore_ascii_case(VMSS) {
+        let name = before.name.as_deref().map(|name| name::suggest(Kind::Fleet, name));
+        PoolSpec { name, kind: Some(VMSS.to_owned()), nodes: Some(nodes), ..same }
+    } else if is_fleet(&before) {
+        PoolSpec { kind: Some(kind.to_owned()), dedicated: Some(0), spot: Some(nodes), ..same }
+    } else {
+        PoolSpec { kind: Some(kind.to_owned()), ..before }
+    };
+    vec![("pools".to_owned(), json!([pool]))]
 }
 
 #[cfg(test)]

@@ -6,7 +6,7 @@ use flamenco_azure_core::name;
 
 use super::azure::{self, Region, Subscription};
 use super::draft::Draft;
-use super::field::{Field, NOBODY, ROWS};
+use super::field::{BATCH, Field, NOBODY, ROWS, VMSS};
 use super::judge;
 use super::summary::{self, Known, Line};
 use crate::args::InitArgs;
@@ -16,6 +16,15 @@ use crate::session::Session;
 
 /// What is suggested to someone who has no name in mind.
 const FARM_NAME: &str = "flamenco";
+
+/// The kinds of pool.
+fn kind_choices() -> [Choice; 2] {
+    let choice = |name: &str, label: &str| Choice { label: label.to_owned(), names: vec![name.to_owned()] };
+    [
+        choice(BATCH, "batch  Azure Batch: dedicated and Spot nodes"),
+        choice(VMSS, "vmss   scale sets: Spot nodes, kept at an exact count"),
+    ]
+}
 
 /// The state of the questions.
 pub(super) struct Interview<'a> {
@@ -120,7 +129,10 @@ impl<'a> Interview<'a> {
     /// Saves what was derived and accepted.
     pub(super) fn finish(mut self) -> Outcome<Draft> {
         for (field, name) in std::mem::take(&mut self.known.derived) {
-            self.draft.save(field, &name)?;
+            // The Batch account of a pool that has become one of scale sets.
+            if field.applies(&self.draft.spec) {
+                self.draft.save(field, &name)?;
+            }
         }
         Ok(self.draft)
     }
@@ -251,6 +263,7 @@ impl<'a> Interview<'a> {
                     let choices = azure::region_choices(self.regions().await?);
                     self.choose(field, &choices).await?
                 }
+                Field::Kind => self.choose(field, &kind_choices()).await?,
                 _ => self.write(field, &default).await?,
             };
             let answer = match reply {
@@ -279,7 +292,7 @@ impl<'a> Interview<'a> {
 
     async fn choose(&self, field: Field, choices: &[Choice]) -> Outcome<Reply<String>> {
         let row = field.row();
-        let current = self.value(field);
+        let current = self.value(field).or_else(|| (field == Field::Kind).then(|| BATCH.to_owned()));
         let start = choices
             .iter()
             .position(|c| current.as_ref().is_some_and(|now| c.names[0].eq_ignore_ascii_case(now)));

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use flamenco_azure_core::spec::defaults;
 
 use super::draft::Draft;
-use super::field::{Field, NOBODY, ROWS};
+use super::field::{BATCH, Field, NOBODY, ROWS};
 use crate::args::Global;
 
 /// A line of the summary.
@@ -64,6 +64,7 @@ fn shown(draft: &Draft, known: &Known, field: Field) -> String {
         },
         (Field::Ssh | Field::Web, None) => NOBODY.to_owned(),
         (Field::ManagerSize, None) => defaults::MANAGER_VM_SIZE.to_owned(),
+        (Field::Kind, None) => BATCH.to_owned(),
         (Field::NodeSize, None) => defaults::POOL_VM_SIZE.to_owned(),
         (Field::Dedicated, None) if draft.spec.pools.is_none() && draft.spec.batch.is_none() => {
             defaults::POOL_DEDICATED.to_string()

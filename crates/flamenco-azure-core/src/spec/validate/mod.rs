@@ -166,7 +166,7 @@ impl Check<'_> {
             self.name("batchAccountName", Kind::BatchAccount, spec.batch_account_name.as_ref());
         let manager = self.manager(vm.clone().unwrap_or_default());
         let blender = self.blender();
-        let name = vm.as_deref().map(|vm| self.farm_name(vm));
+        let name = self.farm_name(vm.as_deref());
         let (pools, fleets) = self.pools(name.as_ref());
         let network = self.network(most_nodes(&pools, &fleets));
         let storage = self.storage();
@@ -246,9 +246,9 @@ impl Check<'_> {
         }
     }
 
-    fn farm_name(&self, vm: &str) -> FarmName {
-        let wanted = filled(self.spec.default_name.as_ref());
-        wanted.and_then(FarmName::folded).or_else(|| FarmName::folded(vm)).unwrap_or_else(FarmName::fallback)
+    fn farm_name(&self, vm: Option<&str>) -> Option<FarmName> {
+        let wanted = filled(self.spec.default_name.as_ref()).and_then(FarmName::folded);
+        wanted.or_else(|| vm.map(|vm| FarmName::folded(vm).unwrap_or_else(FarmName::fallback)))
     }
 
     /// A VM size: of the right form, not retired, not Arm. `None` once a finding says why.
