@@ -230,6 +230,6 @@ pub(super) fn account_name(
         hash.update(part.as_bytes());
         hash.update([0]);
     }
-    let digits: String = hash.finalize().iter().take(8).map(|byte| format!("{byte:02x}")).collect();
-    format!("{prefix}{digits}")
+    let number = hash.finalize().iter().take(8).fold(0_u64, |sum, byte| sum << 8 | u64::from(*byte));
+    format!("{prefix}{number:016x}")
 }

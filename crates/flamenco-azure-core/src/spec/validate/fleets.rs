@@ -146,14 +146,12 @@ impl Check<'_> {
         let mut placements: Vec<Placement> = Vec::new();
         for (n, item) in list.iter().enumerate() {
             let key = format!("{key}[{n}]");
-            let vm_size = match filled(item.vm_size.as_ref()) {
-                Some(size) => self.size(&format!("{key}.vmSize"), size),
-                None => {
-                    let remedy = format!("for example `vmSize: {}`", defaults::FLEET_VM_SIZE);
-                    self.value(&format!("{key}.vmSize"), "the placement has no size", remedy);
-                    None
-                }
-            };
+            let size = filled(item.vm_size.as_ref());
+            if size.is_none() {
+                let remedy = format!("for example `vmSize: {}`", defaults::FLEET_VM_SIZE);
+                self.value(&format!("{key}.vmSize"), "the placement has no size", remedy);
+            }
+            let vm_size = size.and_then(|size| self.size(&format!("{key}.vmSize"), size));
             let zone = filled(item.zone.as_ref());
             if let Some(zone) = zone.filter(|zone| !["1", "2", "3"].contains(zone)) {
                 let why = format!("`{zone}` is not an availability zone");
@@ -224,10 +222,10 @@ impl Check<'_> {
     fn within(&mut self, key: &str, number: u32, limits: std::ops::RangeInclusive<u32>, unit: &str) -> u32 {
         if !limits.contains(&number) {
             let (least, most) = (limits.start(), limits.end());
-            let last = key.rsplit('.').next().unwrap_or(key);
+            let word = key.rsplit('.').next().unwrap_or(key);
             let near = number.clamp(*least, *most);
             let why = format!("it may be {least} to {most} {unit}, not {number}");
-            self.value(key, why, format!("use `{last}: {near}`, or delete the key to get the default"));
+            self.value(key, why, format!("use `{word}: {near}`, or delete the key to get the default"));
         }
         number
     }
