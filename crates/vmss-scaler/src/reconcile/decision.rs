@@ -23,6 +23,8 @@ pub struct Decision {
     pub nodes: u32,
     /// Nodes that are up, on their way or asked for.
     pub pledged: u32,
+    /// Nothing is missing, nothing is on its way in or out, nothing is to be done.
+    pub calm: bool,
     /// When to look again.
     pub next_look: Timestamp,
 }
@@ -36,6 +38,7 @@ impl Decision {
             target: None,
             nodes: 0,
             pledged: 0,
+            calm: false,
             next_look: now,
         }
     }

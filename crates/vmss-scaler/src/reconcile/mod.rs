@@ -68,8 +68,8 @@ pub fn reconcile(
         lower::plan(&survey, goal, observed, policy, &mut decision);
         tidy::remove(&survey, &grown, &mut decision);
     }
-    let calm = decision.actions.is_empty() && survey.calm && grown.short == 0;
-    if calm {
+    decision.calm = decision.actions.is_empty() && survey.calm && grown.short == 0;
+    if decision.calm {
         decision.next_look = later(now, policy.calm_for(survey.running)).unwrap_or(now);
     }
     decision

@@ -125,8 +125,13 @@ impl<'a> Survey<'a> {
         let listed: u64 = sets.iter().map(|seen| u64::from(seen.listed)).sum();
         let highest =
             sets.iter().map(|seen| seen.set.generation).max().map_or(0, |highest| highest.saturating_add(1));
+        // A set in which something goes on, or an empty one, is not to stay as it is.
+        let settled = |seen: &Seen| {
+            matches!(seen.set.provisioning, Provisioning::Succeeded | Provisioning::Failed) && seen.listed > 0
+        };
+        let still = coming.is_empty() && unread.is_empty() && sets.iter().all(settled);
         Self {
-            calm: coming.is_empty() && unread.is_empty() && pledged == running && live as u64 == listed,
+            calm: still && pledged == running && live as u64 == listed,
             open,
             next_generation: observed.asked.next_generation.max(highest),
             unread,

@@ -100,12 +100,8 @@ impl Pass {
 
     /// Whether the pool has as many nodes as wanted, all up, and nothing goes on.
     pub fn settled(&self) -> bool {
-        self.decision.as_ref().is_some_and(|decision| {
-            decision.target == Some(decision.nodes)
-                && decision.pledged == decision.nodes
-                && decision.actions.is_empty()
-                && decision.notes.is_empty()
-        })
+        let calm = |decision: &Decision| decision.calm && decision.target == Some(decision.nodes);
+        self.decision.as_ref().is_some_and(calm) && self.done.is_empty()
     }
 }
 
