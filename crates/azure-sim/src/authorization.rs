@@ -149,6 +149,24 @@ pub(crate) struct RoleAssignment {
 }
 
 impl RoleAssignment {
+    pub(crate) fn scope(&self) -> &str {
+        &self.scope
+    }
+
+    /// Id of the role's definition.
+    pub(crate) fn role(&self) -> &str {
+        &self.role
+    }
+
+    pub(crate) fn is_of(&self, principal: &str) -> bool {
+        self.principal.eq_ignore_ascii_case(principal)
+    }
+
+    /// Whether it counts by now, with the time that it takes to become known everywhere.
+    pub(crate) fn counts_at(&self, now: Timestamp, lag_s: u64) -> bool {
+        crate::operation::later(self.created, lag_s) <= now
+    }
+
     fn body(&self) -> Value {
         json!({
             "properties": {
@@ -172,13 +190,17 @@ impl RoleAssignment {
 pub(crate) fn refuse(world: &World, request: &Request) -> Option<SimResponse> {
     request.subscription.as_ref()?;
     let action = request.action();
-    let roles = world.principal.roles_at(request.group.as_deref());
+    let who = &world.principal_of(request.token());
     // Whoever has any role at all sees the subscription itself and its providers.
     let listing = request.group.is_none() && request.method == "GET" && request.names.is_empty();
-    if roles.iter().any(|role| role.allows(&action)) || listing {
+    let allowed = if *who == world.principal.object_id {
+        world.principal.roles_at(request.group.as_deref()).iter().any(|role| role.allows(&action)) || listing
+    } else {
+        crate::roles::allow(world, who, &action, &request.path) || (listing && is_known(world, who))
+    };
+    if allowed {
         return None;
     }
-    let who = &world.principal.object_id;
     let scope = match request.named_or_scope(world) {
         Some(id) => id,
         None => request.path.clone(),
@@ -208,6 +230,11 @@ pub(crate) fn roles_of<'w>(
     };
     let assignments = world.role_assignments.values().filter(holds);
     assignments.map(|a| crate::resource::last_segment(&a.role))
+}
+
+/// Whether a principal has any role at all.
+fn is_known(world: &World, principal: &str) -> bool {
+    world.role_assignments.values().any(|assignment| assignment.is_of(principal))
 }
 
 /// Whether the signed-in principal may do this in a resource group (for planes other than ARM).

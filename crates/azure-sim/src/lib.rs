@@ -58,6 +58,7 @@ pub mod fault;
 mod filter;
 mod guest;
 mod identity;
+mod imds;
 #[cfg(feature = "server")]
 mod links;
 mod login;
@@ -69,6 +70,7 @@ mod providers;
 mod publishers;
 pub mod resource;
 mod resources;
+mod roles;
 mod route;
 mod scaleset;
 #[cfg(feature = "server")]

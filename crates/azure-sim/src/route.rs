@@ -104,6 +104,12 @@ impl Request {
         self.query.get(name).map(String::as_str)
     }
 
+    /// The bearer token, empty when there is none.
+    pub(crate) fn token(&self) -> &str {
+        let header = self.headers.get("authorization").map_or("", String::as_str);
+        header.split_once(' ').map_or("", |(_, token)| token.trim())
+    }
+
     /// Types joined and lower-cased: `virtualnetworks/subnets`.
     pub(crate) fn kind(&self) -> String {
         self.types.join("/").to_ascii_lowercase()
@@ -303,6 +309,7 @@ pub(crate) fn dispatch(world: &mut World, wire: &SimRequest) -> SimResponse {
         "login.microsoftonline.com" => crate::login::handle(world, &request),
         "prices.azure.com" => crate::catalogue::retail::handle(&request),
         host if crate::publishers::HOSTS.contains(&host) => crate::publishers::handle(&request),
+        crate::imds::HOST => crate::imds::handle(world, &request),
         _ if host.ends_with(".batch.azure.com") => crate::batch::data::handle(world, &request, &host),
         host if crate::storage::data::is_host(host) => {
             crate::storage::data::handle(world, wire, &request, host)

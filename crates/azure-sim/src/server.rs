@@ -2,6 +2,8 @@
 //!
 //! The `Host` header decides which service answers; requests to the server's own address are for ARM, or for
 //! the sign-in host when the path looks like it, or for the service that a path of the form `/host/{name}/…` names.
+//! The metadata service of a machine, which has no host of its own on the outside, is below `/imds/{vmId}/metadata/`:
+//! what stands for `http://169.254.169.254` on that machine is `http://127.0.0.1:PORT/imds/{vmId}`.
 //! Links in answers point back to the server (`links`).
 
 use std::collections::BTreeMap;
@@ -73,7 +75,9 @@ async fn answer(State(served): State<Served>, request: Request) -> Response {
     };
     let host = parts.headers.get(header::HOST).and_then(|h| h.to_str().ok()).unwrap_or("localhost");
     let path = parts.uri.path_and_query().map_or("/", |p| p.as_str());
-    let (service, path) = service(host, path);
+    let (machine, path) = machine(path);
+    let (service, path) =
+        if machine.is_some() { (crate::imds::HOST.to_owned(), path) } else { service(host, path) };
     let Ok(url) = Url::parse(&format!("https://{service}{path}")) else {
         return render(SimResponse::arm_error(400, "InvalidRequestUri", "The request URI is not valid."));
     };
@@ -86,13 +90,24 @@ async fn answer(State(served): State<Served>, request: Request) -> Response {
     let (response, links) = {
         let mut world = served.world.lock().unwrap_or_else(PoisonError::into_inner);
         world.advance_to((served.now)());
-        let response = world.handle(&wire);
+        let response = match machine {
+            Some(machine) => world.handle_on(machine, &wire),
+            None => world.handle(&wire),
+        };
         if let Some(after) = &served.after {
             after(&world);
         }
         (response, Links::new(served.scheme, host, &world))
     };
     render(sooner(links.lead_back(response), served.speed))
+}
+
+/// The machine whose metadata service a path `/imds/{vmId}/metadata/…` is for, and the path there.
+fn machine(path: &str) -> (Option<&str>, &str) {
+    let Some((machine, _)) = path.strip_prefix("/imds/").and_then(|rest| rest.split_once('/')) else {
+        return (None, path);
+    };
+    (Some(machine), &path["/imds/".len() + machine.len()..])
 }
 
 /// Which service a request is for, and its path there.

@@ -47,6 +47,7 @@ pub struct SimTransport {
     now: NowFn,
     calls: Arc<AtomicU64>,
     on_call: Option<CallHook>,
+    machine: Option<Arc<str>>,
 }
 
 impl fmt::Debug for SimTransport {
@@ -58,12 +59,18 @@ impl fmt::Debug for SimTransport {
 impl SimTransport {
     /// A transport into a world whose clock follows `now`.
     pub fn new(world: Arc<Mutex<World>>, now: NowFn) -> Self {
-        Self { world, now, calls: Arc::new(AtomicU64::new(0)), on_call: None }
+        Self { world, now, calls: Arc::new(AtomicU64::new(0)), on_call: None, machine: None }
     }
 
     /// The same with a hook asked before and after every call.
     pub fn on_call(mut self, hook: CallHook) -> Self {
         self.on_call = Some(hook);
+        self
+    }
+
+    /// The same from within a machine, named by its vmId or resource id: `http://169.254.169.254` is its metadata service.
+    pub fn on_machine(mut self, machine: &str) -> Self {
+        self.machine = Some(machine.into());
         self
     }
 
@@ -117,7 +124,10 @@ impl HttpClient for SimTransport {
         let response = {
             let mut world = self.world();
             world.advance_to((self.now)());
-            world.handle(&wire)
+            match &self.machine {
+                Some(machine) => world.handle_on(machine, &wire),
+                None => world.handle(&wire),
+            }
         };
         tokio::time::sleep(response.latency).await;
         self.obey(call, Phase::After).await;

@@ -139,6 +139,12 @@ pub struct World {
     /// api-version of the request at hand: a few bodies changed with it.
     #[serde(skip)]
     pub(crate) spoken: String,
+    /// The machine whose request is at hand.
+    #[serde(skip)]
+    pub(crate) caller: Option<String>,
+    /// Role assignments count so many seconds after they were made.
+    #[serde(default)]
+    pub(crate) role_lag_s: u64,
     #[serde(skip)]
     log: Vec<Exchange>,
     #[serde(skip)]
@@ -188,6 +194,8 @@ impl World {
             storage: crate::storage::data::Store::default(),
             lost_packages: BTreeSet::new(),
             spoken: String::new(),
+            caller: None,
+            role_lag_s: 0,
             log: Vec::new(),
             log_limit: None,
             config,

@@ -54,6 +54,7 @@ pub(super) fn announce(world: &mut World, key: &str, number: u64, seconds: u64) 
     let Some(set) = world.scale.sets.get_mut(key) else { return false };
     let Some(instance) = set.instances.get_mut(&number) else { return false };
     instance.notice = Some(Notice { event, not_before, started: false });
+    set.tell();
     world.schedule(not_before, effect(json!({"set": key, "do": "evict", "id": number, "event": event})));
     true
 }
@@ -68,6 +69,12 @@ pub(super) fn carry_out(world: &mut World, key: &str, number: u64, event: &str) 
         return;
     }
     instance.notice = None;
+    let leaving = instance.doing == Doing::Deleting;
+    set.tell();
+    if leaving {
+        return; // someone else deletes it already, and has counted that
+    }
+    let Some(instance) = set.instances.get_mut(&number) else { return };
     if instance.doing == Doing::Deleting {
         return; // someone else deletes it already, and has counted that
     }

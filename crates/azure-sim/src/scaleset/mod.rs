@@ -12,6 +12,7 @@ mod evict;
 mod grow;
 mod instance;
 mod list;
+mod member;
 mod model;
 pub(crate) mod pokes;
 mod put;
@@ -31,6 +32,7 @@ use crate::route::Request;
 use crate::wire::SimResponse;
 use crate::world::World;
 
+pub(crate) use member::{Announcement, Member, consent, member, notices};
 use state::ScaleSet;
 pub(crate) use state::ScaleSets;
 pub(crate) use throttle::take_poll;

@@ -132,6 +132,13 @@ fn name(set: &ScaleSet, number: u64, out: &mut String) {
     };
 }
 
+/// The computer name of an instance.
+pub(super) fn computer_name(prefix: &str, set: &ScaleSet, number: u64) -> String {
+    let mut name = prefix.to_owned();
+    base36(if set.mode == Mode::Uniform { number } else { u64::from(set.suffix(number)) }, &mut name);
+    name
+}
+
 /// Six digits to the base of 36: what Azure adds to the prefix of computer names.
 fn base36(mut number: u64, out: &mut String) {
     let mut digits = [b'0'; 6];

@@ -66,6 +66,9 @@ pub(crate) struct ScaleSet {
     /// Instances that are gone and that lagging lists still show, with the end of that.
     #[serde(default)]
     pub(super) ghosts: BTreeMap<u64, (Timestamp, Instance)>,
+    /// Counts changes of what is announced to the machines.
+    #[serde(default)]
+    pub(super) incarnation: u32,
     /// The etag.
     pub(super) version: u64,
     /// Counts changes of the model.
@@ -188,12 +191,18 @@ impl ScaleSet {
             salt,
             instances: BTreeMap::new(),
             ghosts: BTreeMap::new(),
+            incarnation: 1,
             version: 1,
             model: 1,
             running: None,
             round: 0,
             held: BTreeMap::new(),
         }
+    }
+
+    /// What is announced to the machines has changed.
+    pub(super) fn tell(&mut self) {
+        self.incarnation += 1;
     }
 
     /// A copy of all but the instances.
@@ -223,6 +232,7 @@ impl ScaleSet {
             self.instances = before.instances;
             self.ghosts = before.ghosts;
             self.held = before.held;
+            self.incarnation = before.incarnation;
         }
     }
 

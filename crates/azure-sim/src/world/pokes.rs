@@ -81,6 +81,12 @@ impl World {
         self.directory.insert(object_id.to_owned(), from);
     }
 
+    /// Role assignments count only so many seconds after they were made (on Azure up to ten minutes). They matter for
+    /// managed identities; the signed-in principal has its rights from [`World::principal_mut`].
+    pub fn role_lag(&mut self, seconds: u64) {
+        self.role_lag_s = seconds;
+    }
+
     /// Marks a provider as not registered.
     pub fn unregister(&mut self, namespace: &str) {
         let namespace = namespace.to_ascii_lowercase();
