@@ -56,7 +56,7 @@ pub async fn run(azure: Azure) -> Result<[usize; 3]> {
     println!("teardown");
     // Needs no farm file: the resources' tags say what belongs to the farm.
     let inventory = observe(&azure.client, &group).await?;
-    let last = plan_teardown(farm.name.as_str(), &group, &inventory, TeardownOptions::default())?;
+    let last = plan_teardown(farm.name.as_str(), &group, &inventory, &TeardownOptions::default())?;
     executor.run(&last).await?;
 
     let minutes = azure.clock.now().duration_since(begun).as_mins();

@@ -174,7 +174,11 @@ impl ResourceId {
             return "Microsoft.Resources/resourceGroups".to_owned();
         };
         let namespace = segments.get(at + 1).copied().unwrap_or_default();
-        segments[at + 1..].iter().skip(1).step_by(2).fold(namespace.to_owned(), |kind, s| format!("{kind}/{s}"))
+        segments[at + 1..]
+            .iter()
+            .skip(1)
+            .step_by(2)
+            .fold(namespace.to_owned(), |kind, s| format!("{kind}/{s}"))
     }
 
     /// Whether the type is `kind`, without case.
@@ -279,10 +283,12 @@ mod tests {
 
     #[test]
     fn an_extension_has_a_type_of_its_own_and_no_parent() {
-        let id: ResourceId = format!("{SUBNET}/providers/Microsoft.Authorization/roleAssignments/x").parse().unwrap();
+        let id: ResourceId =
+            format!("{SUBNET}/providers/Microsoft.Authorization/roleAssignments/x").parse().unwrap();
         assert_eq!(id.kind(), "Microsoft.Authorization/roleAssignments");
         assert_eq!((id.name(), id.parent()), ("x", None));
-        let group: ResourceId = "/subscriptions/s/resourceGroups/providers/providers/A.B/c/d".parse().unwrap();
+        let group: ResourceId =
+            "/subscriptions/s/resourceGroups/providers/providers/A.B/c/d".parse().unwrap();
         assert_eq!(group.kind(), "A.B/c");
     }
 

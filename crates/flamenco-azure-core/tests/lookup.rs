@@ -12,7 +12,8 @@ use flamenco_azure_core::ids::{ResourceId, SubscriptionId};
 use flamenco_azure_core::inventory::{Inventory, Observed};
 use flamenco_azure_core::journal::MemoryJournal;
 use flamenco_azure_core::plan::{
-    AUTHORIZATION_API, Desired, Grant, GroupWish, IDENTITY, Plan, Principal, ROLE_ASSIGNMENT, Update, Wanted, plan, roles,
+    AUTHORIZATION_API, Desired, Grant, GroupWish, IDENTITY, Plan, Principal, ROLE_ASSIGNMENT, Update, Wanted,
+    plan, roles,
 };
 use flamenco_azure_core::tags::{self, Tags};
 use serde_json::json;
@@ -54,7 +55,8 @@ impl Azure {
 
     async fn observe(&self) -> Inventory {
         let read = Request::get(group().as_str()).api_version("2021-04-01");
-        let mut there = Inventory::of_group(self.client.get(&read).await.unwrap().and_then(Observed::from_body));
+        let mut there =
+            Inventory::of_group(self.client.get(&read).await.unwrap().and_then(Observed::from_body));
         for (kind, api) in [(IDENTITY, "2023-01-31"), (ROLE_ASSIGNMENT, AUTHORIZATION_API)] {
             let list = Request::get(format!("{}/providers/{kind}", group())).api_version(api);
             there.extend(self.client.list(&list).await.unwrap());

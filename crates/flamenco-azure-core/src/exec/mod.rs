@@ -195,7 +195,9 @@ impl Executor {
         }
         let mut request = request.clone();
         request.body = request.body.map(|body| {
-            replace(&body, &mut |lookup| found.iter().find(|(l, _)| l == lookup).map(|(_, value)| value.clone()))
+            replace(&body, &mut |lookup| {
+                found.iter().find(|(l, _)| l == lookup).map(|(_, value)| value.clone())
+            })
         });
         Ok(Cow::Owned(request))
     }

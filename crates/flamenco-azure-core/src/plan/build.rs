@@ -25,7 +25,8 @@ pub const RESOURCES_API: &str = "2021-04-01";
 /// [`PlanError::Foreign`] when a wanted name is taken by a resource of someone else; nothing is planned then.
 pub fn plan(wanted: &Wanted, inventory: &Inventory) -> Result<Plan, PlanError> {
     refuse_foreign(wanted, inventory)?;
-    let resources: Vec<Desired> = wanted.resources.iter().map(|desired| resolved(desired, inventory)).collect();
+    let resources: Vec<Desired> =
+        wanted.resources.iter().map(|desired| resolved(desired, inventory)).collect();
     let mut builder = Builder {
         group: wanted.group.id.clone(),
         chains: Vec::new(),
@@ -195,8 +196,13 @@ impl Builder {
         }
         if desired.update == Update::Anew {
             let request = Request::delete(desired.id.as_str()).api_version(desired.api_version);
-            let mut delete =
-                step(Verb::Delete, &desired.id, desired.purpose, "cannot be changed", Action::Send { request });
+            let mut delete = step(
+                Verb::Delete,
+                &desired.id,
+                desired.purpose,
+                "cannot be changed",
+                Action::Send { request },
+            );
             delete.changes = changes;
             self.push(&desired.after, delete);
             return self.create(desired, "must be made anew");

@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use proptest::prelude::*;
 use serde_json::{Value, json};
 
-use super::super::{Grant, IDENTITY, Principal, lookups, roles};
 use super::super::{Absent, Desired, GroupWish, TeardownOptions, Update, Verb, Wanted, plan_teardown};
+use super::super::{Grant, IDENTITY, Principal, lookups, roles};
 use super::*;
 use crate::arm::Method;
 use crate::ids::SubscriptionId;
@@ -348,7 +348,9 @@ fn grant() -> Grant {
 }
 
 fn with_identity(principal: &str) -> Inventory {
-    let mut inventory = inventory_of_two_farms("created");
+    let mut inventory = Inventory::of_group(Observed::from_body(
+        json!({"id": group(), "location": "westeurope", "tags": {"flamenco-farm.studio": "created"}}),
+    ));
     inventory.extend([json!({"id": identity(), "location": "westeurope", "tags": {"flamenco-farm": FARM},
         "properties": {"principalId": principal}})]);
     inventory

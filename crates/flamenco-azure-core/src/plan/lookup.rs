@@ -94,7 +94,9 @@ mod tests {
     use super::*;
 
     fn identity() -> ResourceId {
-        "/subscriptions/s/resourceGroups/g/providers/Microsoft.ManagedIdentity/userAssignedIdentities/i".parse().unwrap()
+        "/subscriptions/s/resourceGroups/g/providers/Microsoft.ManagedIdentity/userAssignedIdentities/i"
+            .parse()
+            .unwrap()
     }
 
     #[test]

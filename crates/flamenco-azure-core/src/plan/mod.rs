@@ -19,8 +19,10 @@ use serde_json::Value;
 pub use self::build::{RESOURCES_API, plan, tag_request};
 pub use self::desired::{Absent, Checkpoint, Desired, Early, GroupWish, How, Order, Update, Wanted};
 pub use self::diff::Change;
-pub use self::grant::{AUTHORIZATION_API, Grant, IDENTITY, Principal, ROLE_ASSIGNMENT, Role, roles, scope_of};
 pub(crate) use self::grant::owner_of;
+pub use self::grant::{
+    AUTHORIZATION_API, Grant, IDENTITY, Principal, ROLE_ASSIGNMENT, Role, roles, scope_of,
+};
 pub use self::lookup::{Lookup, lookup, lookups, replace};
 pub use self::teardown::{TeardownOptions, plan_teardown};
 use crate::arm::Request;

@@ -54,13 +54,33 @@ const KINDS: &[Kind] = &[
     // After the scaler's machine and rights: nobody makes them anew.
     Kind { name: SCALE_SET, api_version: "2024-07-01", purpose: "scale set", after: &[VM, ROLE_ASSIGNMENT] },
     Kind { name: DISK, api_version: "2024-03-02", purpose: "disk", after: &[VM, SCALE_SET] },
-    Kind { name: NIC, api_version: "2024-05-01", purpose: "Manager network interface", after: &[VM, SCALE_SET] },
-    Kind { name: STORAGE, api_version: "2023-05-01", purpose: "storage account", after: &[VM, POOL, SCALE_SET, ROLE_ASSIGNMENT] },
-    Kind { name: VNET, api_version: "2024-05-01", purpose: "virtual network", after: &[NIC, POOL, SCALE_SET] },
+    Kind {
+        name: NIC,
+        api_version: "2024-05-01",
+        purpose: "Manager network interface",
+        after: &[VM, SCALE_SET],
+    },
+    Kind {
+        name: STORAGE,
+        api_version: "2023-05-01",
+        purpose: "storage account",
+        after: &[VM, POOL, SCALE_SET, ROLE_ASSIGNMENT],
+    },
+    Kind {
+        name: VNET,
+        api_version: "2024-05-01",
+        purpose: "virtual network",
+        after: &[NIC, POOL, SCALE_SET],
+    },
     Kind { name: NSG, api_version: "2024-05-01", purpose: "network security group", after: &[VNET, NIC] },
     Kind { name: NAT, api_version: "2024-05-01", purpose: "NAT gateway", after: &[VNET] },
     Kind { name: PIP, api_version: "2024-05-01", purpose: "public IP address", after: &[NAT, NIC] },
-    Kind { name: IDENTITY, api_version: "2023-01-31", purpose: "managed identity", after: &[VM, SCALE_SET, ROLE_ASSIGNMENT] },
+    Kind {
+        name: IDENTITY,
+        api_version: "2023-01-31",
+        purpose: "managed identity",
+        after: &[VM, SCALE_SET, ROLE_ASSIGNMENT],
+    },
 ];
 
 /// Plans the removal of `farm` from what is observed; needs no farm file and no journal.
