@@ -8,6 +8,7 @@ mod machine;
 mod nodes;
 mod samples;
 mod scaler;
+mod sim;
 mod spot;
 mod stub;
 mod tools;

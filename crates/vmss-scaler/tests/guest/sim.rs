@@ -1,0 +1,142 @@
+//! The scripts against the simulated Azure over loopback. The stub plays the metadata service alone.
+
+use std::net::SocketAddr;
+use std::sync::{Arc, Mutex};
+
+use azure_sim::{SimRequest, World, WorldConfig};
+use serde_json::{Value, json};
+use vmss_scaler::guest::{delete_this_node, set_capacity};
+use vmss_scaler::request;
+
+use super::machine::{Machine, reason, said};
+use super::stub::{CLIENT, SUBSCRIPTION, VM};
+
+const GROUP: &str = "/subscriptions/00000000-0000-4000-8000-000000000009/resourceGroups/studio";
+const QUEUE: &str = "crunchfarm.queue.core.windows.net";
+const TENANT: &str = "99999999-2222-4333-8444-555555555555";
+/// Storage Queue Data Message Sender, and Storage Queue Data Contributor.
+const SENDER: &str = "c6a89b2d-59bc-44d0-9896-0f6e12d7b80a";
+const CONTRIBUTOR: &str = "974c5e8b-45b9-4653-ba55-5f855dd0fb88";
+
+fn ask(world: &mut World, method: &str, url: &str, body: Option<&Value>) -> azure_sim::SimResponse {
+    let request = SimRequest::new(method, url.parse().unwrap())
+        .header("Authorization", "Bearer any")
+        .header("x-ms-version", "2021-12-02");
+    let response = world.handle(&match body {
+        Some(body) => request.json_body(body),
+        None => request,
+    });
+    world.advance_by(60);
+    response
+}
+
+fn arm(world: &mut World, method: &str, path: &str, body: Value) {
+    let url = format!("https://management.azure.com{path}?api-version=2022-04-01");
+    let response = ask(world, method, &url, Some(&body));
+    assert!(response.is_success(), "{path}: {}", response.json_body());
+}
+
+fn grant(world: &mut World, role: &str) {
+    let account = format!("{GROUP}/providers/Microsoft.Storage/storageAccounts/crunchfarm");
+    let definition =
+        format!("/subscriptions/{SUBSCRIPTION}/providers/Microsoft.Authorization/roleDefinitions/{role}");
+    let path = format!("{account}/providers/Microsoft.Authorization/roleAssignments/{role}");
+    let principal = world.principal_mut().object_id.clone();
+    let properties = json!({"roleDefinitionId": definition, "principalId": principal, "principalType": "ServicePrincipal"});
+    arm(world, "PUT", &path, json!({"properties": properties}));
+}
+
+/// A studio with an account and, if somebody may make it, the queue.
+fn studio() -> World {
+    let mut world = World::new(WorldConfig::new(SUBSCRIPTION));
+    let body = json!({"location": "westeurope", "tags": {"owner": "it's \"us\"", "TOTAL_NODES": "7"}});
+    arm(&mut world, "PUT", GROUP, body);
+    let account = format!("{GROUP}/providers/Microsoft.Storage/storageAccounts/crunchfarm");
+    let body = json!({"location": "westeurope", "kind": "StorageV2", "sku": {"name": "Standard_LRS"}, "properties": {}});
+    arm(&mut world, "PUT", &account, body);
+    world
+}
+
+/// Serves the world as long as the returned runtime lives.
+fn serve(world: World) -> (Arc<Mutex<World>>, SocketAddr, tokio::runtime::Runtime) {
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
+    let start = world.now();
+    let world = Arc::new(Mutex::new(world));
+    let served = azure_sim::server::Served::new(Arc::clone(&world), Arc::new(move || start));
+    let listener = runtime.block_on(tokio::net::TcpListener::bind("127.0.0.1:0")).unwrap();
+    let address = listener.local_addr().unwrap();
+    runtime.spawn(azure_sim::server::serve(listener, served));
+    (world, address, runtime)
+}
+
+fn node(address: SocketAddr) -> Machine {
+    let machine = Machine::new();
+    let conf = format!("QUEUE_URL=http://{address}/host/{QUEUE}/deletions\nCLIENT_ID={CLIENT}\n");
+    machine.write("/etc/flamenco-azure/node.conf", &conf);
+    machine
+}
+
+#[test]
+fn a_node_with_the_senders_role_puts_its_message_on_the_queue() {
+    let mut world = studio();
+    grant(&mut world, CONTRIBUTOR);
+    let made = ask(&mut world, "PUT", &format!("https://{QUEUE}/deletions"), None);
+    assert_eq!(made.status, 201);
+    let (world, address, _runtime) = serve(world);
+    let machine = node(address);
+    for _ in 0..2 {
+        let output = machine.run(&delete_this_node().unwrap(), &[]);
+        assert!(output.status.success(), "{:?}", said(&output));
+    }
+    let url = format!("https://{QUEUE}/deletions/messages?numofmessages=32");
+    let answer = ask(&mut world.lock().unwrap(), "GET", &url, None);
+    let body = String::from_utf8(answer.body.to_vec()).unwrap();
+    let texts = body.split("<MessageText>").skip(1).map(|rest| rest.split("</MessageText>").next().unwrap());
+    let requests: Vec<_> = texts.map(|text| request::read(&text.replace("&quot;", "\"")).unwrap()).collect();
+    assert_eq!(requests.len(), 2, "{body}");
+    assert_eq!(requests[0], requests[1]);
+    assert_eq!((requests[0].set.as_str(), requests[0].instance.as_str()), ("crunch-spot", "12"));
+    assert_eq!(requests[0].vm, Some(VM.parse().unwrap()));
+}
+
+#[test]
+fn azures_refusals_read_well() {
+    let mut world = studio();
+    let (nobody, missing) = {
+        let (_, address, _runtime) = serve(World::from_json(&world.to_json().unwrap()).unwrap());
+        let nobody = reason(&node(address).run(&delete_this_node().unwrap(), &[]));
+        grant(&mut world, SENDER);
+        let (_, address, _runtime) = serve(world);
+        (nobody, reason(&node(address).run(&delete_this_node().unwrap(), &[])))
+    };
+    assert!(missing.contains("there is no queue") && missing.contains("QueueNotFound: "), "{missing}");
+    let known =
+        nobody.contains("role Storage Queue Data Message Sender") || nobody.contains("there is no queue");
+    assert!(known, "{nobody}");
+}
+
+#[test]
+fn a_service_principal_changes_one_tag_of_a_real_group() {
+    let (world, address, _runtime) = serve(studio());
+    let machine = Machine::new();
+    let url = format!("http://{address}");
+    machine.write("/etc/flamenco-azure/capacity.conf", &format!("RESOURCE_MANAGER={url}\nAUTHORITY={url}\n"));
+    let variables = [
+        ("AZURE_TENANT_ID", TENANT),
+        ("AZURE_CLIENT_ID", CLIENT),
+        ("AZURE_CLIENT_SECRET", super::machine::SECRET),
+        ("AZURE_SUBSCRIPTION_ID", SUBSCRIPTION),
+        ("AZURE_RESOURCE_GROUP", "studio"),
+    ];
+    let script = set_capacity().unwrap();
+    let output = machine.run_as(&script, "set-capacity", &["100"], &[], &variables);
+    assert!(output.status.success(), "{:?}", said(&output));
+    let group = format!("https://management.azure.com{GROUP}?api-version=2021-04-01");
+    let tags = ask(&mut world.lock().unwrap(), "GET", &group, None).json_body()["tags"].clone();
+    assert_eq!(tags, json!({"owner": "it's \"us\"", "TOTAL_NODES": "100"}));
+
+    let mut elsewhere = variables;
+    elsewhere[4].1 = "nowhere";
+    let why = reason(&machine.run_as(&script, "set-capacity", &["100"], &[], &elsewhere));
+    assert!(why.contains("there is no resource group nowhere"), "{why}");
+}
