@@ -123,7 +123,7 @@ fn boot_budget() -> u32 {
     15
 }
 
-fn os_disk() -> u64 {
+pub(crate) fn os_disk() -> u64 {
     30
 }
 
@@ -223,7 +223,7 @@ impl ScalerFile {
             Err(SpecError::NoPlacement) if !file.placements.is_empty() => {}
             Err(error) => findings.push(Finding::new(
                 &at("placements"),
-                crate::look::words(&error),
+                flamenco_azure_core::error::chain(&error),
                 "correct the pool's description",
             )),
             Ok(()) => {}

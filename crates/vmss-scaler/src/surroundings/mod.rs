@@ -1,0 +1,257 @@
+//! What a farm's pools of scale sets need around them: the scaler's storage account with its queues, the nodes'
+//! identity, roles, and the tags of the targets. Pure but for [`observe`].
+//!
+//! The scale sets themselves are the scaler's: no plan makes or changes one.
+
+mod file;
+mod grants;
+mod install;
+mod observe;
+
+use flamenco_azure_core::ids::ResourceId;
+use flamenco_azure_core::inventory::Inventory;
+use flamenco_azure_core::plan::{Action, Desired, IDENTITY, Order, Principal, Update, Verb, tag_request};
+use flamenco_azure_core::spec::{Farm, Fleet};
+use flamenco_azure_core::tags::{self, Tags};
+use serde_json::{Value, json};
+
+pub use file::{NodeDocuments, scaler_file};
+pub use grants::{foreign_scopes, grants};
+pub use install::{EXPECT, Install, install};
+pub use observe::observe;
+
+use crate::queue::{poison_name, queue_name};
+use crate::store::CONTAINER;
+use crate::target::TagNames;
+use crate::wire::SCALE_SET;
+
+/// <https://learn.microsoft.com/rest/api/storagerp>
+pub const STORAGE_API: &str = "2023-05-01";
+/// Storage accounts.
+pub const STORAGE: &str = "Microsoft.Storage/storageAccounts";
+/// <https://learn.microsoft.com/rest/api/managedidentity>
+pub const IDENTITY_API: &str = "2023-01-31";
+/// The container of the scaler's program.
+pub const PROGRAMS: &str = "bin";
+/// The tag on the Manager VM with the digest of the scaler's file and program that it runs.
+pub const INSTALLED: &str = "flamenco-farm-scaler";
+/// Tags on the nodes' identity: the scopes beyond the group at which the farm assigns roles, so that a teardown finds them
+/// without the farm file.
+pub const SCOPE: &str = "flamenco-farm-scope.";
+
+/// What the farm has that its pools of scale sets use.
+#[derive(Debug, Clone)]
+pub struct Around {
+    /// The identity that the scaler signs in with: the Manager's.
+    pub scaler: ResourceId,
+    /// The nodes' subnet.
+    pub subnet: ResourceId,
+    /// What must be there, complete, before the first node boots: the network with its way out.
+    pub after: Vec<ResourceId>,
+    /// Who deploys, if known: they upload the scaler's program, look at its state and ask for deletions.
+    pub person: Option<Principal>,
+}
+
+/// The scaler's storage account.
+pub fn account(farm: &Farm) -> ResourceId {
+    farm.group_id().resource(STORAGE, &farm.scaler_account)
+}
+
+/// The nodes' identity.
+pub fn node_identity(farm: &Farm) -> ResourceId {
+    farm.group_id().resource(IDENTITY, &format!("{}-nodes-identity", farm.manager.vm_name))
+}
+
+/// The container of the scaler's program.
+pub fn programs(farm: &Farm) -> ResourceId {
+    account(farm).child("blobServices", "default").child("containers", PROGRAMS)
+}
+
+/// A fleet's queue.
+pub fn queue(farm: &Farm, fleet: &Fleet) -> ResourceId {
+    queue_id(farm, &queue_name(farm.name.as_str(), &fleet.name))
+}
+
+fn queue_id(farm: &Farm, name: &str) -> ResourceId {
+    account(farm).child("queueServices", "default").child("queues", name)
+}
+
+/// The address of a fleet's queue.
+pub fn queue_url(farm: &Farm, fleet: &Fleet) -> String {
+    let name = queue_name(farm.name.as_str(), &fleet.name);
+    format!("https://{}.queue.{}/{name}", farm.scaler_account, farm.cloud.storage_suffix())
+}
+
+/// The name of the blob with the scaler's program of this SHA-256.
+pub fn program_blob(sha256: &str) -> String {
+    format!("flamenco-azure-scaler-{sha256}")
+}
+
+/// Its address.
+pub fn program_url(farm: &Farm, sha256: &str) -> String {
+    let (account, suffix) = (&farm.scaler_account, farm.cloud.storage_suffix());
+    format!("https://{account}.blob.{suffix}/{PROGRAMS}/{}", program_blob(sha256))
+}
+
+/// The names of a fleet's tags on the group.
+pub fn tag_names(farm: &Farm, fleet: &Fleet) -> TagNames {
+    TagNames::of(farm.name.as_str(), &fleet.name, farm.fleets.len() == 1)
+}
+
+/// The account, its containers and queues, the nodes' identity and the roles `grants` (see [`grants()`]); nothing for a
+/// farm without fleets.
+pub fn resources(farm: &Farm, around: &Around, roles: &[flamenco_azure_core::plan::Grant]) -> Vec<Desired> {
+    if farm.fleets.is_empty() {
+        return Vec::new();
+    }
+    let account = storage(farm);
+    let child = |id: ResourceId, properties: Value, purpose| Desired {
+        body: json!({"properties": properties}),
+        purpose,
+        after: vec![account.id.clone()],
+        update: Update::Put,
+        replace_on: &[],
+        id,
+        ..account.clone()
+    };
+    let container = |name: &str, purpose| {
+        let id = account.id.child("blobServices", "default").child("containers", name);
+        child(id, json!({"publicAccess": "None"}), purpose)
+    };
+    let mut all = vec![
+        container(CONTAINER, "the scaler's state"),
+        container(PROGRAMS, "the scaler's program"),
+        nodes(farm, around),
+    ];
+    for fleet in farm.fleets.iter().filter(|fleet| fleet.delete_by_message) {
+        let name = queue_name(farm.name.as_str(), &fleet.name);
+        all.push(child(queue_id(farm, &name), json!({}), "where nodes ask to be deleted"));
+        all.push(child(queue_id(farm, &poison_name(&name)), json!({}), "requests that could not be met"));
+    }
+    // The scope of a role has to be there first.
+    let made: Vec<ResourceId> =
+        all.iter().map(|desired| desired.id.clone()).chain([account.id.clone()]).collect();
+    all.extend(roles.iter().filter_map(|grant| {
+        let scope: Option<ResourceId> = grant.scope.parse().ok();
+        grant.desired(farm.name.as_str(), scope.into_iter().filter(|scope| made.contains(scope)).collect())
+    }));
+    all.push(account);
+    all
+}
+
+fn storage(farm: &Farm) -> Desired {
+    Desired {
+        id: account(farm),
+        api_version: STORAGE_API,
+        body: json!({
+            "location": farm.location.as_str(),
+            "tags": tags::for_resource(farm.name.as_str(), &farm.tags),
+            "kind": "StorageV2",
+            "sku": {"name": "Standard_LRS"},
+            "properties": {
+                "minimumTlsVersion": "TLS1_2",
+                "allowSharedKeyAccess": false,
+                "allowBlobPublicAccess": false,
+                "supportsHttpsTrafficOnly": true,
+            },
+        }),
+        purpose: "the scaler's state and queue",
+        after: Vec::new(),
+        early: None,
+        beside: Vec::new(),
+        create_only: &[],
+        replace_on: &["/kind", "/sku"],
+        replace_remedy: "give the farm file another `scalerStorageAccountName`",
+        update: Update::Patch(&["/tags", "/properties"]),
+    }
+}
+
+fn nodes(farm: &Farm, around: &Around) -> Desired {
+    let mut all = tags::for_resource(farm.name.as_str(), &farm.tags);
+    for scope in foreign_scopes(farm, around) {
+        all.insert(scope_tag(&scope), scope);
+    }
+    Desired {
+        id: node_identity(farm),
+        api_version: IDENTITY_API,
+        body: json!({"location": farm.location.as_str(), "tags": all}),
+        purpose: "nodes' identity",
+        after: Vec::new(),
+        early: None,
+        beside: Vec::new(),
+        create_only: &[],
+        replace_on: &[],
+        replace_remedy: "",
+        update: Update::Put,
+    }
+}
+
+/// A tag of its own for each scope: an update keeps the tags of scopes that the farm had before.
+fn scope_tag(scope: &str) -> String {
+    use sha2::{Digest as _, Sha256};
+    let hash = Sha256::digest(scope.to_ascii_lowercase().as_bytes());
+    let hash: String = hash.iter().take(4).map(|byte| format!("{byte:02x}")).collect();
+    format!("{SCOPE}{hash}")
+}
+
+/// The first target of each fleet whose tag is not there: later it belongs to whoever scales.
+pub fn orders(farm: &Farm, around: &Around, inventory: &Inventory) -> Vec<Order> {
+    let have =
+        inventory.group.as_ref().map(flamenco_azure_core::inventory::Observed::tags).unwrap_or_default();
+    let missing: Tags = farm
+        .fleets
+        .iter()
+        .map(|fleet| (tag_names(farm, fleet).target, fleet.nodes.to_string()))
+        .filter(|(name, _)| tags::get(&have, name).is_none())
+        .collect();
+    if missing.is_empty() {
+        return Vec::new();
+    }
+    let mut after = around.after.clone();
+    after.extend([account(farm), node_identity(farm), around.scaler.clone()]);
+    vec![set_targets(farm, &missing, "the nodes to start with".to_owned(), after)]
+}
+
+/// Sets targets on the group's tag resource, so that it may come late and not first as steps on the group do.
+pub fn set_targets(farm: &Farm, targets: &Tags, reason: String, after: Vec<ResourceId>) -> Order {
+    let group = farm.group_id();
+    Order {
+        resource: group.resource("Microsoft.Resources/tags", "default"),
+        verb: Verb::Update,
+        purpose: "node count",
+        reason,
+        after,
+        action: Action::Send { request: tag_request(&group, "Merge", &json!(targets)) },
+    }
+}
+
+/// The tags of the group that belong to a farm's pools of scale sets, without a farm file: those with the farm's name in
+/// them, and the plain ones of a farm that has the nodes' identity or scale sets.
+pub fn target_tags(farm: &str, inventory: &Inventory) -> Vec<String> {
+    let have =
+        inventory.group.as_ref().map(flamenco_azure_core::inventory::Observed::tags).unwrap_or_default();
+    let plain = TagNames::of(farm, "", true);
+    let plain = [plain.target, plain.now, plain.set];
+    let marked = |id: &flamenco_azure_core::inventory::Observed| {
+        id.id.is_kind(SCALE_SET) || id.tags().keys().any(|name| name.to_ascii_lowercase().starts_with(SCOPE))
+    };
+    let ours = inventory.iter().any(|r| marked(r) && inventory.owner(r).as_deref() == Some(farm));
+    have.into_keys()
+        .filter(|name| {
+            plain.iter().any(|base| {
+                let rest = name.get(..base.len()).filter(|head| head.eq_ignore_ascii_case(base));
+                rest.is_some_and(|_| {
+                    let rest = &name[base.len()..];
+                    (rest.is_empty() && ours) || rest.starts_with(&format!(".{farm}."))
+                })
+            })
+        })
+        .collect()
+}
+
+/// Whether a tag is a target: it is set to 0 before anything is deleted.
+pub fn is_target(tag: &str) -> bool {
+    let plain = crate::target::TOTAL_NODES;
+    tag.eq_ignore_ascii_case(plain)
+        || tag.get(..plain.len() + 1).is_some_and(|head| head.eq_ignore_ascii_case(&format!("{plain}.")))
+}
