@@ -33,6 +33,14 @@ impl Calendar {
         self.events.first_key_value().map(|((at, _), _)| *at)
     }
 
+    /// Takes out an effect again that was to happen at this moment.
+    pub(crate) fn cancel(&mut self, at: Timestamp, effect: &Effect) {
+        let mut there = self.events.range((at, 0)..=(at, u64::MAX));
+        if let Some(key) = there.find(|(_, known)| *known == effect).map(|(key, _)| *key) {
+            self.events.remove(&key);
+        }
+    }
+
     /// Takes out the next thing that is due.
     pub(crate) fn take_due(&mut self, now: Timestamp) -> Option<Effect> {
         let due = self.next().is_some_and(|at| at <= now);

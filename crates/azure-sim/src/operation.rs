@@ -501,8 +501,11 @@ impl World {
         if operation.ends.is_some_and(|ends| ends <= now) {
             return false;
         }
-        operation.ends = Some(now);
+        let before = operation.ends.replace(now);
         let operation = operation.clone();
+        if let Some(before) = before {
+            operation.effects.iter().for_each(|effect| self.unschedule(before, effect));
+        }
         self.schedule_operation(&operation);
         true
     }

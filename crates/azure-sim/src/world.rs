@@ -311,6 +311,11 @@ impl World {
         self.events.add(at, self.sequence, effect);
     }
 
+    /// What was to happen then does not.
+    pub(crate) fn unschedule(&mut self, at: Timestamp, effect: &Effect) {
+        self.events.cancel(at, effect);
+    }
+
     fn apply(&mut self, effect: Effect) {
         match effect {
             Effect::Settle(id) => self.settle(&id, ProvisioningState::Succeeded),

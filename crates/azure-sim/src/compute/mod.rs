@@ -22,7 +22,7 @@ use crate::wire::SimResponse;
 use crate::world::World;
 
 pub(crate) use check::interfaces_of;
-pub(crate) use shape::respell;
+pub(crate) use shape::{generation_of, respell};
 
 /// Full type of virtual machines.
 pub(crate) const VM: &str = "Microsoft.Compute/virtualMachines";

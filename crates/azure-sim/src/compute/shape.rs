@@ -35,9 +35,12 @@ pub(super) fn is_windows(properties: &Value) -> bool {
 
 /// Hypervisor generation of the image: those that say so in their name, and Ubuntu since 24.04.
 pub(super) fn generation(vm: &Resource) -> &'static str {
-    let part = |name: &str| {
-        vm.text(&format!("/storageProfile/imageReference/{name}")).unwrap_or_default().to_ascii_lowercase()
-    };
+    generation_of(vm.property("/storageProfile/imageReference").unwrap_or(&Value::Null))
+}
+
+/// The same of an image reference.
+pub(crate) fn generation_of(image: &Value) -> &'static str {
+    let part = |name: &str| image.get(name).and_then(Value::as_str).unwrap_or_default().to_ascii_lowercase();
     let (offer, sku) = (part("offer"), part("sku"));
     let said =
         sku.contains("gen2") || sku.ends_with("-g2") || sku.contains("-g2-") || sku.contains("azure-edition");

@@ -237,7 +237,7 @@ fn upgrade(world: &mut World, request: &Request, key: &str, numbers: &[u64]) -> 
             }
         }
     }
-    let spec = Spec::new(Style::Compute, &location(world, key), 40);
+    let spec = Spec::new(Style::Compute, &location(world, key), 40).retry_after(0);
     accepted(world, request, key, spec)
 }
 

@@ -234,7 +234,7 @@ fn disk(size: &Size, profile: &Value) -> Option<SimResponse> {
             &format!("Ephemeral OS disk is not supported for VM size {}.", size.name),
         ));
     }
-    let wanted = disk.get("diskSizeGB").and_then(Value::as_u64).unwrap_or(30);
+    let wanted = disk.get("diskSizeGB").and_then(Value::as_u64).unwrap_or(0);
     if wanted > u64::from(size.local_gib) {
         let placement = settings.get("placement").and_then(Value::as_str).unwrap_or("ResourceDisk");
         return Some(machine::invalid(
@@ -266,6 +266,14 @@ fn image(world: &World, wanted: &Wanted, profile: Option<&Value>) -> Option<SimR
         return part.filter(|_| shared.is_none()).map(|part| missing(&format!("imageReference.{part}")));
     };
     let gallery = key(id).contains("/galleries/");
+    let security = profile?.pointer("/securityProfile/securityType").and_then(Value::as_str);
+    if !gallery && security == Some("TrustedLaunch") {
+        // Recorded.
+        return Some(bad(
+            "BadRequest",
+            "Managed Images are not supported for virtual machines with security type TrustedLaunch.",
+        ));
+    }
     let here = |image: &Resource| {
         let regions = image.property("/publishingProfile/targetRegions").and_then(Value::as_array);
         let replicated = regions.into_iter().flatten().filter_map(|region| region.get("name")?.as_str());

@@ -5,7 +5,7 @@ use uuid::Uuid;
 
 use super::boot::{self, Boot};
 use super::shrink;
-use super::state::{Doing, Instance, Power, ScaleSet};
+use super::state::{Doing, Instance, ScaleSet};
 use crate::fault::OperationFault;
 use crate::operation::later;
 use crate::resource::Resource;
@@ -155,19 +155,8 @@ fn new_instance(world: &mut World, set: &ScaleSet, zone: u8, spot: bool, boot: B
         Boot::Fails(seconds) => (Some(later(now, seconds)), true),
         Boot::Stuck => (None, false),
     };
-    Instance {
-        vm_id: world.guid().parse::<Uuid>().unwrap_or_default(),
-        created: now,
-        doing: Doing::Creating,
-        ready,
-        fails,
-        power: Power::Running,
-        spot,
-        zone,
-        model: set.model,
-        since: now,
-        notice: None,
-    }
+    let vm_id = world.guid().parse::<Uuid>().unwrap_or_default();
+    Instance { ready, fails, zone, ..Instance::running(vm_id, now, set.model, spot) }
 }
 
 impl Growth {

@@ -18,6 +18,9 @@ fn default(value: &mut Value, name: &str, usual: Value) {
     }
 }
 
+/// What clients send back and cannot change.
+const READ_ONLY: &[&str] = &["provisioningState", "uniqueId", "timeCreated"];
+
 /// Objects are merged, all else replaced; nulls change nothing (recorded: a PUT without the image keeps it).
 pub(super) fn merge(into: &mut Value, sent: &Value) {
     let (Some(target), Some(sent)) = (into.as_object_mut(), sent.as_object()) else {
@@ -25,7 +28,7 @@ pub(super) fn merge(into: &mut Value, sent: &Value) {
         return;
     };
     for (name, value) in sent {
-        if value.is_null() {
+        if value.is_null() || READ_ONLY.contains(&name.as_str()) {
             continue;
         }
         match target.get_mut(name) {
@@ -83,7 +86,9 @@ pub(super) fn complete(
     } else {
         default(properties, "overprovision", json!(true));
         default(properties, "doNotRunExtensionsOnOverprovisionedVMs", json!(false));
-        let alone = properties["singlePlacementGroup"] == json!(true) && !zoned;
+        // Recorded: Spot sets have one.
+        let spot = properties.get("virtualMachineProfile").is_some_and(is_spot);
+        let alone = properties["singlePlacementGroup"] == json!(true) && !zoned && !spot;
         default(properties, "platformFaultDomainCount", json!(if alone { 5 } else { 1 }));
     }
     let Some(profile) = properties.get_mut("virtualMachineProfile").filter(|profile| profile.is_object())

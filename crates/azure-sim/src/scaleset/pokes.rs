@@ -5,7 +5,7 @@ use jiff::Timestamp;
 use super::boot::{Boot, Boots, NextBoots};
 use super::evict;
 pub use super::state::Mode;
-use super::state::ScaleSet;
+use super::state::{Instance, ScaleSet};
 use crate::resource::{ProvisioningState, key};
 use crate::world::World;
 
@@ -82,6 +82,24 @@ impl World {
     pub fn set_instances(&self, set_id: &str) -> Vec<InstanceView> {
         let Some(set) = self.scale.get(set_id) else { return Vec::new() };
         set.instances.keys().filter_map(|number| view(set, *number, self.now())).collect()
+    }
+
+    /// Gives the machines of a Uniform set these numbers, in their order: on Azure overprovisioning leaves gaps. There
+    /// are as many afterwards, running ones if need be.
+    pub fn number_instances(&mut self, set_id: &str, numbers: &[u64]) {
+        let now = self.now();
+        let vm_ids: Vec<String> = numbers.iter().map(|_| self.guid()).collect();
+        let Some(set) = self.scale.get_mut(set_id).filter(|set| set.mode == Mode::Uniform) else { return };
+        let old: Vec<u64> = set.instances.keys().copied().collect();
+        let mut there: Vec<Instance> = old.into_iter().filter_map(|number| set.remove(number)).collect();
+        there.reverse();
+        let (model, spot) = (set.model, set.spot);
+        for (number, vm_id) in numbers.iter().zip(vm_ids) {
+            let instance = there
+                .pop()
+                .unwrap_or_else(|| Instance::running(vm_id.parse().unwrap_or_default(), now, model, spot));
+            set.insert(*number, instance);
+        }
     }
 
     /// Announces the eviction of one machine: it goes in 30 s. `false` when there is none.

@@ -189,6 +189,12 @@ fn profile(world: &World, resource: &Resource, set: &ScaleSet) -> Value {
         storage["dataDisks"] = json!([]);
     }
     let mut os = member("osProfile");
+    if world.speaks_before("2022-01-01")
+        && let Some(system) = os.get_mut("linuxConfiguration").filter(|system| system.is_object())
+    {
+        // Recorded of 2020-06-01 and 2020-12-01 alone.
+        system["patchSettings"] = json!({"patchMode": "ImageDefault"});
+    }
     if let Some(os) = os.as_object_mut() {
         let prefix = os.shift_remove("computerNamePrefix");
         let prefix = prefix.as_ref().and_then(Value::as_str).unwrap_or_default();
@@ -302,7 +308,9 @@ fn instance_view(resource: &Resource, set: &ScaleSet, running: bool) -> Value {
         "name": disk_name(set),
         "statuses": [status("ProvisioningState/succeeded", "Provisioning succeeded")],
     }]);
-    view["hyperVGeneration"] = json!("V2");
+    let image =
+        resource.property("/virtualMachineProfile/storageProfile/imageReference").unwrap_or(&Value::Null);
+    view["hyperVGeneration"] = json!(crate::compute::generation_of(image));
     let provisioning = format!("ProvisioningState/{}", hole('a'));
     let mut state = status(&provisioning, &hole('w'));
     state["level"] = json!(hole('l'));

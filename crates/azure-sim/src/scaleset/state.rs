@@ -143,6 +143,23 @@ pub(super) struct Instance {
 }
 
 impl Instance {
+    /// One that is up.
+    pub(super) fn running(vm_id: Uuid, now: Timestamp, model: u32, spot: bool) -> Self {
+        Self {
+            vm_id,
+            created: now,
+            doing: Doing::Creating,
+            ready: Some(now),
+            fails: false,
+            power: Power::Running,
+            spot,
+            zone: 0,
+            model,
+            since: now,
+            notice: None,
+        }
+    }
+
     /// What reads show as its `provisioningState`.
     pub(super) fn state(&self, now: Timestamp) -> ProvisioningState {
         let done = self.ready.is_some_and(|ready| ready <= now);

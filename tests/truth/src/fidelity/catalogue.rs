@@ -18,6 +18,9 @@ pub(super) fn substituted(body: &Value) -> Value {
             let members = members.iter().map(|(name, value)| {
                 let value = match (name.as_str(), value.as_str()) {
                     ("vmSize", Some(size)) if !known_size(size) => json!(SIZE),
+                    ("sku", None) if of_a_machine(value) => json!({
+                        "name": SIZE, "tier": value.get("tier"), "capacity": value.get("capacity"),
+                    }),
                     ("location", Some(place)) => json!(region(place)),
                     _ => substituted(value),
                 };
@@ -66,6 +69,13 @@ fn offered(agent: &str) -> (Value, &'static str) {
     } else {
         (image("canonical", "ubuntu-24_04-lts", "server"), "batch.node.ubuntu 24.04")
     }
+}
+
+/// A scale set's `sku` with a size that the catalogue does not have.
+fn of_a_machine(sku: &Value) -> bool {
+    let name = sku.get("name").and_then(Value::as_str).unwrap_or_default();
+    let size = name.starts_with("Standard_") || name.starts_with("Basic_");
+    size && sku.get("capacity").is_some() && !known_size(name)
 }
 
 fn known_size(size: &str) -> bool {

@@ -40,6 +40,8 @@ pub(super) struct Memory {
     plain: BTreeSet<String>,
     /// Region of what is made by default: that of the request at hand.
     pub(super) place: Option<String>,
+    /// Scale sets whose instances a list has shown.
+    numbered: BTreeSet<String>,
     /// How many plain subnets were made.
     pub(super) subnets: usize,
 }
@@ -95,6 +97,7 @@ impl Memory {
             return;
         }
         let Some(body) = &interaction.response.body else { return };
+        self.number(world, interaction.url.path(), body);
         let items = body.get("value").and_then(Value::as_array);
         let shown: Vec<&Value> = items.map_or_else(|| vec![body], |items| items.iter().collect());
         for resource in shown {
@@ -118,6 +121,10 @@ impl Memory {
         }
         if !body.get("properties").is_some_and(Value::is_object) {
             return; // a list of names
+        }
+        if is_instance(id) {
+            self.seen.insert(id.to_lowercase(), body.clone());
+            return;
         }
         let made = matches!(
             body.pointer("/properties/provisioningState").and_then(Value::as_str),
@@ -150,7 +157,16 @@ impl Memory {
 
     fn put_it(&mut self, world: &mut World, id: &str, body: &Value) {
         self.stand(world, id);
-        let body = substituted(body);
+        let mut body = substituted(body);
+        if kind(id).as_deref() == Some(SET) {
+            if let Some(answer) = send(world, "DELETE", id, None) {
+                settle(world, &answer);
+            }
+            // Nobody shows a password.
+            if let Some(login) = body.pointer_mut("/properties/virtualMachineProfile/osProfile") {
+                login["adminPassword"] = json!("REDACTED-Aa1!");
+            }
+        }
         self.referred(world, &body);
         let answer = send(world, "PUT", id, Some(&body));
         if let Some(answer) = answer.filter(SimResponse::is_success) {
@@ -197,6 +213,9 @@ impl Memory {
         if world.resource(id).is_some() || self.is_gone(id) || self.busy.contains(&id.to_lowercase()) {
             return;
         }
+        if is_instance(id) {
+            return self.ensure_instance(world, id);
+        }
         // Children without a body of their own (`fileServices/default`) need their parent alone.
         let Some(kind) = kind(id).filter(|_| simulated(id)) else {
             if let Some(owner) = parent(id) {
@@ -241,7 +260,42 @@ impl Memory {
     }
 }
 
+/// Scale sets.
+const SET: &str = "microsoft.compute/virtualmachinescalesets";
+
+/// Whether an id is that of an instance by the routes of its set.
+fn is_instance(id: &str) -> bool {
+    kind(id).as_deref() == Some("microsoft.compute/virtualmachinescalesets/virtualmachines")
+}
+
 impl Memory {
+    /// The instances of a set have the numbers that a list shows: overprovisioning leaves gaps in them.
+    fn number(&mut self, world: &mut World, path: &str, body: &Value) {
+        let set =
+            path.to_lowercase().strip_suffix("/virtualmachines").map(|set| path[..set.len()].to_owned());
+        let Some(set) = set.filter(|set| kind(set).as_deref() == Some(SET)) else { return };
+        let items = body.get("value").and_then(Value::as_array).into_iter().flatten();
+        let numbers: Vec<u64> =
+            items.filter_map(|item| item.get("instanceId")?.as_str()?.parse().ok()).collect();
+        world.number_instances(&set, &numbers);
+        self.numbered.insert(set.to_lowercase());
+    }
+
+    /// Rules 3 and 5 for an instance of a set that no list has shown.
+    fn ensure_instance(&mut self, world: &mut World, id: &str) {
+        let (Some(set), Some(number)) = (parent(id), id.rsplit('/').next()) else { return };
+        self.ensure(world, set);
+        let Ok(number) = number.parse::<u64>() else { return };
+        let there =
+            world.set_instances(set).into_iter().filter_map(|instance| instance.instance_id.parse().ok());
+        let mut numbers: Vec<u64> = there.collect();
+        if self.numbered.contains(&set.to_lowercase()) || numbers.contains(&number) {
+            return;
+        }
+        numbers.push(number);
+        world.number_instances(set, &numbers);
+    }
+
     /// Rule 6.
     pub(super) fn group(&mut self, world: &mut World, name: &str) {
         let id = format!("/subscriptions/{}/resourceGroups/{name}", world.subscription_id());

@@ -40,6 +40,57 @@ pub const OUT_OF_SCOPE: &[(&str, &str, &str)] = &[
         "rg/Microsoft.Compute/virtualMachines/*/vmSizes",
         "sizes are read from the catalogue of the region",
     ),
+    (
+        "",
+        "any/Microsoft.Compute/virtualMachineScaleSets/*/extensions",
+        "VM extensions: set-up runs by cloud-init",
+    ),
+    (
+        "POST",
+        "any/Microsoft.Compute/virtualMachineScaleSets/*/extensionRollingUpgrade",
+        "VM extensions: set-up runs by cloud-init",
+    ),
+    (
+        "",
+        "any/Microsoft.Compute/virtualMachineScaleSets/*/rollingUpgrades",
+        "the farm's sets are made anew, not upgraded",
+    ),
+    (
+        "POST",
+        "any/Microsoft.Compute/virtualMachineScaleSets/*/osRollingUpgrade",
+        "the farm's sets are made anew, not upgraded",
+    ),
+    ("PUT", "any/Microsoft.Compute/virtualMachineScaleSets/*/virtualMachines/*", "instances are all alike"),
+    (
+        "POST",
+        "any/Microsoft.Compute/virtualMachineScaleSets/*/virtualMachines/*/approveRollingUpgrade",
+        "the farm's sets are made anew, not upgraded",
+    ),
+    (
+        "POST",
+        "any/Microsoft.Compute/virtualMachineScaleSets/*/virtualMachines/*/attachDetachDataDisks",
+        "nodes have no data disks",
+    ),
+    (
+        "",
+        "any/Microsoft.Compute/virtualMachineScaleSets/*/virtualMachines/*/networkInterfaces",
+        "interfaces of instances: nobody asks for them",
+    ),
+    (
+        "",
+        "any/Microsoft.Compute/virtualMachineScaleSets/*/virtualMachines/*/runCommands",
+        "the catalogue of commands: the farm runs its own",
+    ),
+    (
+        "",
+        "any/Microsoft.Compute/virtualMachineScaleSets/*/publicIPAddresses",
+        "nodes have no public addresses",
+    ),
+    (
+        "",
+        "any/Microsoft.Compute/virtualMachineScaleSets/*/networkInterfaces",
+        "interfaces of instances: nobody asks for them",
+    ),
     ("", "any/Microsoft.Compute/disks", "disks are made with their VM"),
     ("", "any/Microsoft.Compute/images", "images of VMs"),
     ("", "any/Microsoft.Compute/galleries", "galleries"),

@@ -111,7 +111,10 @@ impl Call<'_> {
     fn number(&self, name: &'static str, least: i64, most: i64) -> Result<Option<i64>, Refusal> {
         let Some(text) = self.query(name) else { return Ok(None) };
         let number: i64 = text.parse().map_err(|_| refusal::bad_query(name))?;
-        if (least..=most).contains(&number) { Ok(Some(number)) } else { Err(refusal::out_of_range(name)) }
+        if (least..=most).contains(&number) {
+            return Ok(Some(number));
+        }
+        Err(refusal::out_of_range(name, number, least, most))
     }
 }
 

@@ -95,13 +95,17 @@ pub(super) fn bad_query(name: &str) -> Refusal {
 }
 
 /// 400 about a number that is too small or too large.
-pub(super) fn out_of_range(name: &str) -> Refusal {
+pub(super) fn out_of_range(name: &str, value: i64, least: i64, most: i64) -> Refusal {
     let fixed: Fixed = (
         400,
         "OutOfRangeQueryParameterValue",
         "One of the query parameters specified in the request URI is outside the permissible range.",
     );
-    Refusal::from(fixed).with_detail("QueryParameterName", name)
+    Refusal::from(fixed)
+        .with_detail("QueryParameterName", name)
+        .with_detail("QueryParameterValue", &value.to_string())
+        .with_detail("MinimumAllowed", &least.to_string())
+        .with_detail("MaximumAllowed", &most.to_string())
 }
 
 /// 400 about a parameter that is not there.
