@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # Installs, under target/, what the suites in this folder need: target/py (Microsoft's Python clients), target/az
-# (azure-cli) and target/oav (Microsoft's OpenAPI validator). What is there already in the wanted versions is left.
+# (azure-cli) and target/oav (Microsoft's OpenAPI validator); and target/azurite (Microsoft's emulator of queues and
+# blobs), beside which a test of crates/vmss-scaler holds the simulator. What is there in the wanted versions is left.
 set -euo pipefail
 here=$(cd "$(dirname "$0")" && pwd)
 target=$(cd "$here/../.." && pwd)/target
@@ -37,6 +38,8 @@ jobs=($!)
 python_packages az "$here/requirements-az.txt" &
 jobs+=($!)
 node_packages oav "$here/oav" &
+jobs+=($!)
+node_packages azurite "$here/azurite" &
 jobs+=($!)
 for job in "${jobs[@]}"; do
   wait "$job"

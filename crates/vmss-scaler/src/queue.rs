@@ -227,9 +227,7 @@ impl DeletionQueue {
     pub async fn delete(&self, message: &Message) -> Result<(), QueueError> {
         let deleted = self
             .sender
-            .send("delete the message", || {
-                self.queue.delete_message(&message.id, &message.receipt, None)
-            })
+            .send("delete the message", || self.queue.delete_message(&message.id, &message.receipt, None))
             .await;
         match deleted {
             Ok(_) => Ok(()),

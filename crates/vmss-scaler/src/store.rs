@@ -16,9 +16,7 @@ use azure_storage_blob::models::{
     BlobClientAcquireLeaseOptions, BlobClientDownloadOptions, BlobClientGetPropertiesResultHeaders,
     BlobClientSetMetadataOptions, BlockBlobClientUploadOptions, LeaseStatus,
 };
-use azure_storage_blob::{
-    BlobClient, BlobClientOptions, BlobContainerClient, BlobContainerClientOptions,
-};
+use azure_storage_blob::{BlobClient, BlobClientOptions, BlobContainerClient, BlobContainerClientOptions};
 use jiff::Timestamp;
 use uuid::Uuid;
 
@@ -228,11 +226,7 @@ impl StateBlob {
     }
 
     /// The same, waiting as long as another scaler has it. `held` is told who, each time it changes.
-    pub async fn wait(
-        &self,
-        holder: &str,
-        held: &mut (dyn FnMut(&str) + Send),
-    ) -> Result<Lease, StoreError> {
+    pub async fn wait(&self, holder: &str, held: &mut (dyn FnMut(&str) + Send)) -> Result<Lease, StoreError> {
         let mut told = None;
         loop {
             match self.acquire(holder).await {
@@ -260,8 +254,7 @@ impl StateBlob {
     async fn make(&self) -> Result<(), StoreError> {
         let inner = &self.inner;
         let there = |failure: Failure| {
-            let known =
-                ["ContainerAlreadyExists", "BlobAlreadyExists", "ConditionNotMet", "LeaseIdMissing"];
+            let known = ["ContainerAlreadyExists", "BlobAlreadyExists", "ConditionNotMet", "LeaseIdMissing"];
             if failure.error.is_one_of(&known) { Ok(()) } else { Err(StoreError::from(failure.error)) }
         };
         let made = inner.sender.send("make the container", || inner.container.create(None)).await;
