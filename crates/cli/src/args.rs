@@ -81,6 +81,8 @@ pub enum Command {
     Status(StatusArgs),
     /// Change a pool's node counts; rendering nodes are never taken
     Scale(ScaleArgs),
+    /// Keep pools of scale sets at their targets: run, look, explain
+    Scaler(ScalerArgs),
     /// Fetch rendered frames over ssh, resumable
     Download(DownloadArgs),
     /// Stop what costs by the hour, keep data and addresses
@@ -152,6 +154,9 @@ pub struct PlanArgs {
     /// Public key file for ssh
     #[arg(long, value_name = "FILE")]
     pub ssh_key: Option<PathBuf>,
+    /// The scaler's program for pools of scale sets [default: beside this one]
+    #[arg(long, value_name = "PATH")]
+    pub scaler_binary: Option<PathBuf>,
     /// Accept 0.0.0.0/0 in the access lists
     #[arg(long)]
     pub allow_world: bool,
@@ -169,6 +174,9 @@ pub struct DeployArgs {
     /// Public key file for ssh
     #[arg(long, value_name = "FILE")]
     pub ssh_key: Option<PathBuf>,
+    /// The scaler's program for pools of scale sets [default: beside this one]
+    #[arg(long, value_name = "PATH")]
+    pub scaler_binary: Option<PathBuf>,
     /// Accept 0.0.0.0/0 in the access lists
     #[arg(long)]
     pub allow_world: bool,
@@ -194,12 +202,58 @@ pub struct ScaleArgs {
     /// Spot nodes wanted
     #[arg(long, value_name = "N")]
     pub spot: Option<u32>,
+    /// Nodes wanted of a pool of scale sets; its placements say which are Spot
+    #[arg(long, value_name = "N", conflicts_with_all = ["dedicated", "spot"])]
+    pub nodes: Option<u32>,
     /// Wait until Azure has allocated the nodes
     #[arg(long)]
     pub wait: bool,
     /// Take nodes without waiting for their render to end
     #[arg(long)]
     pub force: bool,
+}
+
+/// `scaler`
+#[derive(Debug, Clone, Args)]
+pub struct ScalerArgs {
+    /// What to do.
+    #[command(subcommand)]
+    pub command: ScalerCommand,
+}
+
+/// What to do about pools of scale sets.
+#[derive(Debug, Clone, Subcommand)]
+pub enum ScalerCommand {
+    /// Keep the pools at their targets until Ctrl-C; on the simulator until nothing moves
+    Run(ScalerRunArgs),
+    /// Make one pass: look, decide, do
+    Once(ScalerPoolArgs),
+    /// Look and say what would be done and why, and which placements cannot be used until when
+    Explain(ScalerPoolArgs),
+    /// Show targets, nodes, requests to delete and who runs the scaler
+    Status(ScalerPoolArgs),
+}
+
+/// Which pools.
+#[derive(Debug, Clone, Default, Args)]
+pub struct ScalerPoolArgs {
+    /// The pool [default: all]
+    #[arg(value_name = "POOL")]
+    pub pool: Option<String>,
+    /// The scaler's own file, where there is no farm file
+    #[arg(long, value_name = "FILE")]
+    pub file: Option<PathBuf>,
+}
+
+/// `scaler run`
+#[derive(Debug, Clone, Default, Args)]
+pub struct ScalerRunArgs {
+    /// Which pools.
+    #[command(flatten)]
+    pub pools: ScalerPoolArgs,
+    /// End after so many minutes
+    #[arg(long, value_name = "MINUTES")]
+    pub minutes: Option<u64>,
 }
 
 /// `download`

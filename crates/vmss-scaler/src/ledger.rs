@@ -105,6 +105,11 @@ impl Ledger {
         self.0.get(&vm)
     }
 
+    /// All entries, by machine.
+    pub fn entries(&self) -> impl Iterator<Item = &Entry> {
+        self.0.values()
+    }
+
     /// The machines that are to go, and since when. One that is gone stays among them for as long as its entry lives,
     /// in case that a list shows it once more.
     pub fn leaving(&self) -> std::collections::BTreeMap<VmId, Timestamp> {

@@ -10,6 +10,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use flamenco_azure_core::arm::{ArmClient, ArmError, Kind, Request};
+use flamenco_azure_core::error::chain;
 use flamenco_azure_core::ids::ResourceId;
 use futures::StreamExt as _;
 use jiff::Timestamp;
@@ -145,7 +146,7 @@ impl Looker {
         match self.sets(client, group, policy, catalog, asked, buckets).await {
             Ok(sets) => look.sets = sets,
             Err(error) => {
-                look.troubles.push(words(&error));
+                look.troubles.push(chain(&error));
                 return look;
             }
         }
@@ -180,7 +181,7 @@ impl Looker {
                             self.known.remove(&name);
                         }
                     }
-                    look.troubles.push(words(&error));
+                    look.troubles.push(chain(&error));
                 }
             }
         }
@@ -373,16 +374,4 @@ pub(crate) fn closed(
 
 fn earlier(at: Timestamp, by: Duration) -> Timestamp {
     at.checked_sub(by).unwrap_or(at)
-}
-
-/// An error with its causes, in one line.
-pub(crate) fn words(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(next) = cause {
-        text.push_str(": ");
-        text.push_str(&next.to_string());
-        cause = next.source();
-    }
-    text
 }

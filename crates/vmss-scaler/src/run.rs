@@ -3,10 +3,10 @@
 use std::time::Duration;
 
 use flamenco_azure_core::clock::Clock;
+use flamenco_azure_core::error::chain;
 use jiff::Timestamp;
 use tokio::sync::mpsc;
 
-use crate::look::words;
 use crate::scaler::{Pass, Pool, Scaler};
 use crate::store::RENEW_EVERY;
 
@@ -39,7 +39,7 @@ pub async fn run(
     }
     if let Err(error) = scaler.release().await {
         // It ends by itself within a minute.
-        tracing::warn!(error = words(&error), "the lease could not be given back");
+        tracing::warn!(error = chain(&error), "the lease could not be given back");
     }
 }
 
@@ -71,7 +71,7 @@ async fn wait(
             Some(None) => *heard = false,
             None => {
                 if let Err(error) = scaler.tend().await {
-                    tracing::warn!(error = words(&error), "the lease could not be renewed");
+                    tracing::warn!(error = chain(&error), "the lease could not be renewed");
                 }
             }
         }

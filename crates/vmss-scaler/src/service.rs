@@ -41,6 +41,11 @@ impl ScaleSetFleet {
         &self.pool
     }
 
+    /// Whether chosen nodes can be removed.
+    pub fn takes_messages(&self) -> bool {
+        self.queue.is_some()
+    }
+
     /// What the tag says, and what the scaler made of it.
     pub async fn target(&self) -> Result<FleetTarget, PoolError> {
         let tags = self.tags().await?;
@@ -71,7 +76,9 @@ impl ScaleSetFleet {
                 Ok(machines) => machines,
                 Err(LookError::Azure { source, .. }) if source.is_not_found() => continue,
                 Err(LookError::Azure { source, .. }) => return Err(self.azure("list its machines")(*source)),
-                Err(odd @ LookError::Odd { .. }) => return Err(self.unexpected(look::words(&odd))),
+                Err(odd @ LookError::Odd { .. }) => {
+                    return Err(self.unexpected(flamenco_azure_core::error::chain(&odd)));
+                }
             };
             all.push((listed, machines));
         }
@@ -196,7 +203,10 @@ impl WorkerPool for ScaleSetFleet {
                     &one.instance.id,
                     one.instance.vm,
                 );
-                queue.send(&text).await.map_err(|error| self.unexpected(look::words(&error)))?;
+                queue
+                    .send(&text)
+                    .await
+                    .map_err(|error| self.unexpected(flamenco_azure_core::error::chain(&error)))?;
             }
         }
         Ok(())

@@ -40,8 +40,10 @@ fn tags_path(group: &ResourceId) -> String {
 /// Lists what is used of a region's quotas.
 pub fn usages(group: &ResourceId, location: &Location) -> Request {
     let subscription = group.subscription().unwrap_or_default();
-    Request::get(format!("/subscriptions/{subscription}/providers/Microsoft.Compute/locations/{location}/usages"))
-        .api_version(COMPUTE_API)
+    Request::get(format!(
+        "/subscriptions/{subscription}/providers/Microsoft.Compute/locations/{location}/usages"
+    ))
+    .api_version(COMPUTE_API)
 }
 
 /// Lists the sizes of a region.

@@ -9,6 +9,7 @@ pub mod init;
 pub mod pause;
 pub mod plan;
 pub mod scale;
+pub mod scaler;
 pub mod status;
 pub mod teardown;
 pub mod urls;
@@ -26,6 +27,7 @@ pub async fn dispatch(session: &Session, command: &Command) -> Outcome {
         Command::Deploy(args) => deploy::run(session, args).await,
         Command::Status(args) => status::run(session, *args).await,
         Command::Scale(args) => scale::run(session, args).await,
+        Command::Scaler(args) => scaler::run(session, &args.command).await,
         Command::Download(args) => download::run(session, args).await,
         Command::Pause(args) => pause::pause(session, *args).await,
         Command::Resume(args) => pause::resume(session, *args).await,

@@ -109,6 +109,11 @@ impl ArmClient {
         Self { inner: Arc::clone(&self.inner), patience }
     }
 
+    /// What the client is made of: for clients of other services on the same wire.
+    pub fn options(&self) -> &ArmOptions {
+        &self.inner.options
+    }
+
     /// The clock that the client waits on.
     pub fn clock(&self) -> &Arc<dyn Clock> {
         &self.inner.options.clock

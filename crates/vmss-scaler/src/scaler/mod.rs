@@ -12,6 +12,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use flamenco_azure_core::arm::{ArmClient, ArmOptions, RetryPolicy};
+use flamenco_azure_core::error::chain;
 use flamenco_azure_core::ids::ResourceId;
 use flamenco_azure_core::tags::{self, Tags};
 use jiff::Timestamp;
@@ -24,7 +25,7 @@ use crate::act;
 use crate::asked::later;
 use crate::buckets::Buckets;
 use crate::ledger::{Fate, Verdict};
-use crate::look::{Look, Looker, words};
+use crate::look::{Look, Looker};
 use crate::observe::{RenderManager, RenderView, VmId};
 use crate::queue::{DeletionQueue, MOST, Message, QueueError};
 use crate::reconcile::{Action, Decision, Planned, reconcile};
@@ -238,7 +239,7 @@ impl Scaler {
                 StoreError::Held { by, .. } => Pass::beginning(Standing::Waiting { by: by.clone() }, again),
                 _ => Pass::beginning(Standing::Unsure, again),
             };
-            pass.troubles.push(words(&error));
+            pass.troubles.push(chain(&error));
             return pass;
         }
         let Some(stored) = self.state.take() else {
@@ -292,7 +293,7 @@ impl Scaler {
     }
 
     /// Looks and decides without storing or sending anything: for `scaler explain`.
-    pub async fn explain(&mut self, mut state: State) -> (Look, State, Decision, Option<Reading>) {
+    pub async fn explain(&mut self, mut state: State) -> (Look, State, Decision, Reading) {
         let mut pass = Pass::beginning(Standing::Unsure, self.now());
         let tags = self.tags(&mut pass).await;
         let reading = self.reading(tags.as_ref());
@@ -307,7 +308,7 @@ impl Scaler {
         if self.find_room(&decision, &mut look, &mut pass).await {
             decision = decide(&look);
         }
-        (look, state, decision, Some(reading))
+        (look, state, decision, reading)
     }
 
     /// Before nodes are asked for: what the quotas leave. True when it is known now.
@@ -324,7 +325,7 @@ impl Scaler {
             }
             Err(error) => {
                 // Azure checks too: without this answer a refusal marks the placement.
-                pass.troubles.push(format!("could not read the quotas: {}", words(&error)));
+                pass.troubles.push(format!("could not read the quotas: {}", chain(&error)));
                 false
             }
         }
@@ -336,7 +337,7 @@ impl Scaler {
         for ended in self.operations.poll(&self.reads, &mut self.buckets).await {
             let Some(error) = ended.error else { continue };
             self.sums.failures += 1;
-            let text = words(&*error);
+            let text = chain(&*error);
             match &ended.action {
                 Action::Create { placement, .. } | Action::Grow { placement, .. } => {
                     state.marks.refused(placement, error.code(), error.kind(), now);
@@ -360,7 +361,7 @@ impl Scaler {
                 return None;
             }
             Err(error) => {
-                pass.troubles.push(format!("could not read the group's tags: {}", words(&error)));
+                pass.troubles.push(format!("could not read the group's tags: {}", chain(&error)));
                 return None;
             }
         };
@@ -433,7 +434,7 @@ impl Scaler {
             let batch = match queue.receive(MOST).await {
                 Ok(batch) => batch,
                 Err(error) => {
-                    pass.troubles.push(format!("could not read the deletion queue: {}", words(&error)));
+                    pass.troubles.push(format!("could not read the deletion queue: {}", chain(&error)));
                     break;
                 }
             };
@@ -498,7 +499,7 @@ impl Scaler {
                 Ok(()) | Err(QueueError::NotHeld) => {}
                 Err(error) => pass
                     .troubles
-                    .push(format!("could not answer a message of the deletion queue: {}", words(&error))),
+                    .push(format!("could not answer a message of the deletion queue: {}", chain(&error))),
             }
         }
     }
@@ -515,7 +516,7 @@ impl Scaler {
         }
         let request = wire::merge_tags(&self.parts.pool.group, &json!({name: text}));
         if let Err(error) = self.writes.send(&request).await {
-            pass.troubles.push(format!("could not show the target in a tag: {}", words(&error)));
+            pass.troubles.push(format!("could not show the target in a tag: {}", chain(&error)));
         }
     }
 
@@ -533,7 +534,7 @@ impl Scaler {
         match lease.save(state).await {
             Ok(()) => true,
             Err(error) => {
-                pass.troubles.push(format!("could not store the state: {}", words(&error)));
+                pass.troubles.push(format!("could not store the state: {}", chain(&error)));
                 if !lease.may_write(self.reads.clock().now()) {
                     self.lose();
                 }

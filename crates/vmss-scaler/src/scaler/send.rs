@@ -3,11 +3,12 @@
 use std::collections::BTreeMap;
 
 use flamenco_azure_core::arm::Kind;
+use flamenco_azure_core::error::chain;
 use futures::StreamExt as _;
 
 use super::{Done, Ending, Pass, Scaler};
 use crate::act::{self, Hands, Outcome};
-use crate::look::{self, Look, words};
+use crate::look::{self, Look};
 use crate::reconcile::{Action, Decision, Planned, VictimWhy};
 use crate::state::State;
 
@@ -87,7 +88,7 @@ impl Scaler {
             Some(Outcome::Refused(error)) => {
                 state.asked.refused(action);
                 look::closed(&mut self.buckets, class, Some(set), &error, now);
-                let text = words(&*error);
+                let text = chain(&*error);
                 match action {
                     Action::Create { placement, .. } | Action::Grow { placement, .. } => {
                         state.marks.refused(placement, error.code(), error.kind(), now);
@@ -102,7 +103,7 @@ impl Scaler {
                 }
                 (Ending::Refused, text)
             }
-            Some(Outcome::Unknown(error)) => (Ending::Unknown, words(&*error)),
+            Some(Outcome::Unknown(error)) => (Ending::Unknown, chain(&*error)),
         };
         *self.sums.actions.entry((kind(action), ending.as_str())).or_default() += 1;
         pass.done.push(Done { planned: planned.clone(), outcome: ending, words: text });

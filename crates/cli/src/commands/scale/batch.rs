@@ -1,4 +1,4 @@
-//! `scale`: changes a pool's node counts. Rendering nodes are never taken: their Workers are asked to finish first.
+//! Batch pools.
 
 use std::time::Duration;
 
@@ -8,11 +8,12 @@ use flamenco_azure_core::pool::{Count, Node, NodeState, WorkerPool};
 use manager_vm::ManagerHost;
 use serde_json::json;
 
+use super::within_limit;
 use crate::args::ScaleArgs;
 use crate::failure::{Exit, Failure, Outcome};
 use crate::printer::Printer;
+use crate::progress;
 use crate::session::{Session, Target};
-use crate::{farm, farmfile, progress};
 
 /// How long one call to the Manager waits for Workers; longer renders take several calls.
 const WAIT_AT_ONCE: Duration = Duration::from_mins(10);
@@ -29,36 +30,26 @@ pub fn pools(session: &Session, target: &Target, inventory: &Inventory) -> Vec<B
         .collect()
 }
 
-/// Runs `scale`.
-pub async fn run(session: &Session, args: &ScaleArgs) -> Outcome {
+pub(super) async fn run(
+    session: &Session,
+    args: &ScaleArgs,
+    target: &Target,
+    inventory: &Inventory,
+) -> Outcome {
     let begun = session.clock.now();
-    if args.dedicated.is_none() && args.spot.is_none() {
-        return Err(
-            Failure::user("how many nodes?").hint("`flamenco-azure scale POOL --dedicated N --spot N`")
-        );
-    }
-    let (target, inventory) = session.target().await?;
-    if !target.exists(&inventory) {
-        return Err(target.missing());
-    }
-    if farm::paused_counts(&target.farm, &inventory).is_some() {
-        return Err(
-            Failure::user(format!("farm `{}` is paused", target.farm)).hint("`flamenco-azure resume` first")
-        );
-    }
-    let pool = choose(pools(session, &target, &inventory), args.pool.as_deref())?;
+    let pool = choose(pools(session, target, inventory), args.pool.as_deref())?;
     let state = pool.until_steady().await?;
     let wanted = Count {
         dedicated: args.dedicated.unwrap_or(state.target.dedicated),
         spot: args.spot.unwrap_or(state.target.spot),
     };
-    within_limit(session, pool.name(), wanted)?;
+    within_limit(session, pool.name(), wanted.total())?;
     if wanted == state.target {
         session.printer.info(format!("pool `{}`: its target is {wanted} already", pool.name()));
     } else {
         session.printer.info(format!("pool `{}`: {} -> {wanted}", pool.name(), state.target));
     }
-    let vm = target.manager_vm(&inventory).ok_or_else(|| target.missing())?;
+    let vm = target.manager_vm(inventory).ok_or_else(|| target.missing())?;
     let manager = session.manager(&vm.id);
     shrink(session.printer, &pool, &manager, wanted, args.force).await?;
     if pool.until_steady().await?.target != wanted {
@@ -67,7 +58,7 @@ pub async fn run(session: &Session, args: &ScaleArgs) -> Outcome {
     let grows = wanted.dedicated >= state.target.dedicated && wanted.spot >= state.target.spot;
     if !grows || wanted == state.target {
         // Also when there was nothing to remove: an earlier run may have been killed between the two.
-        tidy(session.printer, &manager, &pools(session, &target, &inventory), args.force).await?;
+        tidy(session.printer, &manager, &pools(session, target, inventory), args.force).await?;
     }
     if args.wait {
         wait(session, &pool).await?;
@@ -101,19 +92,6 @@ fn choose(mut pools: Vec<BatchPool>, name: Option<&str>) -> Outcome<BatchPool> {
         })
         .hint(format!("its pools: {}", names.join(", ")))),
     }
-}
-
-/// `maxNodes` comes from the farm file; without one there is no limit to keep to but the subnet's.
-fn within_limit(session: &Session, pool: &str, wanted: Count) -> Outcome<()> {
-    let Some(limit) = farmfile::max_nodes(&session.here, &session.global, pool) else { return Ok(()) };
-    if wanted.total() <= limit {
-        return Ok(());
-    }
-    Err(Failure::user(format!(
-        "pool `{pool}`: {} nodes are more than its `maxNodes` of {limit}",
-        wanted.total()
-    ))
-    .hint("raise `maxNodes` in the farm file and deploy, then scale; nothing was changed"))
 }
 
 /// Removes nodes until there are no more than wanted of either kind.

@@ -1,0 +1,58 @@
+//! `scale`: changes a pool's node counts. Rendering nodes are never taken: their Workers are asked to finish first.
+
+mod batch;
+mod fleet;
+
+pub use batch::{drain, pools};
+
+use crate::args::ScaleArgs;
+use crate::failure::{Failure, Outcome};
+use crate::farm;
+use crate::farmfile;
+use crate::session::Session;
+
+/// Runs `scale`.
+pub async fn run(session: &Session, args: &ScaleArgs) -> Outcome {
+    let named = (args.dedicated, args.spot, args.nodes);
+    if named == (None, None, None) {
+        return Err(Failure::user("how many nodes?").hint(
+            "`flamenco-azure scale POOL --dedicated N --spot N`, or `--nodes N` for a pool of scale sets",
+        ));
+    }
+    let (target, inventory) = session.target().await?;
+    if !target.exists(&inventory) {
+        return Err(target.missing());
+    }
+    if farm::paused_counts(&target.farm, &inventory).is_some() {
+        return Err(
+            Failure::user(format!("farm `{}` is paused", target.farm)).hint("`flamenco-azure resume` first")
+        );
+    }
+    let is_fleet = match farmfile::whole(&session.here, &session.global) {
+        None => args.nodes.is_some(),
+        Some(farm) => match &args.pool {
+            Some(name) => farm.fleet(name).is_some(),
+            None => args.nodes.is_some() || farm.pools.is_empty(),
+        },
+    };
+    match (is_fleet, args.nodes) {
+        (true, Some(nodes)) => fleet::run(session, args, nodes, &target, &inventory).await,
+        (true, None) => Err(Failure::user("this is a pool of scale sets: it has one number of nodes").hint(
+            "`flamenco-azure scale POOL --nodes N`; its placements in the farm file say which are Spot",
+        )),
+        (false, Some(_)) => Err(Failure::user("this is a Batch pool: it has two numbers of nodes")
+            .hint("`flamenco-azure scale POOL --dedicated N --spot N`")),
+        (false, None) => batch::run(session, args, &target, &inventory).await,
+    }
+}
+
+/// The most nodes that the farm file allows the pool.
+fn within_limit(session: &Session, pool: &str, wanted: u32) -> Outcome<()> {
+    // Without a farm file there is no limit to keep to but the subnet's.
+    let Some(limit) = farmfile::max_nodes(&session.here, &session.global, pool) else { return Ok(()) };
+    if wanted <= limit {
+        return Ok(());
+    }
+    Err(Failure::user(format!("pool `{pool}`: {wanted} nodes are more than its `maxNodes` of {limit}"))
+        .hint("raise `maxNodes` in the farm file and deploy, then scale; nothing was changed"))
+}

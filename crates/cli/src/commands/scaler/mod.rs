@@ -1,0 +1,37 @@
+//! `scaler`: pools of scale sets kept at their targets, looked at and explained.
+
+mod explain;
+mod run;
+mod status;
+mod words;
+
+use vmss_scaler::file::ScalerFile;
+use vmss_scaler::scaler::Pool;
+
+pub use run::{keep, keep_until, show_pass};
+
+use crate::args::{ScalerCommand, ScalerPoolArgs};
+use crate::failure::Outcome;
+use crate::scalers;
+use crate::session::Session;
+
+/// Runs `scaler …`.
+pub async fn run(session: &Session, command: &ScalerCommand) -> Outcome {
+    match command {
+        ScalerCommand::Run(args) => run::run(session, args).await,
+        ScalerCommand::Once(args) => run::once(session, args).await,
+        ScalerCommand::Explain(args) => explain::run(session, args).await,
+        ScalerCommand::Status(args) => status::run(session, args).await,
+    }
+}
+
+/// The file and the pools that were named.
+async fn open(session: &Session, args: &ScalerPoolArgs) -> Outcome<(ScalerFile, Vec<Pool>)> {
+    let file = match &args.file {
+        Some(path) => scalers::read_file(&session.here.join(path))?,
+        None => scalers::farm_file(session).await?,
+    };
+    let pools = scalers::pools(&session.client, &file).await?;
+    let pools = scalers::chosen(pools, args.pool.as_deref())?;
+    Ok((file, pools))
+}
