@@ -211,27 +211,6 @@ pub(crate) fn refuse(world: &World, request: &Request) -> Option<SimResponse> {
     Some(SimResponse::arm_error(403, "AuthorizationFailed", &message).by_gateway())
 }
 
-/// Whose token this is.
-pub(crate) fn caller(world: &World, _token: &str) -> String {
-    world.principal.object_id.clone()
-}
-
-/// The roles that a principal was given at a scope or above it: the GUIDs of their definitions.
-pub(crate) fn roles_of<'w>(
-    world: &'w World,
-    principal: &'w str,
-    scope: &str,
-) -> impl Iterator<Item = &'w str> {
-    let target = key(scope);
-    let holds = move |a: &&RoleAssignment| {
-        let at = key(&a.scope);
-        let above = target == at || target.starts_with(&format!("{at}/"));
-        above && a.principal.eq_ignore_ascii_case(principal)
-    };
-    let assignments = world.role_assignments.values().filter(holds);
-    assignments.map(|a| crate::resource::last_segment(&a.role))
-}
-
 /// Whether a principal has any role at all.
 fn is_known(world: &World, principal: &str) -> bool {
     world.role_assignments.values().any(|assignment| assignment.is_of(principal))

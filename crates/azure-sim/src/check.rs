@@ -15,6 +15,8 @@ pub enum Finding {
     Orphan(String),
     /// More cores in use than the limit: `region/counter`, used, limit.
     OverQuota(String, u32, u32),
+    /// A write that changed somebody else's scale set or a machine in one: method and path.
+    ForeignWrite(String),
     /// A secret in a request: what it looks like, and the request's method and path.
     Secret {
         /// What gave it away, for example `AccountKey=`.
@@ -34,6 +36,7 @@ impl World {
         findings.extend(self.untagged());
         findings.extend(self.orphans());
         findings.extend(self.over_quota());
+        findings.extend(self.foreign_writes());
         findings.extend(self.secrets());
         findings
     }
@@ -91,6 +94,31 @@ impl World {
                 (*used > limit).then(|| Finding::OverQuota(counter.clone(), *used, limit))
             })
             .collect()
+    }
+
+    /// Writes of the log that were accepted.
+    fn foreign_writes(&self) -> Vec<Finding> {
+        let theirs = |id: &str| self.resource(id).is_some_and(|resource| resource.foreign);
+        let set_of = |path: &str| -> Option<String> {
+            let key = key(path);
+            let kind = "/providers/microsoft.compute/virtualmachinescalesets/";
+            if let Some(at) = key.find(kind) {
+                let end = key[at + kind.len()..].find('/').map_or(key.len(), |end| at + kind.len() + end);
+                return Some(key[..end].to_owned());
+            }
+            let (_, machine) = key.split_once("/providers/microsoft.compute/virtualmachines/")?;
+            let group = crate::resource::group_of(path)?;
+            crate::scaleset::vm::find(self, group, machine.split('/').next()?).map(|(set, _)| set)
+        };
+        let mut found = Vec::new();
+        for exchange in self.log() {
+            let (method, path) = (&exchange.request.method, exchange.request.url.path());
+            let reads = matches!(method.as_str(), "GET" | "HEAD");
+            if !reads && exchange.response.is_success() && set_of(path).is_some_and(|set| theirs(&set)) {
+                found.push(Finding::ForeignWrite(format!("{method} {path}")));
+            }
+        }
+        found
     }
 
     fn secrets(&self) -> Vec<Finding> {

@@ -166,9 +166,7 @@ pub(crate) fn allow(world: &World, principal: &str, action: &str, scope: &str) -
     definitions(world, principal, scope).iter().any(allows)
 }
 
-/// Whether a principal's role assignments allow an action on data at a scope. The signed-in principal's do not count
-/// here: what it may do with data is for the data plane to say.
-#[allow(dead_code, reason = "for the data planes of storage")]
+/// Whether a principal's role assignments allow an action on data at a scope.
 pub(crate) fn allow_data(world: &World, principal: &str, action: &str, scope: &str) -> bool {
     let allows =
         |definition: &&Definition| definition.data_actions.iter().any(|pattern| fits(pattern, action));

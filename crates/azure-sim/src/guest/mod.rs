@@ -2,6 +2,7 @@
 //! of Flamenco workers. One worker per pool node whose start task ended well, named by the node's id.
 
 mod ctl;
+mod scaler;
 mod workers;
 
 use std::collections::BTreeMap;
@@ -104,7 +105,7 @@ pub(crate) fn run(world: &mut World, vm: &Resource, script: &str) -> Answer {
         Some(_) => {
             Answer { stderr: "flamenco-azure-ctl: command not found\n".to_owned(), ..Answer::default() }
         }
-        None => probe(world, vm, script).unwrap_or_default(),
+        None => scaler::install(world, vm, script).or_else(|| probe(world, vm, script)).unwrap_or_default(),
     }
 }
 

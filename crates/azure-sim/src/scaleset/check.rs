@@ -74,7 +74,7 @@ pub(super) fn shape(world: &World, wanted: &Wanted, size: &Size) -> Option<SimRe
         .or_else(|| flexible(wanted, profile))
         .or_else(|| profile.and_then(|profile| priority(world, wanted, size, profile)))
         .or_else(|| profile.filter(|_| wanted.new).and_then(login))
-        .or_else(|| profile.and_then(|profile| disk(size, profile)))
+        .or_else(|| profile.filter(|_| wanted.new).and_then(|profile| disk(size, profile)))
         .or_else(|| image(world, wanted, profile))
         .or_else(|| network(world, wanted))
 }

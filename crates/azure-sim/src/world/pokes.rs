@@ -63,6 +63,12 @@ impl World {
         self.put(resource);
     }
 
+    /// What a request made is somebody else's from now on; checkers pass over it, and find writes to it when it is a
+    /// scale set. `false` when there is none with this id.
+    pub fn disown(&mut self, id: &str) -> bool {
+        self.edit(id, |resource| resource.foreign = true)
+    }
+
     /// Locks a group, a resource or (with the subscription's id) everything.
     pub fn lock(&mut self, scope: &str, name: &str, level: LockLevel) {
         let id = format!("{scope}/providers/Microsoft.Authorization/locks/{name}");

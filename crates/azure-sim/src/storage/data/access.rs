@@ -29,20 +29,6 @@ pub(super) enum Right {
 }
 
 impl Right {
-    /// The actions that each suffice, below the service's own.
-    fn actions(self) -> &'static [&'static str] {
-        match self {
-            Self::Read => &["read"],
-            Self::Write => &["write"],
-            Self::Delete => &["delete"],
-            Self::Add => &["items/add", "items/write"],
-            Self::ReadItem => &["items/read"],
-            Self::WriteItem => &["items/write"],
-            Self::DeleteItem => &["items/delete"],
-            Self::Process => &["items/process"],
-        }
-    }
-
     /// The letters of a shared access signature that each suffice.
     pub(super) fn letters(self, service: Service) -> &'static str {
         match (self, service) {
@@ -57,45 +43,25 @@ impl Right {
     }
 }
 
-/// The data roles: service, the GUID of the definition, what it allows. Messages and blobs are `items` here.
-const ROLES: &[(Service, &str, &[&str])] = &[
-    // Storage Queue Data Contributor
-    (
-        Service::Queue,
-        "974c5e8b-45b9-4653-ba55-5f855dd0fb88",
-        &["read", "write", "delete", "items/read", "items/write", "items/delete", "items/process"],
-    ),
-    // Storage Queue Data Reader
-    (Service::Queue, "19e7f393-937e-4f77-808e-94535e297925", &["read", "items/read"]),
-    // Storage Queue Data Message Processor: it gets, peeks and deletes, and may not extend.
-    (Service::Queue, "8a0f0c08-91a1-4084-bc3d-661d67233fed", &["items/read", "items/process"]),
-    // Storage Queue Data Message Sender
-    (Service::Queue, "c6a89b2d-59bc-44d0-9896-0f6e12d7b80a", &["items/add"]),
-    // Storage Blob Data Owner
-    (
-        Service::Blob,
-        "b7e6dc6d-f1e8-4753-8033-0f276bb0955b",
-        &["read", "write", "delete", "items/read", "items/write", "items/delete"],
-    ),
-    // Storage Blob Data Contributor
-    (
-        Service::Blob,
-        "ba92f5b4-2d11-453d-a403-e96b0029c9fe",
-        &["read", "write", "delete", "items/read", "items/write", "items/delete"],
-    ),
-    // Storage Blob Data Reader
-    (Service::Blob, "2a2b9908-6ea1-4ae2-8e65-a410df84e7d1", &["read", "items/read"]),
-];
-
-/// Whether any of these roles allows it.
-fn allowed<'a>(service: Service, right: Right, mut roles: impl Iterator<Item = &'a str>) -> bool {
-    roles.any(|role| {
-        ROLES.iter().any(|(of, guid, actions)| {
-            *of == service
-                && guid.eq_ignore_ascii_case(role)
-                && right.actions().iter().any(|action| actions.contains(action))
-        })
-    })
+/// Whether a principal's roles allow it: what concerns a whole queue or container is an action of the control plane, what
+/// concerns messages and blobs is a data action. A message processor gets, peeks and deletes, and may not extend.
+fn allowed(world: &World, who: &str, service: Service, right: Right, scope: &str) -> bool {
+    let (kind, items) = match service {
+        Service::Blob => ("Microsoft.Storage/storageAccounts/blobServices/containers", "blobs"),
+        Service::Queue => ("Microsoft.Storage/storageAccounts/queueServices/queues", "messages"),
+    };
+    let control = |verb: &str| crate::roles::allow(world, who, &format!("{kind}/{verb}"), scope);
+    let data = |verb: &str| crate::roles::allow_data(world, who, &format!("{kind}/{items}/{verb}"), scope);
+    match right {
+        Right::Read => control("read"),
+        Right::Write => control("write"),
+        Right::Delete => control("delete"),
+        Right::Add => data("add/action") || data("write"),
+        Right::ReadItem => data("read"),
+        Right::WriteItem => data("write"),
+        Right::DeleteItem => data("delete"),
+        Right::Process => data("process/action") || (data("delete") && data("read")),
+    }
 }
 
 const NOBODY: Fixed = (
@@ -141,6 +107,11 @@ pub(super) fn check(world: &mut World, call: &Call, right: Right) -> Result<(), 
     }
 }
 
+/// Whether a principal may read what is in a container.
+pub(super) fn may_read(world: &World, who: &str, container: &str) -> bool {
+    allowed(world, who, Service::Blob, Right::ReadItem, container)
+}
+
 fn keys_are_off(call: &Call) -> bool {
     call.account.property("/allowSharedKeyAccess") == Some(&serde_json::json!(false))
 }
@@ -154,8 +125,7 @@ fn bearer(world: &mut World, call: &Call, right: Right, token: &str) -> Result<(
         let why = "Authentication scheme Bearer is not supported in this version.";
         return Err(Refusal::from(FAILED).with_detail("AuthenticationErrorDetail", why));
     }
-    let who = crate::authorization::caller(world, token);
+    let who = world.principal_of(token);
     let scope = if call.parent().is_empty() { call.account.id.clone() } else { call.parent_id() };
-    let roles = crate::authorization::roles_of(world, &who, &scope);
-    if allowed(call.service, right, roles) { Ok(()) } else { Err(NO_PERMISSION.into()) }
+    if allowed(world, &who, call.service, right, &scope) { Ok(()) } else { Err(NO_PERMISSION.into()) }
 }

@@ -152,6 +152,26 @@ pub(crate) fn handle(world: &mut World, wire: &SimRequest, request: &Request, ho
     response
 }
 
+/// Whether a principal may read the blob at this address, and if not why: for guests, which send no requests here.
+pub(crate) fn may_read(world: &World, principal: &str, url: &str) -> Result<(), String> {
+    let (host, path) =
+        url.strip_prefix("https://").and_then(|rest| rest.split_once('/')).ok_or("that is no address")?;
+    let (account, _) = service(host).ok_or("that is no blob service")?;
+    let (container, blob) = path.split_once('/').ok_or("that is no blob")?;
+    let account = world.resources().values().find(|r| r.is(ACCOUNT) && r.name == account);
+    let account = account.ok_or("there is no such account")?;
+    let container = format!("{}/blobServices/default/containers/{container}", account.id);
+    if !access::may_read(world, principal, &container) {
+        return Err("403 AuthorizationPermissionMismatch".to_owned());
+    }
+    let blobs = world.storage.blobs.get(&crate::resource::key(&container));
+    if blobs.is_some_and(|blobs| blobs.contains_key(blob)) {
+        Ok(())
+    } else {
+        Err("404 BlobNotFound".to_owned())
+    }
+}
+
 /// A container or queue is gone, and what was in it.
 pub(crate) fn on_removed(world: &mut World, resource: &Resource) {
     if resource.is(super::blob::CONTAINER) || resource.is(super::queue::QUEUE) {
