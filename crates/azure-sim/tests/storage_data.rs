@@ -150,7 +150,7 @@ fn a_signature_is_good_for_what_it_says_and_as_long_as_it_says() {
     let mut w = prepared();
     let until = w.now() + std::time::Duration::from_mins(10);
     let url = w.blob_sas("farmstate", "state", "package.zip", "rw", until);
-    let mut send = |w: &mut World, method: &str, url: &str| {
+    let send = |w: &mut World, method: &str, url: &str| {
         let mut request = plain(method, url).header("x-ms-blob-type", "BlockBlob");
         request.body = b"zip".to_vec();
         let response = w.handle(&request);
