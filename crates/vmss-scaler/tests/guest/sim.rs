@@ -30,9 +30,9 @@ fn ask(world: &mut World, method: &str, url: &str, body: Option<&Value>) -> azur
     response
 }
 
-fn arm(world: &mut World, method: &str, path: &str, body: Value) {
+fn arm(world: &mut World, method: &str, path: &str, body: &Value) {
     let url = format!("https://management.azure.com{path}?api-version=2022-04-01");
-    let response = ask(world, method, &url, Some(&body));
+    let response = ask(world, method, &url, Some(body));
     assert!(response.is_success(), "{path}: {}", response.json_body());
 }
 
@@ -48,17 +48,17 @@ fn grant_to(world: &mut World, role: &str, principal: &str) {
     let path =
         format!("{account}/providers/Microsoft.Authorization/roleAssignments/{}", uuid::Uuid::new_v4());
     let properties = json!({"roleDefinitionId": definition, "principalId": principal, "principalType": "ServicePrincipal"});
-    arm(world, "PUT", &path, json!({"properties": properties}));
+    arm(world, "PUT", &path, &json!({"properties": properties}));
 }
 
 /// A studio with an account and, if somebody may make it, the queue.
 fn studio() -> World {
     let mut world = World::new(WorldConfig::new(SUBSCRIPTION));
     let body = json!({"location": "westeurope", "tags": {"owner": "it's \"us\"", "TOTAL_NODES": "7"}});
-    arm(&mut world, "PUT", GROUP, body);
+    arm(&mut world, "PUT", GROUP, &body);
     let account = format!("{GROUP}/providers/Microsoft.Storage/storageAccounts/crunchfarm");
     let body = json!({"location": "westeurope", "kind": "StorageV2", "sku": {"name": "Standard_LRS"}, "properties": {}});
-    arm(&mut world, "PUT", &account, body);
+    arm(&mut world, "PUT", &account, &body);
     world
 }
 
@@ -147,9 +147,9 @@ fn fleet(world: &mut World, mode: &str) -> (String, String) {
     let subnets = json!([{"name": "nodes", "properties": {"addressPrefix": "10.0.0.0/20"}}]);
     let network = json!({"addressSpace": {"addressPrefixes": ["10.0.0.0/16"]}, "subnets": subnets});
     let vnet = at("Microsoft.Network/virtualNetworks/vnet");
-    arm(world, "PUT", &vnet, json!({"location": "westeurope", "properties": network}));
+    arm(world, "PUT", &vnet, &json!({"location": "westeurope", "properties": network}));
     let id = at("Microsoft.ManagedIdentity/userAssignedIdentities/node");
-    arm(world, "PUT", &id, json!({"location": "westeurope"}));
+    arm(world, "PUT", &id, &json!({"location": "westeurope"}));
     let url = format!("https://management.azure.com{id}?api-version=2023-01-31");
     let identity = ask(world, "GET", &url, None).json_body();
     let mut body = json!({
@@ -216,12 +216,12 @@ fn a_simulated_machine_says_who_it_is_and_is_heard() {
             let output = machine.run_as(&delete_this_node().unwrap(), "delete", &[], &["-x"], &variables);
             assert!(output.status.success(), "{mode}: {:?}", said(&output));
             assert!(!machine.log().contains("sim-identity") && !said(&output).1.contains("sim-identity"));
-            let sent = &messages(&world)[i];
+            let heard = &messages(&world)[i];
             assert_eq!(
-                (sent.set.as_str(), sent.instance.as_str()),
+                (heard.set.as_str(), heard.instance.as_str()),
                 ("crunch-spot", instance.instance_id.as_str())
             );
-            assert_eq!(sent.vm, Some(instance.vm_id.parse().unwrap()));
+            assert_eq!(heard.vm, Some(instance.vm_id.parse().unwrap()));
         }
 
         // The other one is told that it goes, by the same service.
