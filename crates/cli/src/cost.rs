@@ -160,6 +160,17 @@ pub fn existing(farm: &Farm, inventory: &Inventory, book: Option<&PriceBook>) ->
             );
         }
     }
+    for set in inventory.of_kind(vmss_scaler::wire::SCALE_SET) {
+        let nodes = set.body.pointer("/sku/capacity").and_then(serde_json::Value::as_u64).unwrap_or(0);
+        let ours = inventory.owner(set).as_deref() == Some(farm.name.as_str());
+        if ours && nodes > 0 {
+            let size = set.text("/sku/name").unwrap_or_default();
+            let spot = set.text("/properties/virtualMachineProfile/priority") == Some("Spot");
+            let hour = |book: &PriceBook| if spot { book.spot_hour(size) } else { book.vm_hour(size) };
+            let all = |book: &PriceBook| Some(hour(book)? * nodes as f64);
+            add(format!("scale set {}: {nodes} {size}", set.id.name()), price(&all));
+        }
+    }
     found
 }
 

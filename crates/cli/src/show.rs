@@ -51,10 +51,16 @@ pub fn plan(printer: Printer, plan: &Plan) {
     }
 }
 
-/// What a resource is called in lists: tags have no name of their own, so they go by the group that they are on.
+/// What a resource is called in lists. Tags and role assignments have no name that says anything: they go by what they
+/// are on.
 pub fn name(resource: &ResourceId) -> &str {
-    let group = if resource.is_kind("Microsoft.Resources/tags") { resource.group_name() } else { None };
-    group.unwrap_or_else(|| resource.name())
+    if resource.is_kind("Microsoft.Resources/tags") {
+        return resource.group_name().unwrap_or_else(|| resource.name());
+    }
+    let text = resource.as_str();
+    let role = text.to_ascii_lowercase().find("/providers/microsoft.authorization/roleassignments/");
+    let scope = role.and_then(|at| text[..at].rsplit('/').next());
+    scope.unwrap_or_else(|| resource.name())
 }
 
 /// The name column: wide enough for the longest name.

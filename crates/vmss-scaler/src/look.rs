@@ -44,7 +44,7 @@ pub struct Look {
     pub sets: BTreeMap<String, Listed>,
     /// Sets whose machines were listed in this pass.
     pub listed_now: BTreeSet<String>,
-    /// Machines by their computer names in lower case.
+    /// Machines by their names and by their computer names, in lower case.
     pub computers: BTreeMap<String, VmId>,
     /// What could not be read, in words.
     pub troubles: Vec<String>,
@@ -55,7 +55,9 @@ pub struct Look {
 pub struct Machine {
     /// What is decided from.
     pub instance: Instance,
-    /// The name that render managers know it by.
+    /// Azure's name of the machine, which its Worker has too.
+    pub name: String,
+    /// Its computer name in lower case, by which other render managers know it.
     pub computer: Option<String>,
 }
 
@@ -195,12 +197,11 @@ impl Looker {
                 if fresh {
                     look.observed.as_of = look.observed.as_of.min(earlier(at, LIST_LAG));
                     set.instances = Some(known.machines.iter().map(|one| one.instance.clone()).collect());
-                    look.computers.extend(
-                        known
-                            .machines
-                            .iter()
-                            .filter_map(|one| Some((one.computer.clone()?, one.instance.vm))),
-                    );
+                    for one in &known.machines {
+                        let names =
+                            std::iter::once(one.name.to_ascii_lowercase()).chain(one.computer.clone());
+                        look.computers.extend(names.map(|name| (name, one.instance.vm)));
+                    }
                 }
             }
             look.observed.sets.push(set);
@@ -343,7 +344,8 @@ pub async fn machines(
         let one = read::machine(item, set, mode, now)
             .map_err(|source| LookError::Odd { what: "machines", source })?;
         let computer = read::computer(item).map(str::to_ascii_lowercase);
-        all.extend(one.map(|instance| Machine { instance, computer }));
+        let name = item.get("name").and_then(serde_json::Value::as_str).unwrap_or_default().to_owned();
+        all.extend(one.map(|instance| Machine { instance, name, computer }));
     }
     Ok(all)
 }

@@ -192,8 +192,7 @@ impl WorkerPool for ScaleSetFleet {
         let sets = self.sets().await?;
         for (listed, machines) in &sets {
             for one in machines {
-                let id = name(one);
-                if !ids.iter().any(|wanted| wanted.eq_ignore_ascii_case(&id)) {
+                if !ids.iter().any(|wanted| wanted.eq_ignore_ascii_case(&one.name)) {
                     continue;
                 }
                 // The same machine makes the same request, however often it is asked for.
@@ -213,11 +212,6 @@ impl WorkerPool for ScaleSetFleet {
     }
 }
 
-/// A node's id: its computer name, which is also its Worker's.
-fn name(machine: &Machine) -> String {
-    machine.computer.clone().unwrap_or_else(|| machine.instance.id.clone())
-}
-
 fn node(listed: &Listed, machine: &Machine) -> Node {
     let state = match machine.instance.state {
         InstanceState::Creating | InstanceState::Unknown => NodeState::Starting,
@@ -226,7 +220,7 @@ fn node(listed: &Listed, machine: &Machine) -> Node {
         InstanceState::Deleting => NodeState::Leaving,
     };
     Node {
-        id: name(machine),
+        id: machine.name.clone(),
         state,
         dedicated: listed.set.placement.priority == Priority::Regular,
         trouble: match machine.instance.state {

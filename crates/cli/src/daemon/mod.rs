@@ -25,7 +25,7 @@ use vmss_scaler::file::ScalerFile;
 use vmss_scaler::run::Control;
 
 use self::board::Board;
-use crate::commands::scaler::show_pass;
+use crate::commands::scaler::{Told, show_pass};
 use crate::failure::{Exit, Failure, Outcome};
 use crate::farmfile::Environment;
 use crate::printer::{Mode, Printer};
@@ -175,10 +175,10 @@ async fn keep(args: &Args, printer: Printer, client: &ArmClient, file: ScalerFil
         let control = std::mem::replace(control, mpsc::channel(1).1);
         async move {
             let pool = scaler.pool().policy.pool.clone();
-            let mut last = String::new();
+            let mut told = Told::default();
             let timer = Arc::clone(&clock);
             vmss_scaler::run::run(scaler, &*clock, control, &mut |scaler, pass| {
-                show_pass(printer, &pool, timer.now(), pass, &mut last);
+                show_pass(printer, &pool, timer.now(), pass, &mut told);
                 board.note(&pool, scaler, pass, timer.now());
                 true
             })

@@ -6,8 +6,10 @@ use flamenco_azure_core::inventory::Inventory;
 use flamenco_azure_core::pool::{Count, Node, NodeState, WorkerPool as _};
 use serde_json::json;
 use vmss_scaler::file::ScalerFile;
+use vmss_scaler::reconcile::Note;
 use vmss_scaler::scaler::{Pass, Pool};
-use vmss_scaler::{ScaleSetFleet, Scaler};
+use vmss_scaler::store::StateBlob;
+use vmss_scaler::{Decision, ScaleSetFleet, Scaler};
 
 use super::within_limit;
 use crate::args::ScaleArgs;
@@ -104,6 +106,9 @@ async fn lower(
 struct Helper<'a> {
     session: &'a Session,
     scaler: Option<Scaler>,
+    /// Never sends anything.
+    looker: Scaler,
+    store: StateBlob,
 }
 
 impl<'a> Helper<'a> {
@@ -113,7 +118,9 @@ impl<'a> Helper<'a> {
             Some(_) => Some(scalers::scaler(&session.client, file, pool.clone(), &holder)?),
             None => None,
         };
-        Ok(Self { session, scaler })
+        let looker = scalers::scaler(&session.client, file, pool.clone(), &holder)?;
+        let store = scalers::store(&session.client, file, pool)?;
+        Ok(Self { session, scaler, looker, store })
     }
 
     /// Waits until the tags say what they should.
@@ -147,36 +154,63 @@ impl<'a> Helper<'a> {
         }
     }
 
-    /// Waits until the pool has as many nodes as wanted.
+    /// Waits until the pool has as many nodes as wanted, or nothing more can come.
     async fn settle(&mut self, fleet: &ScaleSetFleet) -> Outcome<()> {
-        let begun = self.session.clock.now();
-        let late = || self.session.clock.now().duration_since(begun).unsigned_abs() >= LONGEST;
+        let clock = std::sync::Arc::clone(&self.session.clock);
+        let begun = clock.now();
+        let late = || clock.now().duration_since(begun).unsigned_abs() >= LONGEST;
+        let mut stuck = None;
         if let Some(scaler) = &mut self.scaler {
-            keep_until(self.session, scaler, &mut |pass: &Pass| pass.settled() || late()).await;
+            keep_until(self.session, scaler, &mut |pass: &Pass| {
+                stuck = pass.decision.as_ref().and_then(obstacle);
+                pass.settled() || stuck.is_some() || late()
+            })
+            .await;
         }
         loop {
             let state = fleet.observe().await?;
             if state.steady {
-                self.session.printer.result(format!(
-                    "pool `{}`: {} nodes up",
-                    fleet.name(),
-                    state.current.total()
-                ));
+                let line = format!("pool `{}`: {} nodes up", fleet.name(), state.current.total());
+                self.session.printer.result(line);
                 return Ok(());
             }
-            if late() {
+            if self.scaler.is_none() {
+                stuck = self.explained().await;
+            }
+            if late() && stuck.is_none() {
+                stuck = Some(format!("not after {} minutes", LONGEST.as_secs() / 60));
+            }
+            if let Some(why) = stuck {
+                let (have, want) = (state.current.total(), state.target.total());
                 return Err(Failure::azure(format!(
-                    "pool `{}` has {} instead of {} nodes after {} minutes",
-                    fleet.name(),
-                    state.current.total(),
-                    state.target.total(),
-                    LONGEST.as_secs() / 60
+                    "pool `{}` has {have} of {want} nodes: {why}",
+                    fleet.name()
                 ))
                 .hint(
-                    "`flamenco-azure scaler explain` says what stands in the way; the scaler goes on trying",
+                    "the scaler goes on trying. More room: another placement in the farm file, or a quota request \
+                     (https://aka.ms/quota); `flamenco-azure scaler explain` says what stands in the way",
                 ));
             }
-            self.session.clock.sleep(LOOK).await;
+            clock.sleep(LOOK).await;
         }
     }
+
+    /// What keeps the scaler on the Manager from having more nodes, as it would be decided here.
+    async fn explained(&mut self) -> Option<String> {
+        let seen = self.store.read_only().await.ok()??;
+        let (_, _, decision, _) = self.looker.explain(seen.state?).await;
+        obstacle(&decision)
+    }
+}
+
+/// Why no more nodes can come now, where nothing is on its way.
+fn obstacle(decision: &Decision) -> Option<String> {
+    let short = decision.notes.iter().any(|note| matches!(note, Note::Short { .. }));
+    let idle = decision.pledged == decision.nodes && decision.actions.is_empty();
+    if !short || !idle {
+        return None;
+    }
+    let walls = decision.rejected.iter().map(ToString::to_string);
+    let notes = decision.notes.iter().map(ToString::to_string);
+    Some(walls.chain(notes).collect::<Vec<_>>().join("; "))
 }

@@ -9,6 +9,7 @@ use vmss_scaler::file::ScalerFile;
 use vmss_scaler::scaler::Pool;
 
 pub use run::{keep, keep_until, show_pass};
+pub use words::Told;
 
 use crate::args::{ScalerCommand, ScalerPoolArgs};
 use crate::failure::Outcome;

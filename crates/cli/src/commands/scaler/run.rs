@@ -9,6 +9,7 @@ use vmss_scaler::Scaler;
 use vmss_scaler::run::{self, Control};
 use vmss_scaler::scaler::{Pass, Standing};
 
+use super::words::Told;
 use super::{open, words};
 use crate::args::{ScalerPoolArgs, ScalerRunArgs};
 use crate::failure::{Exit, Failure, Outcome};
@@ -65,29 +66,18 @@ pub async fn keep_until(
     // Nobody tells it anything: it ends by itself, or with the process.
     let (_, control) = mpsc::channel::<Control>(1);
     let pool = scaler.pool().policy.pool.clone();
-    let mut last = String::new();
+    let mut told = Told::default();
     let clock = std::sync::Arc::clone(&session.clock);
     run::run(scaler, &*clock, control, &mut |_, pass| {
-        show_pass(session.printer, &pool, clock.now(), pass, &mut last);
+        show_pass(session.printer, &pool, clock.now(), pass, &mut told);
         !done(pass)
     })
     .await;
 }
 
-/// Prints a pass that has something to tell; `last` is what the one before told.
-pub fn show_pass(printer: Printer, pool: &str, now: Timestamp, pass: &Pass, last: &mut String) {
-    if told(pass, last) {
-        words::show(printer, pool, &now.strftime("%H:%M:%S").to_string(), pass);
-    }
-}
-
-/// Whether a pass has something to tell that the one before had not.
-fn told(pass: &Pass, last: &mut String) -> bool {
-    let counts = pass.decision.as_ref().map(words::counts);
-    let now = format!("{:?} {counts:?} {:?} {:?}", pass.standing, pass.troubles, pass.malformed);
-    let news = now != *last || !pass.done.is_empty() || !pass.failed.is_empty() || pass.counted > 0;
-    *last = now;
-    news
+/// Prints what is new in a pass.
+pub fn show_pass(printer: Printer, pool: &str, now: Timestamp, pass: &Pass, told: &mut Told) {
+    words::show(printer, pool, &now.strftime("%H:%M:%S").to_string(), pass, told);
 }
 
 /// Runs `scaler once`.
@@ -99,8 +89,7 @@ pub(super) async fn once(session: &Session, args: &ScalerPoolArgs) -> Outcome {
         let name = pool.policy.pool.clone();
         let mut scaler = scalers::scaler(&session.client, &file, pool, &holder)?;
         let pass = scaler.pass().await;
-        let time = session.clock.now().strftime("%H:%M:%S").to_string();
-        words::show(session.printer, &name, &time, &pass);
+        show_pass(session.printer, &name, session.clock.now(), &pass, &mut Told::default());
         let _ = scaler.release().await;
         match &pass.standing {
             Standing::Waiting { by } => {

@@ -1,5 +1,7 @@
 //! What a pass says, for people and for programs.
 
+use std::collections::BTreeSet;
+
 use serde_json::{Value, json};
 use vmss_scaler::scaler::{Ending, Pass, Standing};
 use vmss_scaler::{Action, Decision};
@@ -26,36 +28,55 @@ pub(super) fn action(action: &Action) -> String {
     format!("delete from {set}: {}", named.join(", "))
 }
 
-/// Prints what happened in a pass; nothing where nothing did and nothing is wrong.
-pub(super) fn show(printer: Printer, pool: &str, time: &str, pass: &Pass) {
-    if printer.mode() == Mode::Json {
+/// What the last pass of a pool told: only news are told again.
+#[derive(Debug, Default)]
+pub struct Told {
+    counts: Option<String>,
+    standing: Option<Standing>,
+    words: BTreeSet<String>,
+}
+
+/// Prints what is new in a pass.
+pub(super) fn show(printer: Printer, pool: &str, time: &str, pass: &Pass, told: &mut Told) {
+    let notes: Vec<String> =
+        pass.decision.iter().flat_map(|decision| &decision.notes).map(ToString::to_string).collect();
+    let troubles: Vec<&String> = pass.malformed.iter().chain(&pass.troubles).collect();
+    let counts = pass.decision.as_ref().map(counts);
+    let words: BTreeSet<String> = notes.iter().cloned().chain(troubles.iter().copied().cloned()).collect();
+    let moved = counts != told.counts || told.standing.as_ref() != Some(&pass.standing) || pass.counted > 0;
+    let fresh = |text: &str| !told.words.contains(text);
+    let news = moved || !pass.done.is_empty() || !pass.failed.is_empty() || words.iter().any(|text| fresh(text));
+    if news && printer.mode() == Mode::Json {
         printer.event("pass", event(pool, time, pass));
-        return;
+    } else if news {
+        for trouble in troubles.into_iter().filter(|text| fresh(text)).chain(&pass.failed) {
+            printer.warn(format!("{time}  {pool}: {trouble}"));
+        }
+        if let Standing::Waiting { by } = &pass.standing {
+            printer.result(format!("{time}  {pool}: waits, {by} leads"));
+        }
+        if let Some(counts) = &counts {
+            let asked =
+                if pass.counted > 0 { format!("; {} asked to go", pass.counted) } else { String::new() };
+            printer.result(format!("{time}  {pool}: {counts}{asked}"));
+        }
+        for done in &pass.done {
+            let outcome = match done.outcome {
+                Ending::Accepted => String::new(),
+                ending if done.words.is_empty() => format!(" [{}]", ending.as_str()),
+                ending => format!(" [{}: {}]", ending.as_str(), done.words),
+            };
+            printer.result(format!(
+                "          {}: {}{outcome}",
+                action(&done.planned.action),
+                done.planned.why
+            ));
+        }
+        for note in notes.iter().filter(|text| fresh(text)) {
+            printer.result(format!("          {note}"));
+        }
     }
-    if let Standing::Waiting { by } = &pass.standing {
-        printer.result(format!("{time}  {pool}: waits, {by} leads"));
-        return;
-    }
-    for trouble in pass.malformed.iter().chain(&pass.troubles).chain(&pass.failed) {
-        printer.warn(format!("{time}  {pool}: {trouble}"));
-    }
-    let Some(decision) = &pass.decision else { return };
-    let mut line = format!("{time}  {pool}: {}", counts(decision));
-    if pass.counted > 0 {
-        line.push_str(&format!("; {} asked to go", pass.counted));
-    }
-    printer.result(line);
-    for done in &pass.done {
-        let outcome = match done.outcome {
-            Ending::Accepted => String::new(),
-            ending if done.words.is_empty() => format!(" [{}]", ending.as_str()),
-            ending => format!(" [{}: {}]", ending.as_str(), done.words),
-        };
-        printer.result(format!("          {}: {}{outcome}", action(&done.planned.action), done.planned.why));
-    }
-    for note in &decision.notes {
-        printer.info(format!("          {note}"));
-    }
+    *told = Told { counts, standing: Some(pass.standing.clone()), words };
 }
 
 /// A pass as an event for programs.

@@ -1,5 +1,7 @@
 //! `status`: the Manager, the pools, their nodes, and what it costs.
 
+mod fleet;
+
 use std::collections::BTreeMap;
 use std::time::Duration;
 
@@ -116,13 +118,15 @@ async fn read(
     };
     let pools = scale::pools(session, target, inventory);
     let lines = join_all(pools.iter().map(|pool| pool_line(pool, inventory))).await;
+    let mut lines: Vec<PoolLine> = lines.into_iter().collect::<Outcome<_>>()?;
+    lines.extend(fleet::lines(session, target, inventory).await?);
     Ok(FarmStatus {
         farm: target.farm.clone(),
         group: target.group.name().to_owned(),
         exists: target.exists(inventory),
         paused: farm::paused_counts(&target.farm, inventory).is_some(),
         manager,
-        pools: lines.into_iter().collect::<Outcome<_>>()?,
+        pools: lines,
         foreign: inventory.foreign(&target.farm).count(),
         hourly_usd: match farmfile::whole(&session.here, &session.global) {
             Some(file) if target.exists(inventory) => {
