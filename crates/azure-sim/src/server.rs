@@ -176,6 +176,17 @@ mod tests {
     }
 
     #[test]
+    fn a_machines_metadata_is_below_its_id() {
+        for (path, wanted) in [
+            ("/imds/1-2/metadata/instance?x=1", (Some("1-2"), "/metadata/instance?x=1")),
+            ("/imds/alone", (None, "/imds/alone")),
+            ("/subscriptions", (None, "/subscriptions")),
+        ] {
+            assert_eq!(machine(path), wanted);
+        }
+    }
+
+    #[test]
     fn waits_shrink_with_speed_and_never_to_nothing() {
         for (seconds, speed, wanted) in [("17", 1, "17"), ("17", 60, "1"), ("324", 60, "6"), ("0", 60, "0")] {
             let response = sooner(SimResponse::empty(202).with_header("retry-after", seconds), speed);

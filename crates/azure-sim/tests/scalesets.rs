@@ -154,6 +154,35 @@ fn the_newer_operation_preempts_the_older() {
 }
 
 #[test]
+fn another_operation_makes_nobody_boot_faster() {
+    let mut w = ground();
+    put(&mut w, &set("farm"), &body("Uniform", 10));
+    w.advance_by(20);
+    delete_instances(&mut w, "farm", &["3"]);
+    w.advance_by(100);
+    let states: Vec<_> = w.set_instances(&set("farm")).iter().map(|i| i.state).collect();
+    assert_eq!(states, vec![ProvisioningState::Creating; 9]);
+    assert_eq!(state(&mut w, "farm").1, "Succeeded");
+    let growth = scale(&mut w, "farm", 10);
+    w.advance_by(800);
+    assert_eq!(outcome(&mut w, &growth).0, "Succeeded");
+    assert!(w.set_instances(&set("farm")).iter().all(|i| i.state == ProvisioningState::Succeeded));
+}
+
+#[test]
+fn lists_of_all_resources_show_flexible_instances_and_sets_but_no_uniform_ones() {
+    let mut w = ground();
+    settled(&mut w, "flexible", "Flexible", 2);
+    settled(&mut w, "uniform", "Uniform", 2);
+    let listed = get(&mut w, &format!("{}/resources", group_path())).json_body();
+    let kinds: Vec<_> =
+        listed["value"].as_array().unwrap().iter().map(|r| r["type"].as_str().unwrap()).collect();
+    let count = |kind: &str| kinds.iter().filter(|known| **known == kind).count();
+    assert_eq!(count("Microsoft.Compute/virtualMachineScaleSets"), 2);
+    assert_eq!(count("Microsoft.Compute/virtualMachines"), 2);
+}
+
+#[test]
 fn etags_guard_against_lost_updates() {
     let mut w = ground();
     settled(&mut w, "farm", "Uniform", 1);

@@ -86,19 +86,19 @@ pub(super) fn login(properties: &Value) -> Option<SimResponse> {
     let profile = properties.get("osProfile")?;
     let named = |name: &str| profile.get(name).and_then(Value::as_str).is_some_and(|text| !text.is_empty());
     if named("adminUsername") && !named("computerName") {
-        return missing("osProfile.computerName");
+        return Some(missing("osProfile.computerName"));
     }
     credentials(profile)
 }
 
-fn missing(what: &str) -> Option<SimResponse> {
-    Some(invalid(what, &format!("Required parameter '{what}' is missing (null).")))
+fn missing(what: &str) -> SimResponse {
+    invalid(what, &format!("Required parameter '{what}' is missing (null)."))
 }
 
 /// Name, key or password, and custom data of a login profile.
 pub(crate) fn credentials(profile: &Value) -> Option<SimResponse> {
     if profile.get("adminUsername").and_then(Value::as_str).is_none_or(str::is_empty) {
-        return missing("osProfile.adminUsername");
+        return Some(missing("osProfile.adminUsername"));
     }
     let no_password = profile
         .pointer("/linuxConfiguration/disablePasswordAuthentication")
@@ -115,7 +115,7 @@ pub(crate) fn credentials(profile: &Value) -> Option<SimResponse> {
         ));
     }
     if !no_password && !key && profile.get("adminPassword").is_none() {
-        return missing("adminPassword");
+        return Some(missing("adminPassword"));
     }
     let data = profile.get("customData").and_then(Value::as_str)?;
     let decoded = base64::Engine::decode(&base64::engine::general_purpose::STANDARD, data);

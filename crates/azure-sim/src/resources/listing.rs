@@ -72,6 +72,14 @@ pub(super) fn list(world: &World, request: &Request) -> SimResponse {
         .filter(|(_, r)| later(r.created_at, world.list_lag_s) <= world.now())
         .map(|(_, r)| brief(r, expand))
         .collect();
+    let mut value = value;
+    if filter.clause("resourcetype").is_none_or(|kind| kind.eq_ignore_ascii_case(crate::compute::VM)) {
+        crate::scaleset::vm::each(world, &below, |machine| {
+            if filter.matches(machine) {
+                value.push(brief(machine, expand));
+            }
+        });
+    }
     page(request, value)
 }
 

@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use super::state::{Doing, Power};
-use super::{begin, changed, effect, grow, named, no_set, shrink};
+use super::{Change, begin, changed, effect, grow, named, no_set, shrink};
 use crate::compute::check as machine;
 use crate::durations::{Verb, seconds};
 use crate::operation::{Spec, Style, later};
@@ -74,7 +74,7 @@ fn location(world: &World, key: &str) -> String {
 
 /// 202 of an operation on the set.
 pub(super) fn accepted(world: &mut World, request: &Request, key: &str, spec: Spec) -> SimResponse {
-    let operation = begin(world, key, ProvisioningState::Updating, spec, &request.api_version);
+    let operation = begin(world, key, Change::Other, spec, &request.api_version);
     SimResponse::empty(202).with_headers(&operation.action_headers())
 }
 
@@ -154,8 +154,7 @@ fn power_of(verb: &str) -> (&'static str, u64) {
     match verb {
         "deallocate" => ("deallocated", 45),
         "poweroff" => ("stopped", 25),
-        "start" => ("running", 30),
-        "restart" => ("running", 30),
+        "start" | "restart" => ("running", 30),
         "redeploy" => ("running", 120),
         _ => ("running", 90),
     }
@@ -262,16 +261,13 @@ fn convert(world: &mut World, key: &str) -> SimResponse {
 pub(super) fn delete_set(world: &mut World, request: &Request) -> SimResponse {
     let id = request.id(world);
     let Some(resource) = world.resource(&id) else { return SimResponse::empty(204) };
-    let (key, id, was) = (resource.key(), resource.id.clone(), resource.state);
-    let etag = world.scale.get(&id).map(|set| set.etag());
+    let (key, id) = (resource.key(), resource.id.clone());
+    let etag = world.scale.get(&id).map(super::state::ScaleSet::etag);
     if let Some(refusal) = request.precondition(etag.as_deref()) {
         return refusal;
     }
     let forced = request.query("forcedeletion").is_some_and(|forced| forced.eq_ignore_ascii_case("true"));
     let now = world.now();
-    if let Some(resource) = world.resource_mut(&key) {
-        resource.state = ProvisioningState::Deleting;
-    }
     if let Some(set) = world.scale.sets.get_mut(&key) {
         for instance in set.instances.values_mut().filter(|instance| instance.doing != Doing::Deleting) {
             instance.doing = Doing::Deleting;
@@ -282,6 +278,6 @@ pub(super) fn delete_set(world: &mut World, request: &Request) -> SimResponse {
     let usual = seconds(super::SET, Verb::Delete);
     let seconds = if forced { usual / 2 } else { usual };
     let spec = Spec::new(Style::Compute, &location(world, &key), seconds).removes(&id);
-    let operation = begin(world, &key, was, spec, &request.api_version);
+    let operation = begin(world, &key, Change::Deletion, spec, &request.api_version);
     SimResponse::empty(202).with_headers(&operation.action_headers())
 }

@@ -96,7 +96,10 @@ pub(crate) fn on_effect(world: &mut World, data: &Value) {
     let set = text("set");
     let numbers = || data["ids"].as_array().into_iter().flatten().filter_map(Value::as_u64);
     match text("do") {
-        "end" => end(world, set, data["round"].as_u64().unwrap_or(0), data["failed"] == json!(true)),
+        "end" => {
+            let (grown, failed) = (data["grows"] == json!(true), data["failed"] == json!(true));
+            end(world, set, data["round"].as_u64().unwrap_or(0), grown, failed);
+        }
         "gone" => {
             numbers().for_each(|number| shrink::gone(world, set, number));
         }
@@ -115,12 +118,12 @@ fn effect(data: Value) -> Effect {
 }
 
 /// An operation of a set has ended; one that was preempted has no say any more.
-fn end(world: &mut World, key: &str, round: u64, failed: bool) {
+fn end(world: &mut World, key: &str, round: u64, grown: bool, failed: bool) {
     let now = world.now();
     let Some(set) = world.scale.sets.get_mut(key).filter(|set| set.round == round) else { return };
     set.running = None;
-    if !failed {
-        // An operation that was ended early has its machines up all the same.
+    if grown && !failed {
+        // A growth that was ended early has its machines up all the same.
         for instance in set.instances.values_mut() {
             instance.ready = instance.ready.map(|ready| ready.min(now));
         }
@@ -150,8 +153,21 @@ fn restore(world: &mut World, key: &str) {
     }
 }
 
+/// What an operation does to a set while it runs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Change {
+    /// Its first machines come.
+    Creation,
+    /// Machines come, or could have.
+    Growth,
+    /// All else.
+    Other,
+    /// It is being deleted.
+    Deletion,
+}
+
 /// A newer operation on the same set ends the one at hand (`OperationPreempted`); then it begins.
-fn begin(world: &mut World, key: &str, state: ProvisioningState, spec: Spec, api_version: &str) -> Operation {
+fn begin(world: &mut World, key: &str, change: Change, spec: Spec, api_version: &str) -> Operation {
     let now = world.now();
     let running = world.scale.sets.get_mut(key).and_then(|set| {
         set.round += 1;
@@ -167,13 +183,18 @@ fn begin(world: &mut World, key: &str, state: ProvisioningState, spec: Spec, api
         };
     }
     let round = world.scale.sets.get(key).map_or(0, |set| set.round);
-    if let Some(resource) = world.resource_mut(key)
-        && resource.state != ProvisioningState::Deleting
-    {
-        resource.state = state;
+    let grows = matches!(change, Change::Creation | Change::Growth);
+    if let Some(resource) = world.resource_mut(key) {
+        resource.state = match change {
+            Change::Creation => ProvisioningState::Creating,
+            Change::Growth | Change::Other => ProvisioningState::Updating,
+            Change::Deletion => ProvisioningState::Deleting,
+        };
     }
-    let operation =
-        world.begin(spec.effect(effect(json!({"set": key, "do": "end", "round": round}))), api_version);
+    let operation = world.begin(
+        spec.effect(effect(json!({"set": key, "do": "end", "round": round, "grows": grows}))),
+        api_version,
+    );
     if let Some(set) = world.scale.sets.get_mut(key) {
         set.running = Some(operation.path.clone());
     }

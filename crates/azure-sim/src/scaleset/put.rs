@@ -4,7 +4,7 @@ use serde_json::{Map, Value, json};
 
 use super::check::{self, Wanted};
 use super::state::{Mode, ScaleSet};
-use super::{SET, begin, body, changed, grow, model, no_set, set_capacity, shrink};
+use super::{Change, SET, begin, body, changed, grow, model, no_set, set_capacity, shrink};
 use crate::catalogue::{self, Size};
 use crate::compute::check as machine;
 use crate::operation::{Spec, Style};
@@ -51,7 +51,7 @@ pub(super) fn write(world: &mut World, request: &Request) -> SimResponse {
                 old.name
             ),
         ),
-        Some(old) => update(world, request, old, tags),
+        Some(old) => update(world, request, &old, tags),
     }
 }
 
@@ -159,7 +159,7 @@ fn create(world: &mut World, request: &Request, id: &str, tags: Option<Tags>) ->
     let key = resource.key();
     world.put(resource);
     world.scale.sets.insert(key.clone(), set);
-    let operation = start(world, &key, ProvisioningState::Creating, &request.api_version);
+    let operation = start(world, &key, Change::Creation, &request.api_version);
     accepted(world, 201, &key, &operation)
 }
 
@@ -180,19 +180,15 @@ fn room(world: &World, set: &ScaleSet, size: &Size) -> Option<SimResponse> {
 }
 
 /// Brings the set to its capacity, in an operation that ends when its machines are up.
-fn start(
-    world: &mut World,
-    key: &str,
-    state: ProvisioningState,
-    api_version: &str,
-) -> crate::operation::Operation {
+fn start(world: &mut World, key: &str, change: Change, api_version: &str) -> crate::operation::Operation {
     let growth = grow::fill(world, key);
     let location = world.scale.sets.get(key).map(|set| set.location.clone()).unwrap_or_default();
-    let mut spec = Spec::new(Style::Compute, &location, growth.seconds.max(SMALL));
+    let mut spec =
+        Spec::new(Style::Compute, &location, growth.seconds.max(SMALL).max(still_booting(world, key)));
     if let Some(failure) = growth.failure {
         spec = spec.fails(failure.status, failure.code, &failure.message);
     }
-    begin(world, key, state, spec, api_version)
+    begin(world, key, change, spec, api_version)
 }
 
 fn accepted(world: &World, status: u16, key: &str, operation: &crate::operation::Operation) -> SimResponse {
@@ -240,19 +236,19 @@ fn refuse_change(old: &Resource, sent: &Value) -> Option<SimResponse> {
     None
 }
 
-fn update(world: &mut World, request: &Request, old: Resource, tags: Option<Tags>) -> SimResponse {
+fn update(world: &mut World, request: &Request, old: &Resource, tags: Option<Tags>) -> SimResponse {
     let key = old.key();
     let location = old.location.clone().unwrap_or_default();
-    if let Some(asked) = request.location().filter(|asked| *asked != location) {
+    if let Some(elsewhere) = request.location().filter(|place| *place != location) {
         let message = format!(
-            "The resource '{}' already exists in location '{location}' in resource group '{}'. A resource with the same name cannot be created in location '{asked}'. Please select a new resource name.",
+            "The resource '{}' already exists in location '{location}' in resource group '{}'. A resource with the same name cannot be created in location '{elsewhere}'. Please select a new resource name.",
             old.name, old.group
         );
         return SimResponse::arm_error(409, "InvalidResourceLocation", &message).by_gateway();
     }
     let empty = json!({});
-    let sent = request.body.get("properties").filter(|sent| sent.is_object()).unwrap_or(&empty);
-    if let Some(refusal) = refuse_change(&old, sent) {
+    let asked = request.body.get("properties").filter(|asked| asked.is_object()).unwrap_or(&empty);
+    if let Some(refusal) = refuse_change(old, asked) {
         return refusal;
     }
     let capacity = match capacity(&request.body) {
@@ -261,15 +257,16 @@ fn update(world: &mut World, request: &Request, old: Resource, tags: Option<Tags
     };
     let Some(mut set) = world.scale.sets.get(&key).map(ScaleSet::shape) else { return no_set(request) };
     let mut resource = old.clone();
-    model::merge(&mut resource.properties, sent);
+    model::merge(&mut resource.properties, asked);
     let named = request.body.pointer("/sku/name").and_then(Value::as_str);
     let renamed = named.is_some_and(|name| !name.eq_ignore_ascii_case(&set.size));
-    let size = match renamed {
-        true => match check::size(world, &location, request.body.get("sku"), set.spot) {
+    let size = if renamed {
+        match check::size(world, &location, request.body.get("sku"), set.spot) {
             Ok(size) => Some(size),
             Err(refusal) => return refusal,
-        },
-        false => catalogue::size(&set.size),
+        }
+    } else {
+        catalogue::size(&set.size)
     };
     let wished = capacity.unwrap_or(u64::from(set.capacity));
     keep_extra(&mut resource.extra, &request.body, None, 0);
@@ -337,15 +334,14 @@ fn update(world: &mut World, request: &Request, old: Resource, tags: Option<Tags
         let victims = world.scale.sets.get(&key).map(|set| shrink::victims(set, &rule, staying - capacity));
         shrink::delete(world, &key, &victims.unwrap_or_default());
         let spec = Spec::new(Style::Compute, &location, shrink::DELETION);
-        let operation = begin(world, &key, ProvisioningState::Updating, spec, &request.api_version);
+        let operation = begin(world, &key, Change::Other, spec, &request.api_version);
         return accepted(world, 200, &key, &operation);
     }
     let operation = if counts {
-        start(world, &key, ProvisioningState::Updating, &request.api_version)
+        start(world, &key, Change::Growth, &request.api_version)
     } else {
-        let seconds = still_booting(world, &key).max(SMALL);
-        let spec = Spec::new(Style::Compute, &location, seconds);
-        begin(world, &key, ProvisioningState::Updating, spec, &request.api_version)
+        let spec = Spec::new(Style::Compute, &location, SMALL);
+        begin(world, &key, Change::Other, spec, &request.api_version)
     };
     accepted(world, 200, &key, &operation)
 }

@@ -28,7 +28,9 @@ pub(super) fn victims(set: &ScaleSet, rule: &str, count: u32) -> Vec<u64> {
         }
     }
     if rule.eq_ignore_ascii_case("OldestVM") {
-        zones.values_mut().for_each(|numbers| numbers.reverse());
+        for numbers in zones.values_mut() {
+            numbers.reverse();
+        }
     }
     let mut chosen = Vec::new();
     for _ in 0..count {

@@ -4,7 +4,8 @@ use super::instance;
 use super::list::{self, shown, wants_view};
 use super::render::Renderer;
 use super::state::{Mode, ScaleSet};
-use crate::resource::key;
+use crate::compute::VM;
+use crate::resource::{Resource, key};
 use crate::route::Request;
 use crate::wire::SimResponse;
 use crate::world::World;
@@ -87,6 +88,23 @@ pub(crate) fn append(world: &World, request: &Request, mut value: Vec<String>) -
         }
     }
     page.end(None)
+}
+
+/// The instances of Flexible sets below a scope, as lists of all resources know them. Their interfaces and disks, which
+/// are resources on Azure too, are not kept.
+pub(crate) fn each(world: &World, below: &str, mut take: impl FnMut(&Resource)) {
+    for (key, set) in world.scale.iter().filter(|(_, set)| set.mode == Mode::Flexible) {
+        let Some(owner) = world.resource(key).filter(|_| key.starts_with(below)) else { continue };
+        let group = world.group_id(&owner.group);
+        for (number, instance) in shown(world, set) {
+            let id = format!("{group}/providers/{VM}/{}", set.instance_name(number));
+            let mut machine = Resource::new(&id, VM, instance.created);
+            machine.location.clone_from(&owner.location);
+            machine.tags.clone_from(&owner.tags);
+            machine.state = instance.state(world.now());
+            take(&machine);
+        }
+    }
 }
 
 /// Machines on one page. UNCONFIRMED: Azure documents no number.

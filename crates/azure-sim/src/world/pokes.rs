@@ -33,7 +33,8 @@ impl World {
         self.throttle.off = !on;
     }
 
-    /// Lists under `/resources` show a resource only so many seconds after its creation.
+    /// Lists under `/resources` show a resource only so many seconds after its creation; those of scale sets and of their
+    /// instances also show what is gone for so long.
     pub fn list_lag(&mut self, seconds: u64) {
         self.list_lag_s = seconds;
     }
