@@ -6,13 +6,21 @@ use batch_pool::desired::Surroundings;
 use flamenco_azure_core::arm::{ArmClient, ArmError, Request};
 use flamenco_azure_core::ids::ResourceId;
 use flamenco_azure_core::inventory::Inventory;
-use flamenco_azure_core::plan::{Absent, Action, Condition, GroupWish, Order, Verb, Wanted, tag_request};
+use flamenco_azure_core::plan::{
+    Absent, Action, Condition, GroupWish, Order, TeardownOptions, Verb, Wanted, tag_request,
+};
 use flamenco_azure_core::pool::Count;
-use flamenco_azure_core::spec::Farm;
+use flamenco_azure_core::spec::{Farm, Fleet};
 use flamenco_azure_core::tags::{self, Tags};
 use manager_vm::spec::{Names, share, subnets};
 use manager_vm::{guest, wire};
 use serde_json::json;
+use vmss_scaler::file::ScalerFile;
+use vmss_scaler::surroundings;
+
+use crate::failure::Outcome;
+use crate::fleets;
+use crate::session::Session;
 
 /// vCPUs by size, lower-cased.
 pub type Cores = BTreeMap<String, u32>;
@@ -25,6 +33,7 @@ pub async fn observe(client: &ArmClient, group: &ResourceId) -> Result<Inventory
     let mut inventory = Inventory::default();
     manager_vm::observe::observe(client, group, &mut inventory).await?;
     batch_pool::observe::observe(client, group, &mut inventory).await?;
+    surroundings::observe(client, &mut inventory).await?;
     Ok(inventory)
 }
 
@@ -34,7 +43,7 @@ fn group_wish(farm: &Farm) -> GroupWish {
     GroupWish { id: farm.group_id(), location: farm.location.clone(), tags }
 }
 
-fn surroundings(farm: &Farm, cores: &Cores) -> Result<Surroundings, manager_vm::Error> {
+fn batch_surroundings(farm: &Farm, cores: &Cores) -> Result<Surroundings, manager_vm::Error> {
     let names = Names::of(farm);
     let mut beside = vec![names.vm()];
     beside.extend(share(farm));
@@ -50,7 +59,7 @@ fn surroundings(farm: &Farm, cores: &Cores) -> Result<Surroundings, manager_vm::
 
 /// The farm as the farm file wants it.
 pub fn wanted(farm: &Farm, cores: &Cores) -> Result<Wanted, manager_vm::Error> {
-    let around = surroundings(farm, cores)?;
+    let around = batch_surroundings(farm, cores)?;
     let mut resources = manager_vm::desired::resources(farm)?;
     resources.extend(batch_pool::desired::resources(farm, &around));
     let mut checkpoints = manager_vm::desired::checkpoints(farm)?;
@@ -83,7 +92,9 @@ pub fn paused(farm: &Farm, inventory: &Inventory) -> Wanted {
     let mut wanted = nothing_but_orders(farm);
     let mut before = Vec::new();
     if paused_counts(farm.name.as_str(), inventory).is_none() {
-        let counts = encode_counts(&pool_targets(farm, inventory));
+        let mut all = pool_targets(farm, inventory);
+        all.extend(fleet_targets(farm, inventory));
+        let counts = encode_counts(&all);
         let mark =
             tag_request(&wanted.group.id, "Merge", &json!({tags::paused_tag(farm.name.as_str()): counts}));
         wanted.orders.push(Order {
@@ -109,6 +120,7 @@ pub fn paused(farm: &Farm, inventory: &Inventory) -> Wanted {
             wanted.orders.push(steady(&id, "until the nodes are gone"));
         }
     }
+    before.extend(stop_fleets(farm, inventory, &mut wanted));
     if inventory.get(&names.vm()).is_some_and(|vm| !manager_vm::observe::is_deallocated(vm)) {
         // Workers of nodes that are gone would let jobs wait for them for ever. A Manager that does not answer has
         // nothing to forget, and is paused all the same.
@@ -143,6 +155,66 @@ pub fn paused(farm: &Farm, inventory: &Inventory) -> Wanted {
     wanted
 }
 
+/// Targets at 0, and the wait until the scaler has removed the nodes. What must be over before the Manager stops.
+fn stop_fleets(farm: &Farm, inventory: &Inventory, wanted: &mut Wanted) -> Vec<ResourceId> {
+    let running = fleet_targets(farm, inventory).into_iter().filter(|(_, count)| count.total() > 0);
+    let zero: Tags = running
+        .filter_map(|(name, _)| {
+            Some((surroundings::tag_names(farm, farm.fleet(&name)?).target, "0".to_owned()))
+        })
+        .collect();
+    let mut before = Vec::new();
+    if !zero.is_empty() {
+        let order = surroundings::set_targets(farm, &zero, "no nodes while paused".to_owned(), Vec::new());
+        before.push(order.resource.clone());
+        wanted.orders.push(order);
+    }
+    let sets = inventory.of_kind(vmss_scaler::wire::SCALE_SET);
+    for set in sets.filter(|set| inventory.owner(set).as_deref() == Some(farm.name.as_str())) {
+        if set.pointer("/sku/capacity").and_then(serde_json::Value::as_u64).unwrap_or(0) == 0 {
+            continue;
+        }
+        let request = Request::get(set.id.as_str()).api_version(vmss_scaler::wire::COMPUTE_API);
+        wanted.orders.push(Order {
+            resource: set.id.clone(),
+            verb: Verb::Await,
+            purpose: "scale set",
+            reason: "until the scaler has removed the nodes".to_owned(),
+            after: before.clone(),
+            action: Action::Poll { request, until: Condition::NoMachines },
+        });
+        before.push(set.id.clone());
+    }
+    before
+}
+
+/// The targets of the farm's pools of scale sets whose tag is there and readable.
+pub fn fleet_targets(farm: &Farm, inventory: &Inventory) -> Counts {
+    let tags =
+        inventory.group.as_ref().map(flamenco_azure_core::inventory::Observed::tags).unwrap_or_default();
+    let target = |fleet: &Fleet| {
+        let text = tags::get(&tags, &surroundings::tag_names(farm, fleet).target)?;
+        let nodes = vmss_scaler::target::parse(text).ok()?;
+        Some((fleet.name.clone(), Count { dedicated: 0, spot: nodes }))
+    };
+    farm.fleets.iter().filter_map(target).collect()
+}
+
+/// What a teardown does about the tags of pools of scale sets: targets at 0 first, all of them gone in the end.
+pub fn teardown_options(farm: &str, inventory: &Inventory, keep_data: bool) -> TeardownOptions {
+    let names = surroundings::target_tags(farm, inventory);
+    let have =
+        inventory.group.as_ref().map(flamenco_azure_core::inventory::Observed::tags).unwrap_or_default();
+    let stop = names
+        .iter()
+        .filter(|name| {
+            surroundings::is_target(name) && tags::get(&have, name).is_some_and(|n| n.trim() != "0")
+        })
+        .map(|name| (name.clone(), "0".to_owned()))
+        .collect();
+    TeardownOptions { keep_data, stop, tags: names }
+}
+
 /// A paused farm brought back: what the farm file wants, the Manager started, the pools at the counts they had.
 pub fn resumed(farm: &Farm, cores: &Cores, inventory: &Inventory) -> Result<Wanted, manager_vm::Error> {
     let names = Names::of(farm);
@@ -151,7 +223,7 @@ pub fn resumed(farm: &Farm, cores: &Cores, inventory: &Inventory) -> Result<Want
     start_if_stopped(farm, inventory, &mut wanted);
     let counts = paused_counts(farm.name.as_str(), inventory).unwrap_or_default();
     let have = pool_targets(farm, inventory);
-    for (name, target) in &counts {
+    for (name, target) in counts.iter().filter(|(name, _)| farm.fleet(name).is_none()) {
         let id = batch_pool::spec::pool(farm, name);
         if have.get(name).is_some_and(|have| have != target) {
             let mut order = resize(&id, *target, "back to the count before the pause");
@@ -160,12 +232,25 @@ pub fn resumed(farm: &Farm, cores: &Cores, inventory: &Inventory) -> Result<Want
         }
         last.push(id);
     }
+    let targets: Tags = farm
+        .fleets
+        .iter()
+        .filter_map(|fleet| {
+            let before = counts.get(&fleet.name)?.total();
+            let now = fleet_targets(farm, inventory).get(&fleet.name).map_or(0, |count| count.total());
+            (before != now).then(|| (surroundings::tag_names(farm, fleet).target, before.to_string()))
+        })
+        .collect();
+    let mark = wanted.group.id.resource("Microsoft.Resources/tags", "default");
+    if !targets.is_empty() {
+        let reason = "back to the count before the pause".to_owned();
+        wanted.orders.push(surroundings::set_targets(farm, &targets, reason, vec![names.vm(), names.vnet()]));
+    }
     if paused_counts(farm.name.as_str(), inventory).is_some() {
         let tag = tags::paused_tag(farm.name.as_str());
         let group = inventory.group.as_ref();
         let value = group.and_then(|g| tags::get(&g.tags(), &tag).map(str::to_owned)).unwrap_or_default();
-        // On the paused group's tag resource, so that it comes last and not first as steps on the group do.
-        let mark = wanted.group.id.resource("Microsoft.Resources/tags", "default");
+        // On the group's tag resource, so that it comes last and not first as steps on the group do.
         wanted.orders.push(Order {
             action: Action::Send { request: tag_request(&wanted.group.id, "Delete", &json!({tag: value})) },
             resource: mark,
@@ -261,15 +346,16 @@ fn decode_counts(text: &str) -> Counts {
         .collect()
 }
 
+/// The scaler's file of the farm that the farm file describes, for a scaler that runs here.
+pub async fn scaler_file_of(session: &Session) -> Outcome<ScalerFile> {
+    let file = session.standing_farm()?;
+    let inventory = observe(&session.client, &file.farm.group_id()).await?;
+    fleets::scaler_file(&file.farm, &inventory, None)
+}
+
 /// The farms that the group's tags name.
 pub fn farms_in(inventory: &Inventory) -> Vec<String> {
-    let prefix = format!("{}.", tags::FARM);
-    let tags =
-        inventory.group.as_ref().map(flamenco_azure_core::inventory::Observed::tags).unwrap_or_default();
-    tags.iter()
-        .filter(|(_, value)| [tags::CREATED, tags::JOINED].contains(&value.as_str()))
-        .filter_map(|(name, _)| name.strip_prefix(&prefix).map(str::to_owned))
-        .collect()
+    inventory.farms()
 }
 
 #[cfg(test)]

@@ -392,7 +392,8 @@ async fn rights(client: &ArmClient, farm: &Farm) -> Result<Vec<Finding>, ArmErro
     })
 }
 
-fn allows(permissions: &[Value], action: &str) -> bool {
+/// Whether permissions, as Azure lists them, allow an action.
+pub fn allows(permissions: &[Value], action: &str) -> bool {
     let any = |permission: &Value, key: &str| {
         let patterns = permission.get(key).and_then(Value::as_array).into_iter().flatten();
         patterns.filter_map(Value::as_str).any(|pattern| wildcard(pattern, action))

@@ -274,7 +274,8 @@ impl Target {
 
     /// The farm's Manager VM.
     pub fn manager_vm<'a>(&'a self, inventory: &'a Inventory) -> Option<&'a Observed> {
-        self.resources(inventory, wire::VM).next()
+        // Nodes of flexible scale sets are machines of the farm too.
+        self.resources(inventory, wire::VM).find(|vm| !manager_vm::observe::is_node(vm))
     }
 
     /// Whether anything of the farm exists.

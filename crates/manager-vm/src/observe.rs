@@ -52,7 +52,9 @@ async fn list(client: &ArmClient, path: String, api_version: &'static str) -> Re
 /// Shares are children, and whether a VM runs shows only in its instance view.
 async fn shares_and_power(client: &ArmClient, inventory: &mut Inventory) -> Result<(), ArmError> {
     let ours = |kind| -> Vec<ResourceId> {
-        inventory.of_kind(kind).filter(|r| inventory.owner(r).is_some()).map(|r| r.id.clone()).collect()
+        let owned = inventory.of_kind(kind).filter(|r| inventory.owner(r).is_some());
+        // Nodes are many, and nobody compares their views.
+        owned.filter(|r| !is_node(r)).map(|r| r.id.clone()).collect()
     };
     let (accounts, vms) = (ours(wire::STORAGE), ours(wire::VM));
     for account in accounts {
@@ -80,6 +82,11 @@ fn odd_view(vm: &Value) -> Option<&'static str> {
     let readable = |status: &Value| status.get("code").is_some_and(Value::is_string);
     let all = statuses.as_array().is_some_and(|statuses| statuses.iter().all(readable));
     (!all).then_some("the statuses of its `instanceView` have no codes")
+}
+
+/// Whether a VM is a node of a flexible scale set.
+pub fn is_node(vm: &Observed) -> bool {
+    vm.pointer("/properties/virtualMachineScaleSet/id").is_some()
 }
 
 /// Whether a VM's cores are released (`PowerState/deallocated` or on the way there).

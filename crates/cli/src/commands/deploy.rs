@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use flamenco_azure_core::exec::{ExecError, Outcome as RunOutcome, Report};
+use flamenco_azure_core::exec::{ExecError, Executor, Outcome as RunOutcome, Report};
 use flamenco_azure_core::ids::ResourceId;
 use flamenco_azure_core::plan::{Plan, Step, Verb};
 use flamenco_azure_core::spec::edit;
@@ -15,18 +15,24 @@ use crate::farmfile::FarmFile;
 use crate::session::Session;
 use crate::{cost, farm, files, progress, show};
 
+/// How often a deploy plans what the part before has made possible.
+const LATER: usize = 3;
+
 /// Runs `deploy`.
 pub async fn run(session: &Session, args: &DeployArgs) -> Outcome {
     let begun = session.clock.now();
     let file = session.farm_file(args.ssh_key.as_deref(), args.allow_world)?;
     let executor = session.executor(file.farm.name.as_str())?;
     executor.settle().await?;
-    let prepared = plan_command::prepare(session, &file).await?;
+    let mut prepared = plan_command::prepare(session, &file, args.scaler_binary.as_deref()).await?;
     if let Some(path) = &args.plan {
         same_as_saved(&files::read(&session.here.join(path))?, &prepared.plan)?;
     }
     plan_command::present(session, &prepared).await;
     if prepared.plan.is_empty() {
+        if let Some(appeal) = prepared.fleets.as_ref().and_then(|f| f.appeal(session, &prepared.inventory)) {
+            return Err(appeal);
+        }
         urls::summary(session, &file, false).await;
         progress::finished(session.printer, "deploy", Duration::ZERO);
         return Ok(reached(&prepared.plan));
@@ -35,10 +41,7 @@ pub async fn run(session: &Session, args: &DeployArgs) -> Outcome {
         session.printer.info("nothing was changed");
         return Ok(Exit::User);
     }
-    let report = match executor.run(&prepared.plan).await {
-        Ok(report) => report,
-        Err(error) => return Err(half_done(session, &file, error).await),
-    };
+    let report = carry_on(session, &file, &executor, &prepared).await?;
     for (step, error) in report.shortfalls() {
         session.printer.warn(format!("{step}: {}", batch_pool::error::explain(error)));
     }
@@ -51,12 +54,45 @@ pub async fn run(session: &Session, args: &DeployArgs) -> Outcome {
         connect::forget_host_keys(session, &file.farm)?;
     }
     reimage_note(session, &prepared.plan);
+    // What can be said only now that the first part exists.
+    for _ in 0..LATER {
+        if prepared.fleets.is_none() {
+            break;
+        }
+        let next = plan_command::prepare(session, &file, args.scaler_binary.as_deref()).await?;
+        let done = next.plan.is_empty() || next.plan.steps == prepared.plan.steps;
+        prepared = next;
+        if done {
+            break;
+        }
+        show::plan(session.printer, &prepared.plan);
+        carry_on(session, &file, &executor, &prepared).await?;
+    }
+    if let Some(appeal) = prepared.fleets.as_ref().and_then(|f| f.appeal(session, &prepared.inventory)) {
+        return Err(appeal);
+    }
     offer_pins(session, &file, &report, args.yes).await?;
     let took = session.clock.now().duration_since(begun).unsigned_abs();
     session.printer.info(format!("{} in {}", session.printer.bold("deployed"), progress::seconds(took)));
     urls::summary(session, &file, true).await;
     progress::finished(session.printer, "deploy", took);
     Ok(reached(&prepared.plan))
+}
+
+/// Carries a plan out, with the scaler's program where its machine finds it.
+async fn carry_on(
+    session: &Session,
+    file: &FarmFile,
+    executor: &Executor,
+    prepared: &plan_command::Prepared,
+) -> Outcome<Report> {
+    if let Some(fleets) = &prepared.fleets {
+        fleets.upload(session, &prepared.farm, &prepared.plan).await?;
+    }
+    match executor.run(&prepared.plan).await {
+        Ok(report) => Ok(report),
+        Err(error) => Err(half_done(session, file, error).await),
+    }
 }
 
 /// What cannot be changed in place is still another than the farm file wants.

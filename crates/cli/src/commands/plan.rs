@@ -1,5 +1,7 @@
 //! `plan`: what deploy would do, and what the farm costs.
 
+use std::path::Path;
+
 use flamenco_azure_core::inventory::Inventory;
 use flamenco_azure_core::plan::Plan;
 use flamenco_azure_core::spec::Farm;
@@ -8,6 +10,7 @@ use manager_vm::desired::inbound_rules;
 use crate::args::PlanArgs;
 use crate::failure::{Exit, Failure, Outcome};
 use crate::farmfile::{self, FarmFile};
+use crate::fleets::Fleets;
 use crate::preflight::{self, Finding};
 use crate::session::Session;
 use crate::{cost, farm, files, show};
@@ -23,10 +26,12 @@ pub struct Prepared {
     pub plan: Plan,
     /// vCPUs by size.
     pub sizes: preflight::Sizes,
+    /// What its pools of scale sets need, if it has any.
+    pub fleets: Option<Fleets>,
 }
 
 /// Observes and plans, with all findings of the preflight at once: nothing is planned over a known obstacle.
-pub async fn prepare(session: &Session, file: &FarmFile) -> Outcome<Prepared> {
+pub async fn prepare(session: &Session, file: &FarmFile, binary: Option<&Path>) -> Outcome<Prepared> {
     let farm = file.farm.clone();
     let name = farmfile::shown(&session.here, &file.path);
     refuse(&name, &preflight::subscription(&session.client, &farm).await?)?;
@@ -40,12 +45,16 @@ pub async fn prepare(session: &Session, file: &FarmFile) -> Outcome<Prepared> {
             .hint("`flamenco-azure resume` brings it back; `teardown` removes it"));
     }
     let mut wanted = farm::wanted(&farm, &sizes.cores())?;
+    let fleets = Fleets::look(session, &farm, &inventory, binary).await?;
+    if let Some(fleets) = &fleets {
+        fleets.add_to(&farm, &inventory, &mut wanted);
+    }
     farm::start_if_stopped(&farm, &inventory, &mut wanted);
     let plan = flamenco_azure_core::plan::plan(&wanted, &inventory)?;
     if !plan.is_empty() {
         refuse(&name, &preflight::check(&session.client, &farm, &inventory, &sizes).await?)?;
     }
-    Ok(Prepared { farm, inventory, plan, sizes })
+    Ok(Prepared { farm, inventory, plan, sizes, fleets })
 }
 
 fn refuse(file: &str, findings: &[Finding]) -> Outcome<()> {
@@ -81,6 +90,9 @@ pub async fn present(session: &Session, prepared: &Prepared) {
     if prepared.plan.has_drift() {
         access(session, &prepared.farm);
     }
+    if let Some(fleets) = &prepared.fleets {
+        fleets.announce(session);
+    }
     cost::present(session, &prepared.farm).await;
 }
 
@@ -110,7 +122,7 @@ pub fn access(session: &Session, farm: &Farm) {
 /// Runs `plan`.
 pub async fn run(session: &Session, args: &PlanArgs) -> Outcome {
     let file = session.farm_file(args.ssh_key.as_deref(), args.allow_world)?;
-    let prepared = prepare(session, &file).await?;
+    let prepared = prepare(session, &file, args.scaler_binary.as_deref()).await?;
     present(session, &prepared).await;
     if let Some(path) = &args.out {
         let text =

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use flamenco_azure_core::plan::{TeardownOptions, plan_teardown};
+use flamenco_azure_core::plan::plan_teardown;
 
 use super::deploy::carry_out;
 use crate::args::TeardownArgs;
@@ -28,12 +28,12 @@ pub async fn run(session: &Session, args: TeardownArgs) -> Outcome {
         progress::finished(session.printer, "teardown", Duration::ZERO);
         return Ok(Exit::Done);
     }
-    let options = TeardownOptions { keep_data: args.keep_data, ..TeardownOptions::default() };
     let printer = session.printer;
     let mut asked = args.yes;
     let mut before: BTreeSet<String> = BTreeSet::new();
     for _ in 0..PASSES {
         inventory = farm::observe(&session.client, &target.group).await?;
+        let options = farm::teardown_options(&target.farm, &inventory, args.keep_data);
         let plan = plan_teardown(&target.farm, &target.group, &inventory, &options)?;
         let steps: BTreeSet<String> = plan.steps.iter().map(|step| step.id.clone()).collect();
         if plan.is_empty() || steps == before {

@@ -51,10 +51,16 @@ impl Executor {
 fn look(body: Option<&Value>, until: Condition) -> Look {
     let observed = body.cloned().and_then(Observed::from_body);
     match (until, observed) {
-        (Condition::Gone, None) => Look::Holds(Vec::new()),
+        (Condition::Gone | Condition::NoMachines, None) => Look::Holds(Vec::new()),
         (Condition::Gone, Some(_)) => Look::NotYet("Deleting".to_owned()),
         (Condition::Settled | Condition::PoolSteady | Condition::BatchCores { .. }, None) => {
             Look::Never("gone".to_owned())
+        }
+        (Condition::NoMachines, Some(observed)) => {
+            match observed.pointer("/sku/capacity").and_then(Value::as_u64).unwrap_or(0) {
+                0 => Look::Holds(Vec::new()),
+                nodes => Look::NotYet(format!("{nodes} nodes")),
+            }
         }
         // A failed change is over too: the planner sees it as such next time.
         (Condition::Settled, Some(observed)) => match observed.provisioning() {
@@ -129,5 +135,13 @@ mod tests {
     fn absence_is_a_legal_input() {
         assert_eq!(look(None, Condition::Gone), Look::Holds(vec![]));
         assert_eq!(look(None, Condition::Settled), Look::Never("gone".to_owned()));
+        assert_eq!(look(None, Condition::NoMachines), Look::Holds(vec![]));
+    }
+
+    #[test]
+    fn a_scale_set_is_empty_when_its_capacity_is_0() {
+        let set = |capacity: u32| json!({"id": "/subscriptions/s/resourceGroups/g", "sku": {"capacity": capacity}});
+        assert_eq!(look(Some(&set(0)), Condition::NoMachines), Look::Holds(vec![]));
+        assert_eq!(look(Some(&set(3)), Condition::NoMachines), Look::NotYet("3 nodes".to_owned()));
     }
 }

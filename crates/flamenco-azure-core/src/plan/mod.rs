@@ -112,6 +112,8 @@ pub enum Condition {
     Gone,
     /// A Batch pool's allocation is steady; resize errors are reported, not fatal.
     PoolSteady,
+    /// A scale set has no machines, or is gone.
+    NoMachines,
     /// A Batch account's own core quota suffices (`dedicatedCoreQuota`, `lowPriorityCoreQuota`).
     BatchCores {
         /// Dedicated cores needed.
