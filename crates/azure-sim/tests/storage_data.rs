@@ -242,6 +242,6 @@ fn a_package_is_uploaded_to_the_linked_account() {
     let mut upload = plain("PUT", url).header("x-ms-blob-type", "BlockBlob");
     upload.body = b"zip".to_vec();
     assert_eq!(w.handle(&upload).status, 201);
-    let block = url.replace("?", "?comp=block&blockid=YQ%3D%3D&");
+    let block = url.replace('?', "?comp=block&blockid=YQ%3D%3D&");
     assert_eq!(w.handle(&plain("PUT", &block)).status, 201);
 }

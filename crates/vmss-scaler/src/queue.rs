@@ -80,7 +80,7 @@ pub fn queue_name(farm: &str, pool: &str) -> String {
         hash.update(part.as_bytes());
         hash.update([0]);
     }
-    let hash: String = hash.finalize().iter().take(HASH / 2).map(|byte| format!("{byte:02x}")).collect();
+    let hash = hash.finalize().iter().take(HASH / 2).fold(0_u64, |sum, byte| sum << 8 | u64::from(*byte));
     let mut stem = String::new();
     for c in wanted.to_lowercase().chars().map(|c| if legal(c) { c } else { '-' }) {
         if stem.len() == most - HASH - 1 {
@@ -90,7 +90,7 @@ pub fn queue_name(farm: &str, pool: &str) -> String {
             stem.push(c);
         }
     }
-    format!("{}-{hash}", stem.trim_end_matches('-'))
+    format!("{}-{hash:0HASH$x}", stem.trim_end_matches('-'))
 }
 
 /// Characters of the hash in a name.

@@ -27,7 +27,7 @@ use crate::storage::{Failure, Sender, StorageError, StorageOptions};
 /// The container.
 pub const CONTAINER: &str = "flamenco-azure";
 /// The lease's length, the longest that Azure gives but an endless one ("Lease Blob").
-pub const LEASE: Duration = Duration::from_secs(60);
+pub const LEASE: Duration = Duration::from_mins(1);
 /// A renewal is due so long after the one before.
 pub const RENEW_EVERY: Duration = Duration::from_secs(15);
 /// Nothing is written later than this after the last renewal.

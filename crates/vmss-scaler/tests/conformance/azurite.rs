@@ -62,7 +62,7 @@ impl Azurite {
     }
 
     pub fn end(&self) -> End {
-        let options = HttpClientOptions { automatic_decompression: false, ..Default::default() };
+        let options = HttpClientOptions { automatic_decompression: false };
         let inner = azure_core::http::new_http_client(Some(options));
         let transport = Transport { inner, blob: self.blob, queue: self.queue, sas: sas() };
         End::new(Arc::new(transport), true)

@@ -12,6 +12,7 @@
 #![allow(unreachable_pub, missing_docs, clippy::unwrap_used, clippy::expect_used)]
 
 mod azurite;
+mod bad_days;
 mod blobs;
 mod clients;
 mod ends;

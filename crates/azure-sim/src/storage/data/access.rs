@@ -34,9 +34,8 @@ impl Right {
         match (self, service) {
             (Self::Read | Self::ReadItem, _) => "r",
             (Self::Add, _) => "a",
-            (Self::Process, _) => "p",
             (Self::WriteItem, Service::Queue) => "u",
-            (Self::DeleteItem, Service::Queue) => "p",
+            (Self::Process, _) | (Self::DeleteItem, Service::Queue) => "p",
             (Self::Write | Self::WriteItem, _) => "cw",
             (Self::Delete | Self::DeleteItem, _) => "d",
         }

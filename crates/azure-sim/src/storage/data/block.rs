@@ -1,5 +1,7 @@
 //! Blobs in blocks: staged one by one, then put together ("Put Block", "Put Block List", "Get Block List").
 
+use base64::Engine as _;
+
 use super::access::{self, Right};
 use super::blob;
 use super::container::the_container;
@@ -12,7 +14,6 @@ use crate::world::World;
 pub(super) fn stage(world: &mut World, call: &Call) -> Result<SimResponse, Refusal> {
     access::check(world, call, Right::WriteItem)?;
     let id = call.query("blockid").ok_or_else(|| refusal::missing_query("blockid"))?.to_owned();
-    use base64::Engine as _;
     let decoded = base64::engine::general_purpose::STANDARD.decode(&id);
     if decoded.map_or(true, |id| id.is_empty() || id.len() > 64) {
         return Err(refusal::bad_query("blockid"));
@@ -79,10 +80,10 @@ pub(super) fn list(world: &mut World, call: &Call) -> Result<SimResponse, Refusa
     let kind = call.query("blocklisttype").unwrap_or("committed").to_ascii_lowercase();
     let mut inner = String::new();
     if kind != "uncommitted" {
-        inner += &format!("<CommittedBlocks>{old}</CommittedBlocks>");
+        inner.extend(["<CommittedBlocks>", &old, "</CommittedBlocks>"]);
     }
     if kind != "committed" {
-        inner += &format!("<UncommittedBlocks>{new}</UncommittedBlocks>");
+        inner.extend(["<UncommittedBlocks>", &new, "</UncommittedBlocks>"]);
     }
     let mut response = SimResponse::empty(200).with_header("content-type", "application/xml");
     if let Some(blob) = there {

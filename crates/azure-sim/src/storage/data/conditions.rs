@@ -25,7 +25,7 @@ pub(super) fn write(call: &Call, there: Option<(&str, Timestamp)>) -> Result<(),
         (Some(wanted), _, Some((etag, _))) => wanted != "*" && wanted != etag,
         // That nothing must be there is the operation's own business: it has a code of its own.
         (None, Some(unwanted), Some((etag, _))) => unwanted == etag,
-        (None, Some(_), None) | (None, None, None) => false,
+        (None, Some(_) | None, None) => false,
         (None, None, Some((_, at))) => {
             since.is_some_and(|since| second(at) <= second(since))
                 || until.is_some_and(|until| second(at) > second(until))

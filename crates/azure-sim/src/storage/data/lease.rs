@@ -152,9 +152,8 @@ impl Lease {
             Self::Leased { id: holder, seconds, until } if holder == id || holder == proposed => {
                 Ok(Self::Leased { id: proposed.to_owned(), seconds: *seconds, until: *until })
             }
-            Self::Leased { .. } => Err(OTHER.into()),
             Self::Breaking { id: holder, .. } if holder == id => Err(UNCHANGEABLE.into()),
-            Self::Breaking { .. } => Err(OTHER.into()),
+            Self::Leased { .. } | Self::Breaking { .. } => Err(OTHER.into()),
             _ => Err(ABSENT.into()),
         }
     }
@@ -186,10 +185,9 @@ impl Lease {
     pub(super) fn admits_write(&self, named: Option<&str>, what: What) -> Result<(), Refusal> {
         match named {
             None if self.locks() => Err(MISSING.into()),
-            None => Ok(()),
             Some(_) if !self.locks() => Err(what.lost().into()),
             Some(named) if self.id() != Some(named) => Err(what.mismatch().into()),
-            Some(_) => Ok(()),
+            _ => Ok(()),
         }
     }
 

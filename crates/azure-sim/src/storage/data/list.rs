@@ -94,7 +94,7 @@ pub(super) fn containers(world: &mut World, call: &Call) -> Result<SimResponse, 
                 .to_owned(),
         ];
         let mut inner = xml::element("Name", &container.name);
-        inner += &format!("<Properties>{}</Properties>", properties.concat());
+        inner.extend(["<Properties>", &properties.concat(), "</Properties>"]);
         if with_metadata {
             let pairs = metadata_of(&container);
             inner += &metadata(pairs.iter().map(|(name, value)| (name, value)));
@@ -128,7 +128,7 @@ fn blob_entry(call: &Call, name: &str, blob: &Blob, with_metadata: bool) -> Stri
         xml::element("ServerEncrypted", "true"),
     ];
     let mut inner = xml::element("Name", name);
-    inner += &format!("<Properties>{}</Properties>", properties.concat());
+    inner.extend(["<Properties>", &properties.concat(), "</Properties>"]);
     if with_metadata {
         inner += &metadata(&blob.metadata);
     }

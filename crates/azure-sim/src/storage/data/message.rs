@@ -1,5 +1,6 @@
 //! Messages on a queue ("Operations on messages"): invisible while somebody has them, found by pop receipt.
 
+use base64::Engine as _;
 use jiff::{SignedDuration, Timestamp};
 
 use super::access::{self, Right};
@@ -61,7 +62,6 @@ fn never() -> Timestamp {
 fn receipt(world: &mut World) -> String {
     world.storage.sequence += 1;
     // Base64 without the characters that every client would have to encode.
-    use base64::Engine as _;
     base64::engine::general_purpose::URL_SAFE.encode(format!("sim{:09}", world.storage.sequence))
 }
 

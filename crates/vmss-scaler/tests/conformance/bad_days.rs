@@ -1,18 +1,14 @@
 //! The state's blob and the deletion queue on a bad day: holders that pause, answers that are lost, storage that is busy.
-#![allow(clippy::unwrap_used)]
-
-#[path = "conformance/ends.rs"]
-#[allow(dead_code, unreachable_pub, missing_docs)]
-mod ends;
 
 use std::time::Duration;
 
 use azure_sim::{Action, Fault, Match};
-use ends::{End, sim_world};
 use vmss_scaler::State;
 use vmss_scaler::queue::{DeletionQueue, INVISIBLE, QueueError, poison_name, queue_name};
 use vmss_scaler::storage::StorageError;
 use vmss_scaler::store::{Lease, RENEW_EVERY, StateBlob, StoreError, WRITE_WITHIN, blob_name};
+
+use super::ends::{self, End, sim_world};
 
 fn state(base: u32) -> State {
     let mut state = State::starting("2026-11-21T08:00:00Z".parse().unwrap());
@@ -191,9 +187,9 @@ async fn a_message_reappears_with_a_new_receipt_unless_it_is_extended() {
     queue.ensure().await.unwrap();
     queue.send("set,1").await.unwrap();
     let mut first = queue.receive(32).await.unwrap().remove(0);
-    clock.sleep(INVISIBLE - Duration::from_secs(5)).await;
+    clock.sleep(INVISIBLE.saturating_sub(Duration::from_secs(5))).await;
     queue.extend(&mut first).await.unwrap();
-    clock.sleep(INVISIBLE - Duration::from_secs(5)).await;
+    clock.sleep(INVISIBLE.saturating_sub(Duration::from_secs(5))).await;
     assert_eq!(queue.receive(32).await.unwrap(), []);
     assert!(first.until > clock.now());
     clock.sleep(Duration::from_secs(6)).await;
