@@ -7,5 +7,8 @@
     reason = "a tool of tests: what goes wrong here is a defect of the yard"
 )]
 
+pub mod check;
 pub mod old;
+pub mod seeds;
+pub mod tap;
 pub mod yard;

@@ -187,10 +187,15 @@ impl Yard {
 
     /// What the region's sizes can do.
     pub async fn catalog(&self) -> Catalog {
+        // Large, and the same in every yard.
+        static READ: std::sync::OnceLock<Catalog> = std::sync::OnceLock::new();
+        if let Some(catalog) = READ.get() {
+            return catalog.clone();
+        }
         let subscription = SUBSCRIPTION.parse().unwrap();
         let location = LOCATION.parse().unwrap();
         let items = self.client.list(&wire::skus(&subscription, &location)).await.expect("sizes can be listed");
-        Catalog::read(&items, LOCATION)
+        READ.get_or_init(|| Catalog::read(&items, LOCATION)).clone()
     }
 
     /// The file's pools.
@@ -220,6 +225,11 @@ impl Yard {
     pub async fn scaler(&self, pool: Pool, holder: &str) -> Scaler {
         let queue = self.queue(&pool);
         queue.ensure().await.expect("the queue can be made");
+        self.scaler_on(pool, holder, queue)
+    }
+
+    /// The same on a queue that is there.
+    pub fn scaler_on(&self, pool: Pool, holder: &str, queue: Arc<DeletionQueue>) -> Scaler {
         Scaler::new(Parts {
             arm: self.arm.clone(),
             store: StateBlob::new(&self.storage(), &pool.blob_name()).expect("the name fits"),

@@ -1,0 +1,648 @@
+//! Whole farms by seed: everything goes wrong for a while, the judges look on, then all faults end and the farm has to
+//! come to rest at exactly the target.
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use azure_sim::{Boot, Boots, InstanceView, ProvisioningState, Resource, SpotWalk};
+use flamenco_azure_core::arm::Request;
+use jiff::Timestamp;
+use rand::{Rng as _, SeedableRng as _};
+use rand_chacha::ChaCha8Rng;
+use serde_json::{Value, json};
+use tokio::sync::mpsc;
+use tokio::task::JoinHandle;
+use vmss_scaler::file::{PlacementFile, ScalerFile};
+use vmss_scaler::queue::DeletionQueue;
+use vmss_scaler::run::{Control, run};
+use vmss_scaler::scaler::{Pass, Pool, Scaler};
+use vmss_scaler::spec::Priority;
+use vmss_scaler::template::Mode;
+use vmss_scaler::{request, wire};
+
+use crate::check::{Judge, Limits};
+use crate::tap::{Cut, Handle, Tap, Weather};
+use crate::yard::{LOCATION, SIZE, Yard};
+
+/// How one seed ended.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Played {
+    /// The seed.
+    pub seed: u64,
+    /// What happened, one event a line.
+    pub trace: Vec<String>,
+    /// What was wrong; empty is good.
+    pub wrong: Vec<String>,
+    /// Requests that reached Azure.
+    pub calls: u64,
+    /// Virtual seconds.
+    pub seconds: u64,
+}
+
+/// Steps of a storm.
+const STEPS: u32 = 60;
+/// A farm that is left alone has to come to rest within this.
+const PATIENCE: Duration = Duration::from_hours(8);
+
+/// Plays one seed, on a runtime of its own.
+pub fn play(seed: u64) -> Played {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build();
+    let local = tokio::task::LocalSet::new();
+    local.block_on(&runtime.unwrap(), async {
+        let mut farm = Farm::new(seed).await;
+        let begun = farm.yard.now();
+        farm.storm().await;
+        if farm.fine() {
+            farm.calm().await;
+        }
+        farm.end();
+        let world = farm.yard.world();
+        Played {
+            seed,
+            trace: std::mem::take(&mut *farm.trace.lock().unwrap()),
+            wrong: farm.judge().wrong.clone(),
+            calls: world.calls(),
+            seconds: world.now().duration_since(begun).as_secs().unsigned_abs(),
+        }
+    })
+}
+
+/// Plays these seeds on all processors; calls back with each in no order. Returns those that failed.
+pub fn play_all(seeds: std::ops::Range<u64>, each: impl Fn(&Played) + Sync) -> Vec<u64> {
+    let threads = std::thread::available_parallelism().map_or(1, usize::from) as u64;
+    let failed = Mutex::new(Vec::new());
+    let next = std::sync::atomic::AtomicU64::new(seeds.start);
+    std::thread::scope(|scope| {
+        for _ in 0..threads {
+            scope.spawn(|| {
+                loop {
+                    let seed = next.fetch_add(1, std::sync::atomic::Ordering::SeqCst);
+                    if seed >= seeds.end {
+                        return;
+                    }
+                    let played = play(seed);
+                    if !played.wrong.is_empty() {
+                        failed.lock().unwrap().push(seed);
+                    }
+                    each(&played);
+                }
+            });
+        }
+    });
+    let mut failed = failed.into_inner().unwrap();
+    failed.sort_unstable();
+    failed
+}
+
+type Trace = Arc<Mutex<Vec<String>>>;
+
+fn write(trace: &Trace, now: Timestamp, line: &str) {
+    trace.lock().unwrap_or_else(PoisonError::into_inner).push(format!("{} {line}", now.strftime("%H:%M:%S")));
+}
+
+/// A scaler's process.
+struct Process {
+    name: String,
+    handle: Handle,
+    control: mpsc::Sender<Control>,
+    task: JoinHandle<()>,
+}
+
+struct Farm {
+    yard: Yard,
+    pool: Pool,
+    rng: ChaCha8Rng,
+    judge: Arc<Mutex<Judge>>,
+    weather: Arc<Mutex<Weather>>,
+    trace: Trace,
+    queue: Arc<DeletionQueue>,
+    processes: Vec<Process>,
+    born: u32,
+    /// Messages that were sent.
+    sent: Vec<String>,
+    /// No process is started before.
+    rest_until: Timestamp,
+}
+
+fn shape(seed: u64, file: &mut ScalerFile) {
+    let place = |size: &str, zone: Option<&str>, priority| PlacementFile {
+        vm_size: size.to_owned(),
+        zone: zone.map(str::to_owned),
+        priority,
+    };
+    let pool = &mut file.pools[0];
+    pool.placements = vec![
+        place(SIZE, None, Priority::Spot),
+        place("Standard_D16as_v5", Some("1"), Priority::Spot),
+        place("Standard_D16s_v5", Some("2"), Priority::Regular),
+    ];
+    pool.placements.truncate([3, 1, 2, 3][seed as usize % 4]);
+    pool.max_nodes = 60;
+    pool.vms_per_scale_set = Some([4, 25, 10, 100, 1][seed as usize % 5]);
+    pool.overprovision = [0, 0, 2][seed as usize % 3];
+    pool.on_demand_percent = [100, 20, 50][seed as usize / 3 % 3];
+    pool.orchestration = [Mode::Flexible, Mode::Uniform][seed as usize % 2];
+}
+
+impl Farm {
+    async fn new(seed: u64) -> Self {
+        let yard = Yard::with(seed, |config| config.latency.write_ms = 400).await;
+        let mut file = yard.file();
+        shape(seed, &mut file);
+        foreign(&yard).await;
+        let pool = yard.pools(&file).await.remove(0);
+        let limits = Limits {
+            group: yard.group.to_string(),
+            farm: file.farm.clone(),
+            max_nodes: pool.policy.max_nodes,
+            overprovision: pool.policy.overprovision,
+            boot_budget: pool.policy.boot_budget,
+            density: pool.policy.density,
+            placements: pool.policy.placements.len(),
+        };
+        let judge = Judge::new(limits, &yard.world());
+        let mut rng = ChaCha8Rng::seed_from_u64(seed);
+        let weather = Weather {
+            per_mille: [0, 5, 20, 60][rng.random_range(0..4)],
+            operations: true,
+            outages: Vec::new(),
+            rng: ChaCha8Rng::seed_from_u64(!seed),
+        };
+        let queue = yard.queue(&pool);
+        queue.ensure().await.unwrap();
+        let (judge, trace) = (Arc::new(Mutex::new(judge)), Trace::default());
+        let rest_until = yard.now();
+        Self {
+            pool,
+            rng,
+            judge,
+            weather: Arc::new(Mutex::new(weather)),
+            trace,
+            queue,
+            processes: Vec::new(),
+            born: 0,
+            sent: Vec::new(),
+            rest_until,
+            yard,
+        }
+    }
+
+    fn judge(&self) -> MutexGuard<'_, Judge> {
+        self.judge.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn weather(&self) -> MutexGuard<'_, Weather> {
+        self.weather.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn fine(&self) -> bool {
+        self.judge().wrong.is_empty()
+    }
+
+    fn log(&self, line: &str) {
+        write(&self.trace, self.yard.now(), line);
+    }
+
+    fn dice(&mut self, sides: u32) -> u32 {
+        self.rng.random_range(0..sides)
+    }
+
+    fn start(&mut self) {
+        self.born += 1;
+        let name = format!("scaler-{}", self.born);
+        let (own, handle) = Tap::on(&self.yard, &name, &self.judge, &self.weather);
+        let mut scaler = own.scaler_on(self.pool.clone(), &name, self.queue_of(&own));
+        let (control, told) = mpsc::channel(1);
+        let (clock, trace, who) = (self.yard.clock, Arc::clone(&self.trace), name.clone());
+        let task = tokio::task::spawn_local(async move {
+            let mut each = |_: &Scaler, pass: &Pass| {
+                for line in lines(pass) {
+                    write(&trace, flamenco_azure_core::clock::Clock::now(&clock), &format!("{who}: {line}"));
+                }
+                true
+            };
+            run(&mut scaler, &clock, told, &mut each).await;
+        });
+        self.log(&format!("{name} starts"));
+        self.processes.push(Process { name, handle, control, task });
+    }
+
+    fn queue_of(&self, own: &Yard) -> Arc<DeletionQueue> {
+        own.queue(&self.pool)
+    }
+
+    /// Buries the processes that hang or have ended.
+    fn bury(&mut self) {
+        for process in std::mem::take(&mut self.processes) {
+            if process.handle.hangs() || process.task.is_finished() {
+                self.log(&format!("{} is gone", process.name));
+                process.task.abort();
+            } else {
+                self.processes.push(process);
+            }
+        }
+    }
+
+    fn end(&mut self) {
+        for process in self.processes.drain(..) {
+            process.task.abort();
+        }
+    }
+
+    async fn storm(&mut self) {
+        self.start();
+        self.want(30).await;
+        for _ in 0..STEPS {
+            self.trouble().await;
+            let wait = self.rng.random_range(3..25);
+            self.tick(Duration::from_secs(wait)).await;
+            if !self.fine() {
+                return;
+            }
+            if self.processes.is_empty() && self.yard.now() >= self.rest_until {
+                self.start();
+            }
+        }
+    }
+
+    async fn tick(&mut self, wait: Duration) {
+        self.yard.wait(wait).await;
+        self.bury();
+        let world = self.yard.world();
+        self.judge.lock().unwrap_or_else(PoisonError::into_inner).tick(&world);
+    }
+
+    async fn want(&mut self, nodes: u32) {
+        self.log(&format!("{nodes} nodes are wanted"));
+        self.yard.want(&nodes.to_string()).await;
+        let now = self.yard.now();
+        self.judge().wants(now, nodes);
+    }
+
+    /// Machines of the farm that nobody has announced the end of.
+    fn machines(&self) -> Vec<(String, InstanceView)> {
+        let world = self.yard.world();
+        let sets = self.judge().sets(&world);
+        let all = |set: &azure_sim::SetView| {
+            let name = set.id.rsplit('/').next().unwrap_or_default().to_owned();
+            let all = world.set_instances(&set.id).into_iter();
+            all.filter(|one| one.state != ProvisioningState::Deleting && !one.evicting)
+                .map(move |one| (name.clone(), one))
+                .collect::<Vec<_>>()
+        };
+        sets.iter().flat_map(all).collect()
+    }
+
+    fn some_machine(&mut self) -> Option<(String, InstanceView)> {
+        let mut all = self.machines();
+        let index = self.rng.random_range(0..all.len().max(1));
+        (index < all.len()).then(|| all.swap_remove(index))
+    }
+
+    fn some_set(&mut self) -> Option<azure_sim::SetView> {
+        let world = self.yard.world();
+        let mut all = self.judge().sets(&world);
+        drop(world);
+        let index = self.rng.random_range(0..all.len().max(1));
+        (index < all.len()).then(|| all.swap_remove(index))
+    }
+
+    async fn message(&mut self, text: String) {
+        self.log(&format!("message: {text}"));
+        self.queue.send(&text).await.unwrap();
+        self.sent.push(text);
+    }
+
+    async fn ask(&mut self, set: &str, one: &InstanceView, old: bool) {
+        let now = self.yard.now();
+        self.judge().asks(now, &one.vm_id);
+        let text = if old {
+            format!("{set},{}", one.instance_id)
+        } else {
+            request::write(&format!("r{}", self.sent.len()), set, &one.instance_id, one.vm_id.parse().unwrap())
+        };
+        self.message(text).await;
+    }
+
+    async fn trouble(&mut self) {
+        match self.dice(100) {
+            0..8 => {
+                let nodes = [0, 1, 5, 20, 30, 41, 50, 59, 75][self.dice(9) as usize];
+                self.want(nodes).await;
+            }
+            8..10 => {
+                let wrong = ["1,000", "-3", "many", "5.0", "99999999999"][self.dice(5) as usize];
+                self.log(&format!("the target is `{wrong}`"));
+                self.yard.want(wrong).await;
+            }
+            10..24 => self.evictions(),
+            24..34 => self.market(),
+            34..42 => self.boots(),
+            42..58 => self.messages().await,
+            58..66 => {
+                let per_mille = [0, 0, 10, 40, 100][self.dice(5) as usize];
+                self.log(&format!("{per_mille} of 1000 calls go wrong"));
+                self.weather().per_mille = per_mille;
+            }
+            66..70 => {
+                let what = ["/tags/default", "/virtualMachineScaleSets?", "virtualMachines?", ".queue.", ".blob."];
+                let what = what[self.dice(5) as usize];
+                let until = self.yard.now() + Duration::from_secs(u64::from(20 + self.dice(300)));
+                self.log(&format!("{what} cannot be read until {}", until.strftime("%H:%M:%S")));
+                self.weather().outages.push((what.to_owned(), until));
+            }
+            70..73 => {
+                let lag = [0, 3, 9][self.dice(3) as usize];
+                self.log(&format!("lists are {lag} s old"));
+                self.yard.world().list_lag(lag);
+            }
+            73..92 => self.life(),
+            _ => self.operator().await,
+        }
+    }
+
+    fn evictions(&mut self) {
+        let dice = self.dice(14);
+        if dice == 0 {
+            let gone = self.yard.world().wipe_out(LOCATION, SIZE, None).len();
+            self.log(&format!("all {gone} {SIZE} are evicted"));
+        } else {
+            let gone = self.yard.world().evict_some(dice as usize % 6 + 1).len();
+            self.log(&format!("{gone} are evicted"));
+        }
+    }
+
+    fn market(&mut self) {
+        let (size, zone) = [(SIZE, None), ("Standard_D16as_v5", Some("1"))][self.dice(2) as usize];
+        match self.dice(6) {
+            0 => {
+                let walk = SpotWalk { least: 0, most: 60, step: 12, every_s: 45 };
+                self.log(&format!("the capacity of {size} walks"));
+                self.yard.world().spot_walk(LOCATION, size, zone, Some(walk));
+            }
+            1 => self.yard.world().spot_walk(LOCATION, size, zone, None),
+            dice => {
+                let room = [None, Some(0), Some(5), Some(20)][dice as usize - 2];
+                self.log(&format!("{size} has room for {room:?}"));
+                self.yard.world().spot_walk(LOCATION, size, zone, None);
+                self.yard.world().spot_capacity(LOCATION, size, zone, room);
+            }
+        }
+    }
+
+    fn boots(&mut self) {
+        let count = 1 + self.dice(6);
+        match self.dice(6) {
+            0 => self.yard.world().next_boots(None, count, Boot::Stuck),
+            1 => self.yard.world().next_boots(None, count, Boot::Fails(100)),
+            2 => self.yard.world().next_boots(None, count, Boot::Up(2400)),
+            3 => {
+                let percent = [10, 50, 100, 250][count as usize % 4];
+                let boots = Boots { percent, failures: 2_000, stuck: 2_000, stragglers: 2_000, ..Boots::default() };
+                self.yard.world().boots(boots);
+            }
+            _ => {
+                if let Some((set, one)) = self.some_machine() {
+                    let id = format!("{}/providers/{}/{set}", self.yard.group, wire::SCALE_SET);
+                    self.log(&format!("{} of {set} breaks", one.instance_id));
+                    self.yard.world().break_instance(&id, &one.instance_id, count % 2 == 0);
+                }
+                return;
+            }
+        }
+        self.log(&format!("the next {count} machines boot badly"));
+    }
+
+    async fn messages(&mut self) {
+        match self.dice(10) {
+            0..4 => {
+                if let Some((set, one)) = self.some_machine() {
+                    self.ask(&set, &one, false).await;
+                }
+            }
+            4 => {
+                if let Some((set, one)) = self.some_machine() {
+                    self.ask(&set, &one, true).await;
+                }
+            }
+            5 | 6 if !self.sent.is_empty() => {
+                let index = self.rng.random_range(0..self.sent.len());
+                let again = self.sent[index].clone();
+                self.message(again).await;
+            }
+            7 => {
+                // Another machine has this number by now.
+                if let Some((set, one)) = self.some_machine() {
+                    let text = request::write("late", &set, &one.instance_id, "00000000-0000-0000-0000-000000000001".parse().unwrap());
+                    self.message(text).await;
+                }
+            }
+            8 => {
+                // Good ones and bad ones of one set in one batch.
+                if let Some((set, one)) = self.some_machine() {
+                    self.message(format!("{set},424242")).await;
+                    self.ask(&set, &one, false).await;
+                    self.message(request::write("gone", &set, "777777", "00000000-0000-0000-0000-000000000002".parse().unwrap())).await;
+                }
+            }
+            _ => {
+                let text = ["{\"version\": 7}", "a,b,c", "vmss0,3", "", "null"][self.dice(5) as usize];
+                self.message(text.to_owned()).await;
+            }
+        }
+    }
+
+    /// Processes die, stand still, begin.
+    fn life(&mut self) {
+        let now = self.yard.now();
+        let dice = self.dice(12);
+        if dice < 3 && self.processes.len() < 2 {
+            return self.start();
+        }
+        if self.processes.is_empty() {
+            return;
+        }
+        let index = self.rng.random_range(0..self.processes.len());
+        match dice {
+            3..7 => {
+                let (calls, after) = (1 + u64::from(self.dice(14)), self.dice(2) == 1);
+                let cut = if after { Cut::After } else { Cut::Before };
+                self.processes[index].handle.cut_in(calls, cut);
+                let name = self.processes[index].name.clone();
+                self.rest_until = now + Duration::from_secs(u64::from(self.dice(90)));
+                self.log(&format!("{name} dies in {calls} calls ({cut:?})"));
+            }
+            7..10 => {
+                let seconds = [10, 30, 50, 70, 150][self.dice(5) as usize];
+                self.processes[index].handle.pause(now + Duration::from_secs(seconds));
+                let name = self.processes[index].name.clone();
+                self.log(&format!("{name} stands still for {seconds} s"));
+            }
+            _ => {
+                let _ = self.processes[index].control.try_send(Control::Stop);
+                let name = self.processes[index].name.clone();
+                self.log(&format!("{name} is told to stop"));
+            }
+        }
+    }
+
+    /// What people do by hand.
+    async fn operator(&mut self) {
+        let Some(set) = self.some_set() else { return };
+        let now = self.yard.now();
+        let soon = now + Duration::from_mins(3);
+        match self.dice(3) {
+            0 => {
+                let to = self.dice(set.capacity + 4);
+                self.log(&format!("by hand: {} gets the capacity {to}", set.id));
+                self.judge().blames(soon, to.saturating_sub(set.capacity));
+                let body = json!({"sku": {"name": set.size, "tier": "Standard", "capacity": to}});
+                let _ = self.yard.client.send(&Request::patch(&set.id, body).api_version(wire::COMPUTE_API)).await;
+            }
+            1 => {
+                self.log(&format!("by hand: {} is deleted", set.id));
+                let _ = self.yard.client.send(&Request::delete(&set.id).api_version(wire::COMPUTE_API)).await;
+            }
+            _ => {
+                self.log(&format!("by hand: the tags of {} go", set.id));
+                self.judge().disowns(now, &set.id);
+                self.judge().blames(soon, set.machines);
+                let body = json!({"tags": {}});
+                let _ = self.yard.client.send(&Request::patch(&set.id, body).api_version(wire::COMPUTE_API)).await;
+            }
+        }
+    }
+
+    /// All faults end; the farm has to come to rest, and then does exactly what it is told.
+    async fn calm(&mut self) {
+        self.log("all faults end");
+        {
+            let mut weather = self.weather();
+            weather.per_mille = 0;
+            weather.outages.clear();
+        }
+        {
+            let mut world = self.yard.world();
+            world.list_lag(0);
+            world.boots(Boots::default());
+            world.next_boots(None, 0, Boot::Stuck);
+            for (size, zone) in [(SIZE, None), ("Standard_D16as_v5", Some("1"))] {
+                world.spot_walk(LOCATION, size, zone, None);
+                world.spot_capacity(LOCATION, size, zone, None);
+            }
+        }
+        if self.processes.is_empty() {
+            self.start();
+        }
+        // Every message that was received and not answered is visible again.
+        self.tick(Duration::from_mins(6)).await;
+        if self.processes.is_empty() {
+            self.start();
+        }
+        let nodes = 3 + self.dice(50);
+        self.want(if nodes % 9 == 0 { nodes + 1 } else { nodes }).await;
+        let nodes = if nodes % 9 == 0 { nodes + 1 } else { nodes };
+        self.come_to_rest(nodes).await;
+        if !self.fine() {
+            return;
+        }
+        self.log("at rest; three are asked to go");
+        let mut going = Vec::new();
+        for _ in 0..3 {
+            if let Some((set, one)) = self.some_machine().filter(|(_, one)| !going.contains(&one.vm_id)) {
+                going.push(one.vm_id.clone());
+                self.ask(&set, &one, going.len() == 3).await;
+                let again = self.sent.last().cloned().unwrap_or_default();
+                self.message(again).await;
+            }
+        }
+        let left = nodes - going.len() as u32;
+        self.come_to_rest(left).await;
+        if let Some((_, one)) = self.machines().iter().find(|(_, one)| going.contains(&one.vm_id)) {
+            let line = format!("{} was asked to go and is still there", one.instance_id);
+            self.judge().wrong.push(line);
+        }
+        let text = self.sent.last().cloned().unwrap_or_default();
+        self.message(text).await;
+        self.tick(Duration::from_mins(2)).await;
+        self.come_to_rest(left).await;
+    }
+
+    async fn come_to_rest(&mut self, nodes: u32) {
+        let end = self.yard.now() + PATIENCE;
+        let mut last = String::new();
+        while self.yard.now() < end {
+            self.tick(Duration::from_secs(20)).await;
+            if !self.fine() {
+                return;
+            }
+            let world = self.yard.world();
+            let rest = self.judge().rest(&world, nodes);
+            drop(world);
+            match rest {
+                Ok(()) => return self.log(&format!("{nodes} nodes, as wanted")),
+                Err(why) => last = why,
+            }
+        }
+        self.judge().wrong.push(format!("no rest within {PATIENCE:?}: {last}"));
+    }
+}
+
+/// A pass in lines, where there is something to tell.
+fn lines(pass: &Pass) -> Vec<String> {
+    let mut lines = Vec::new();
+    for done in &pass.done {
+        lines.push(format!("{} -> {} {}", done.planned, done.outcome.as_str(), done.words));
+    }
+    if pass.counted > 0 {
+        lines.push(format!("{} asked to go", pass.counted));
+    }
+    lines.extend(pass.failed.iter().map(|text| format!("failed: {text}")));
+    lines.extend(pass.troubles.iter().map(|text| format!("trouble: {text}")));
+    if lines.is_empty() {
+        let decision = pass.decision.as_ref();
+        let text = decision.map(|one| {
+            let notes: Vec<String> = one.notes.iter().map(ToString::to_string).collect();
+            format!("{}/{} of {:?} {}", one.nodes, one.pledged, one.target, notes.join("; "))
+        });
+        lines.push(text.unwrap_or_else(|| format!("{:?}", pass.standing)));
+    }
+    lines
+}
+
+/// Other people's things in the same group: a scale set of another farm, one without tags that is called like ours, a
+/// tag on the group.
+async fn foreign(yard: &Yard) {
+    let set = |name: &str, tags: Value| {
+        let id = format!("{}/providers/{}/{name}", yard.group, wire::SCALE_SET);
+        let body = json!({
+            "location": LOCATION,
+            "tags": tags,
+            "sku": {"name": SIZE, "tier": "Standard", "capacity": 3},
+            "properties": {
+                "overprovision": false, "singlePlacementGroup": false, "upgradePolicy": {"mode": "Manual"},
+                "virtualMachineProfile": {
+                    "osProfile": {"computerNamePrefix": "other", "adminUsername": "other", "adminPassword": "Sim-0nly-password"},
+                    "storageProfile": {"imageReference": {"publisher": "canonical", "offer": "ubuntu-24_04-lts", "sku": "server", "version": "latest"}},
+                    "networkProfile": {"networkInterfaceConfigurations": [{"name": "nic", "properties": {"primary": true,
+                        "ipConfigurations": [{"name": "ip", "properties": {"subnet": {"id": yard.subnet}}}]}}]},
+                },
+            },
+        });
+        Request::put(id.as_str(), body).api_version("2020-06-01")
+    };
+    let owned = json!({"flamenco-farm": "other", "flamenco-farm-pool": "render"});
+    yard.client.run(&set("foreign-farm", owned)).await.unwrap();
+    let like = format!("studio-render-foreign{}", "0000001");
+    yard.client.run(&set(&like, json!({"owner": "somebody"}))).await.unwrap();
+    yard.client.run(&wire::merge_tags(&yard.group, &json!({"costCentre": "12"}))).await.unwrap();
+    let mut machine = Resource::new(
+        &format!("{}/providers/Microsoft.Compute/virtualMachines/studio-render-foreign", yard.group),
+        "Microsoft.Compute/virtualMachines",
+        yard.now(),
+    );
+    machine.location = Some(LOCATION.to_owned());
+    yard.world().add_foreign(machine);
+    // They have come up by now.
+    yard.wait(Duration::from_mins(10)).await;
+}
