@@ -5,13 +5,17 @@ use std::time::Duration;
 
 use azure_sim::{World, WorldConfig};
 
+use flamenco_azure_core::pool::WorkerPool as _;
+use vmss_scaler::scaler::Pass;
+
+use super::scaler::keep_until;
 use super::{deploy, scale, status, teardown};
 use crate::args::{DeployArgs, ScaleArgs, StatusArgs, TeardownArgs};
 use crate::failure::{Exit, Failure, Outcome};
 use crate::printer::Mode;
 use crate::session::Session;
 use crate::simulator::Simulator;
-use crate::{files, progress};
+use crate::{files, progress, scalers};
 
 /// The subscription of a simulated Azure when no farm file names one.
 pub const SUBSCRIPTION: &str = "5b3a7c1e-6f5d-4c2b-9a80-0123456789ab";
@@ -34,6 +38,11 @@ pools:
     dedicated: 2
     spot: 0
     maxNodes: 10
+  - name: spot
+    kind: vmss
+    vmSize: Standard_D2as_v5
+    maxNodes: 120
+    nodes: 0
 ";
 
 /// The demo's pool in the simulated world.
@@ -78,6 +87,7 @@ async fn life(session: &Session, simulator: &Simulator) -> Outcome {
     chapter(session, "scale down to 1 node");
     resize(session, 1).await?;
     status::run(session, StatusArgs::default()).await?;
+    spot_pool(session, simulator).await?;
     chapter(session, "teardown");
     teardown::run(session, TeardownArgs { yes: true, keep_data: false }).await?;
     let (spent, left) = {
@@ -97,8 +107,42 @@ async fn life(session: &Session, simulator: &Simulator) -> Outcome {
 }
 
 async fn resize(session: &Session, dedicated: u32) -> Outcome {
-    let args = ScaleArgs { dedicated: Some(dedicated), wait: true, ..ScaleArgs::default() };
+    let pool = Some("render".to_owned());
+    let args = ScaleArgs { pool, dedicated: Some(dedicated), wait: true, ..ScaleArgs::default() };
     scale::run(session, &args).await
+}
+
+/// The pool of Spot machines in scale sets: filled, robbed, restored, lowered by message, emptied.
+async fn spot_pool(session: &Session, simulator: &Simulator) -> Outcome {
+    let scale_to = async |nodes: u32| {
+        let pool = Some("spot".to_owned());
+        scale::run(session, &ScaleArgs { pool, nodes: Some(nodes), wait: true, ..ScaleArgs::default() }).await
+    };
+    chapter(session, "spot pool: scale to 100 nodes in scale sets");
+    scale_to(100).await?;
+    chapter(session, "Azure evicts 20 of them");
+    {
+        let world = simulator.world();
+        let mut world = world.lock().unwrap_or_else(PoisonError::into_inner);
+        world.advance_to(session.clock.now());
+        world.evict_some(20);
+    }
+    // Azure gives notice of half a minute.
+    session.clock.sleep(Duration::from_secs(35)).await;
+    status::run(session, StatusArgs::default()).await?;
+    chapter(session, "the scaler restores them");
+    let file = scalers::farm_file(session).await?;
+    let pool = scalers::chosen(scalers::pools(&session.client, &file).await?, Some("spot"))?.remove(0);
+    let fleet = scalers::fleet(&session.client, &file, pool.clone())?;
+    let mut scaler = scalers::scaler(&session.client, &file, pool, &scalers::holder("demo"))?;
+    keep_until(session, &mut scaler, &mut |pass| pass.settled()).await;
+    chapter(session, "three nodes ask to go, by message");
+    let going: Vec<String> = fleet.nodes().await?.into_iter().take(3).map(|node| node.id).collect();
+    fleet.delete_nodes(&going).await?;
+    let gone = |pass: &Pass| pass.settled() && pass.decision.as_ref().is_some_and(|now| now.nodes == 97);
+    keep_until(session, &mut scaler, &mut |pass| gone(pass)).await;
+    chapter(session, "spot pool: scale to 0");
+    scale_to(0).await
 }
 
 /// One node becomes unusable, as hardware does.

@@ -39,6 +39,10 @@ pub(super) fn seal(
             continue;
         }
         let nodes = seen.pledged + grown.sets.get(&index).unwrap_or(&0);
+        // All its machines are on their way out: it is removed when they are gone.
+        if seen.known && nodes == 0 {
+            continue;
+        }
         let wall = |rank: usize| !survey.open[rank] && grown.wanted_at[rank] > 0 && nodes < policy.density;
         let reason = match seen.rank {
             None => Some((SealReason::Unlisted, Why::Unlisted)),

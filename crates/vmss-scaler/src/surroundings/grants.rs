@@ -55,7 +55,13 @@ pub fn grants(farm: &Farm, around: &Around) -> Vec<Grant> {
             account.clone(),
             "you upload the scaler and see its state",
         ));
-        all.push(grant(person, roles::QUEUE_SENDER, account, "you ask for nodes to be deleted"));
+        // Not just to send: who runs the scaler by hand reads and answers requests.
+        all.push(grant(
+            person,
+            roles::QUEUE_CONTRIBUTOR,
+            account,
+            "you ask for deletions, or run the scaler",
+        ));
     }
     all
 }

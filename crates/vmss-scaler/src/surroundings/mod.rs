@@ -9,7 +9,7 @@ mod install;
 mod observe;
 
 use flamenco_azure_core::ids::ResourceId;
-use flamenco_azure_core::inventory::Inventory;
+use flamenco_azure_core::inventory::{Inventory, Observed};
 use flamenco_azure_core::plan::{Action, Desired, IDENTITY, Order, Principal, Update, Verb, tag_request};
 use flamenco_azure_core::spec::{Farm, Fleet};
 use flamenco_azure_core::tags::{self, Tags};
@@ -20,9 +20,10 @@ pub use grants::{foreign_scopes, grants};
 pub use install::{EXPECT, Install, install};
 pub use observe::observe;
 
+use crate::observe::POOL;
 use crate::queue::{poison_name, queue_name};
 use crate::store::CONTAINER;
-use crate::target::TagNames;
+use crate::target::{self, TOTAL_NODES, TagNames};
 use crate::wire::SCALE_SET;
 
 /// <https://learn.microsoft.com/rest/api/storagerp>
@@ -196,12 +197,17 @@ fn scope_tag(scope: &str) -> String {
 
 /// The first target of each fleet whose tag is not there: later it belongs to whoever scales.
 pub fn orders(farm: &Farm, around: &Around, inventory: &Inventory) -> Vec<Order> {
-    let have =
-        inventory.group.as_ref().map(flamenco_azure_core::inventory::Observed::tags).unwrap_or_default();
+    let have = inventory.group.as_ref().map(Observed::tags).unwrap_or_default();
+    let name = farm.name.as_str();
     let missing: Tags = farm
         .fleets
         .iter()
-        .map(|fleet| (tag_names(farm, fleet).target, fleet.nodes.to_string()))
+        // A pool's own tag counts also where there is only one.
+        .filter(|fleet| tags::get(&have, &target::tag(name, &fleet.name)).is_none())
+        .map(|fleet| {
+            let was_alone = tags::get(&have, TOTAL_NODES).filter(|_| alone(farm, fleet, inventory));
+            (tag_names(farm, fleet).target, was_alone.map_or_else(|| fleet.nodes.to_string(), str::to_owned))
+        })
         .filter(|(name, _)| tags::get(&have, name).is_none())
         .collect();
     if missing.is_empty() {
@@ -212,28 +218,39 @@ pub fn orders(farm: &Farm, around: &Around, inventory: &Inventory) -> Vec<Order>
     vec![set_targets(farm, &missing, "the nodes to start with".to_owned(), after)]
 }
 
-/// Sets targets on the group's tag resource, so that it may come late and not first as steps on the group do.
-pub fn set_targets(farm: &Farm, targets: &Tags, reason: String, after: Vec<ResourceId>) -> Order {
-    let group = farm.group_id();
+/// Whether the scale sets that there are all belong to this fleet: the plain tag was meant for it.
+fn alone(farm: &Farm, fleet: &Fleet, inventory: &Inventory) -> bool {
+    let of = |set: &Observed| set.tag(POOL).is_some_and(|pool| pool.eq_ignore_ascii_case(&fleet.name));
+    let owned = |set: &&Observed| inventory.owner(set).as_deref() == Some(farm.name.as_str());
+    let mut sets = inventory.of_kind(SCALE_SET).filter(owned).peekable();
+    sets.peek().is_some() && sets.all(of)
+}
+
+/// Where the targets are written: not the group itself, so that it may come late and not first as steps on the group do.
+pub fn targets(farm: &Farm) -> ResourceId {
+    farm.group_id().resource("Microsoft.Resources/tags", "default")
+}
+
+/// Sets targets.
+pub fn set_targets(farm: &Farm, counts: &Tags, reason: String, after: Vec<ResourceId>) -> Order {
     Order {
-        resource: group.resource("Microsoft.Resources/tags", "default"),
+        resource: targets(farm),
         verb: Verb::Update,
         purpose: "node count",
         reason,
         after,
-        action: Action::Send { request: tag_request(&group, "Merge", &json!(targets)) },
+        action: Action::Send { request: tag_request(&farm.group_id(), "Merge", &json!(counts)) },
     }
 }
 
 /// The tags of the group that belong to a farm's pools of scale sets, without a farm file: those with the farm's name in
 /// them, and the plain ones of a farm that has the nodes' identity or scale sets.
 pub fn target_tags(farm: &str, inventory: &Inventory) -> Vec<String> {
-    let have =
-        inventory.group.as_ref().map(flamenco_azure_core::inventory::Observed::tags).unwrap_or_default();
+    let have = inventory.group.as_ref().map(Observed::tags).unwrap_or_default();
     let plain = TagNames::of(farm, "", true);
     let plain = [plain.target, plain.now, plain.set];
-    let marked = |id: &flamenco_azure_core::inventory::Observed| {
-        id.id.is_kind(SCALE_SET) || id.tags().keys().any(|name| name.to_ascii_lowercase().starts_with(SCOPE))
+    let marked = |r: &Observed| {
+        r.id.is_kind(SCALE_SET) || r.tags().keys().any(|name| name.to_ascii_lowercase().starts_with(SCOPE))
     };
     let ours = inventory.iter().any(|r| marked(r) && inventory.owner(r).as_deref() == Some(farm));
     have.into_keys()

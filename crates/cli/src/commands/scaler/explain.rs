@@ -2,6 +2,7 @@
 
 use serde_json::json;
 use vmss_scaler::State;
+use vmss_scaler::reconcile::Why;
 use vmss_scaler::target::Reading;
 
 use super::{open, words};
@@ -40,7 +41,11 @@ pub(super) async fn run(session: &Session, args: &ScalerPoolArgs) -> Outcome {
         };
         out.result(format!("  target  {said}{asked}"));
         for planned in &decision.actions {
-            out.result(format!("  would   {}: {}", words::action(&planned.action), planned.why));
+            let why = match planned.why {
+                Why::Victims => String::new(),
+                ref why => format!(": {why}"),
+            };
+            out.result(format!("  would   {}{why}", words::action(&planned.action)));
         }
         if decision.actions.is_empty() {
             out.result("  would   do nothing");

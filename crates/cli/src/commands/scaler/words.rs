@@ -1,8 +1,9 @@
 //! What a pass says, for people and for programs.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::{Value, json};
+use vmss_scaler::reconcile::Why;
 use vmss_scaler::scaler::{Ending, Pass, Standing};
 use vmss_scaler::{Action, Decision};
 
@@ -16,16 +17,23 @@ pub(super) fn counts(decision: &Decision) -> String {
     format!("{} of {target} nodes up{coming}", decision.nodes)
 }
 
-/// An action in one line; long lists of machines are cut.
+/// An action in one line. Machines are named by what tells them apart within their set, and long lists are cut.
 pub(super) fn action(action: &Action) -> String {
-    const MANY: usize = 6;
+    const MANY: usize = 5;
     let Action::Delete { set, victims } = action else { return action.to_string() };
-    let mut named: Vec<String> =
-        victims.iter().take(MANY).map(|one| format!("{} ({})", one.instance, one.why)).collect();
-    if victims.len() > MANY {
-        named.push(format!("and {} more", victims.len() - MANY));
+    let mut by_why: BTreeMap<String, Vec<&str>> = BTreeMap::new();
+    for victim in victims {
+        let short = victim.instance.strip_prefix(set.as_str()).map(|rest| rest.trim_start_matches('_'));
+        by_why.entry(victim.why.to_string()).or_default().push(short.unwrap_or(&victim.instance));
     }
-    format!("delete from {set}: {}", named.join(", "))
+    let group = |(why, machines): (String, Vec<&str>)| {
+        let named = machines.iter().take(MANY).copied().collect::<Vec<_>>().join(", ");
+        let more = machines.len().saturating_sub(MANY);
+        let more = if more > 0 { format!(" and {more} more") } else { String::new() };
+        format!("{named}{more} ({why})")
+    };
+    let groups: Vec<String> = by_why.into_iter().map(group).collect();
+    format!("delete {} from {set}: {}", crate::show::count(victims.len(), "node"), groups.join("; "))
 }
 
 /// What the last pass of a pool told: only news are told again.
@@ -45,7 +53,8 @@ pub(super) fn show(printer: Printer, pool: &str, time: &str, pass: &Pass, told: 
     let words: BTreeSet<String> = notes.iter().cloned().chain(troubles.iter().copied().cloned()).collect();
     let moved = counts != told.counts || told.standing.as_ref() != Some(&pass.standing) || pass.counted > 0;
     let fresh = |text: &str| !told.words.contains(text);
-    let news = moved || !pass.done.is_empty() || !pass.failed.is_empty() || words.iter().any(|text| fresh(text));
+    let news =
+        moved || !pass.done.is_empty() || !pass.failed.is_empty() || words.iter().any(|text| fresh(text));
     if news && printer.mode() == Mode::Json {
         printer.event("pass", event(pool, time, pass));
     } else if news {
@@ -66,11 +75,12 @@ pub(super) fn show(printer: Printer, pool: &str, time: &str, pass: &Pass, told: 
                 ending if done.words.is_empty() => format!(" [{}]", ending.as_str()),
                 ending => format!(" [{}: {}]", ending.as_str(), done.words),
             };
-            printer.result(format!(
-                "          {}: {}{outcome}",
-                action(&done.planned.action),
-                done.planned.why
-            ));
+            // The reasons of deletions are with the machines.
+            let why = match done.planned.why {
+                Why::Victims => String::new(),
+                ref why => format!(": {why}"),
+            };
+            printer.result(format!("          {}{why}{outcome}", action(&done.planned.action)));
         }
         for note in notes.iter().filter(|text| fresh(text)) {
             printer.result(format!("          {note}"));

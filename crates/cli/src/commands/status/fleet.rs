@@ -17,7 +17,11 @@ use crate::farmfile;
 use crate::session::{Session, Target};
 
 /// A line for each pool of scale sets that the farm file, the sets' tags or the group's tags name.
-pub(super) async fn lines(session: &Session, target: &Target, inventory: &Inventory) -> Outcome<Vec<PoolLine>> {
+pub(super) async fn lines(
+    session: &Session,
+    target: &Target,
+    inventory: &Inventory,
+) -> Outcome<Vec<PoolLine>> {
     let sets: Vec<&Observed> = target.resources(inventory, SCALE_SET).collect();
     let mut names: BTreeSet<String> =
         sets.iter().filter_map(|set| tags::get(&set.tags(), POOL).map(str::to_owned)).collect();
@@ -61,7 +65,7 @@ pub(super) async fn lines(session: &Session, target: &Target, inventory: &Invent
         }
         let size = seen.sizes.into_iter().collect::<Vec<_>>().join(", ");
         let size = if size.is_empty() { "scale sets".to_owned() } else { size };
-        lines.push(PoolLine { pool: name.clone(), size, state, nodes: seen.nodes, trouble });
+        lines.push(PoolLine { pool: name.clone(), size, state, nodes: seen.nodes, trouble, of_sets: true });
     }
     Ok(lines)
 }

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use flamenco_azure_core::inventory::{Inventory, Observed};
-use flamenco_azure_core::pool::{Node, NodeState, PoolState, WorkerPool as _};
+use flamenco_azure_core::pool::{Count, Node, NodeState, PoolState, WorkerPool as _};
 use flamenco_azure_core::prices::HOURS_PER_MONTH;
 use futures::future::join_all;
 use jiff::Timestamp;
@@ -70,6 +70,9 @@ struct PoolLine {
     state: PoolState,
     nodes: BTreeMap<NodeState, usize>,
     trouble: Vec<String>,
+    /// It has one number of nodes: which of them are Spot follows from its placements.
+    #[serde(skip)]
+    of_sets: bool,
 }
 
 /// The Manager's view, and when it was had.
@@ -191,7 +194,7 @@ async fn pool_line(pool: &batch_pool::BatchPool, inventory: &Inventory) -> Outco
     let trouble = state.errors.iter().map(batch_pool::error::explain).chain(failed).collect();
     let size =
         body.pointer("/properties/vmSize").and_then(serde_json::Value::as_str).unwrap_or_default().to_owned();
-    Ok(PoolLine { pool: pool.id().name().to_owned(), size, state, nodes: by_state, trouble })
+    Ok(PoolLine { pool: pool.id().name().to_owned(), size, state, nodes: by_state, trouble, of_sets: false })
 }
 
 fn show(session: &Session, status: &FarmStatus) {
@@ -228,17 +231,23 @@ fn show(session: &Session, status: &FarmStatus) {
     }
     for pool in &status.pools {
         let nodes: Vec<_> = pool.nodes.iter().map(|(state, n)| format!("{n} {}", word(*state))).collect();
+        let words = |count: Count| if pool.of_sets { count.total().to_string() } else { count.to_string() };
         let short = if pool.state.current == pool.state.target {
             String::new()
         } else {
-            format!(" of {}", pool.state.target)
+            format!(" of {}", words(pool.state.target))
         };
-        let moving = if pool.state.steady { "" } else { ", resizing" };
+        let short = if pool.of_sets { format!("{short} nodes") } else { short };
+        let moving = match (pool.state.steady, pool.of_sets) {
+            (true, _) => "",
+            (false, false) => ", resizing",
+            (false, true) => ", on the move",
+        };
         printer.result(format!(
             "  pool     {} ({}): {}{short}{moving}{}{}",
             pool.pool,
             pool.size,
-            pool.state.current,
+            words(pool.state.current),
             if nodes.is_empty() { "" } else { "; " },
             nodes.join(", ")
         ));
