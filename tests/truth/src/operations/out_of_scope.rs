@@ -102,7 +102,6 @@ pub const OUT_OF_SCOPE: &[(&str, &str, &str)] = &[
     ("", "sub/Microsoft.Compute/locations/*/publishers", "image catalogues"),
     ("", "rg/Microsoft.Storage/storageAccounts/*/encryptionScopes", "encryption scopes"),
     ("", "rg/Microsoft.Storage/storageAccounts/*/managementPolicies", "life cycle rules"),
-    ("", "rg/Microsoft.Storage/storageAccounts/*/queueServices", "queues: nothing of the farm has one"),
     ("", "batch/jobs", "Batch jobs and tasks: Flamenco schedules"),
     ("", "batch/applications", "applications are managed in the control plane"),
     ("", "batch/poolusagemetrics", "retired by Microsoft"),
