@@ -167,7 +167,9 @@ impl Yard {
     pub fn settled(&self) -> serde_json::Value {
         let mut world = self.world();
         world.advance_by(2 * 3600);
-        world.canonical()
+        let mut settled = world.canonical();
+        without_digest(&mut settled);
+        settled
     }
 
     /// Changes the world between runs.
@@ -253,6 +255,20 @@ impl Yard {
             ended
         });
         (ended, wire.calls())
+    }
+}
+
+/// The digest of the scaler's file has the identities' client ids in it, which are random.
+fn without_digest(value: &mut serde_json::Value) {
+    match value {
+        serde_json::Value::Object(members) => {
+            if let Some(digest) = members.get_mut("flamenco-farm-scaler") {
+                *digest = "there".into();
+            }
+            members.values_mut().for_each(without_digest);
+        }
+        serde_json::Value::Array(items) => items.iter_mut().for_each(without_digest),
+        _ => {}
     }
 }
 

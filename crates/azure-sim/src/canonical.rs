@@ -10,6 +10,8 @@ const VOLATILE: &[&str] = &[
     "eTag",
     "resourceGuid",
     "principalId",
+    // of a role assignment
+    "principal",
     "clientId",
     "vmId",
     "uniqueId",

@@ -97,6 +97,25 @@ pub async fn present(session: &Session, farm: &Farm) {
         "  cost: about ${running:.2} an hour at this size, ${:.0} a month while paused (list prices, without traffic)",
         idle * HOURS_PER_MONTH
     ));
+    present_fleets(session, farm, book);
+}
+
+/// What a node of each pool of scale sets costs, and all of them at the start and at most.
+fn present_fleets(session: &Session, farm: &Farm, book: &PriceBook) {
+    for fleet in &farm.fleets {
+        let Some(best) = fleet.placements.first() else { continue };
+        let price = match best.priority {
+            Priority::Spot => book.spot_hour(&best.vm_size),
+            Priority::Regular => book.vm_hour(&best.vm_size),
+        };
+        let Some(price) = price else { continue };
+        let (start, most) = (price * f64::from(fleet.nodes), price * f64::from(fleet.max_nodes));
+        session.printer.info(format!(
+            "  pool {}: about ${price:.3} a node-hour ({} {}): ${start:.2} an hour with {} nodes, ${most:.2} with {} \
+             (`maxNodes`)",
+            fleet.name, best.priority, best.vm_size, fleet.nodes, fleet.max_nodes
+        ));
+    }
 }
 
 /// Prints what a paused farm costs.

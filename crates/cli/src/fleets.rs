@@ -200,7 +200,8 @@ impl Fleets {
         let vm = Names::of(farm).vm();
         let mut after: Vec<ResourceId> =
             self.roles.iter().filter_map(|grant| grant.id(farm.name.as_str())).collect();
-        after.push(surroundings::programs(farm));
+        // A scaler that knew its pool before its target would remove its nodes.
+        after.extend([surroundings::programs(farm), surroundings::targets(farm)]);
         wanted.checkpoints.push(Checkpoint {
             purpose: "scaler",
             after,

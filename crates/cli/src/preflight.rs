@@ -1,5 +1,6 @@
 //! What a first write would run into, found by reading and reported all at once.
 
+mod fleet;
 mod network;
 
 use std::collections::BTreeMap;
@@ -11,6 +12,7 @@ use flamenco_azure_core::spec::Farm;
 use futures::future::{join, try_join};
 use manager_vm::spec::{Names, storage_account};
 use serde_json::{Value, json};
+use vmss_scaler::skus::Catalog;
 
 use crate::farm::Cores;
 
@@ -41,6 +43,7 @@ fn finding(what: impl Into<String>, remedy: impl Into<String>) -> Finding {
 #[derive(Debug, Clone, Default)]
 pub struct Sizes {
     by_name: BTreeMap<String, Size>,
+    catalog: Catalog,
 }
 
 #[derive(Debug, Clone, Default)]
@@ -84,7 +87,7 @@ impl Sizes {
             };
             by_name.insert(size.name.to_ascii_lowercase(), size);
         }
-        Self { by_name }
+        Self { by_name, catalog: Catalog::read(items, location) }
     }
 }
 
@@ -182,15 +185,26 @@ pub async fn by_topic(
     let base = format!("/subscriptions/{}", farm.subscription);
     let usages = format!("{base}/providers/Microsoft.Compute/locations/{}/usages", farm.location);
     let usages = Request::get(usages).api_version(COMPUTE_API);
-    let (usages, (names, (rights, network))) = join(
+    let (usages, (names, (rights, (network, images)))) = join(
         client.list(&usages),
-        join(taken(client, farm, inventory), join(rights(client, farm), network::existing(client, farm))),
+        join(
+            taken(client, farm, inventory),
+            join(rights(client, farm), join(network::existing(client, farm), fleet::images(client, farm))),
+        ),
     )
     .await;
+    let usages = usages?;
+    let mut of_sizes = size_findings(farm, sizes);
+    if of_sizes.is_empty() {
+        of_sizes = fleet::placements(farm, sizes);
+    }
+    of_sizes.extend(images?);
+    let mut quotas = quota_findings(farm, inventory, sizes, &usages);
+    quotas.extend(fleet::quotas(farm, inventory, sizes, &usages));
     Ok(vec![
-        ("sizes", size_findings(farm, sizes)),
+        ("sizes", of_sizes),
         ("network", network?),
-        ("quotas", quota_findings(farm, inventory, sizes, &usages?)),
+        ("quotas", quotas),
         ("names", names?),
         ("rights", rights?),
     ])

@@ -7,7 +7,7 @@ use flamenco_azure_tests::yard::{Ended, FARM_FILE, Yard, assert_same};
 
 /// Cuts `command` at every call, before and after its effect, in a copy of `yard`; runs it again and compares the
 /// world with that of an uncut run. Prints how many cuts there were.
-fn survives_every_cut(yard: &Yard, command: &str, same_machine: bool) {
+pub(crate) fn survives_every_cut(yard: &Yard, command: &str, same_machine: bool) {
     let reference = yard.fork(true);
     let (ended, calls) = reference.cut(command, None);
     let Ended::Finished(Ok(Exit::Done)) = ended else {

@@ -5,6 +5,7 @@ mod change;
 mod crash;
 mod deploy;
 mod faults;
+mod fleet;
 mod scale;
 mod secrets;
 mod speed;

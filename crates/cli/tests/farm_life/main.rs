@@ -6,6 +6,7 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+mod administrators;
 mod confirm;
 mod doctor;
 mod doctor_live;

@@ -1,0 +1,133 @@
+//! What pools of scale sets would run into.
+
+use std::collections::BTreeMap;
+
+use flamenco_azure_core::arm::{ArmClient, ArmError, Kind, Request};
+use flamenco_azure_core::ids::ResourceId;
+use flamenco_azure_core::inventory::{Inventory, Observed};
+use flamenco_azure_core::spec::{Farm, FleetImage, Priority};
+use flamenco_azure_core::tags;
+use manager_vm::spec::Names;
+use serde_json::Value;
+use vmss_scaler::surroundings;
+
+use super::{COMPUTE_API, Finding, Sizes, finding};
+use crate::fleets;
+
+/// <https://learn.microsoft.com/rest/api/compute/gallery-image-versions>
+const GALLERY_API: &str = "2023-07-03";
+
+/// Placements that the scaler could not use: Spot where there is none, zones, documents that are too long.
+pub(super) fn placements(farm: &Farm, sizes: &Sizes) -> Vec<Finding> {
+    if farm.fleets.is_empty() {
+        return Vec::new();
+    }
+    // Without a key nothing can be made at all, which is said elsewhere.
+    let Ok(file) = fleets::scaler_file(farm, &Inventory::default(), None) else { return Vec::new() };
+    let found = file.pools(&sizes.catalog).err().unwrap_or_default();
+    let named = |field: &str| {
+        let (index, rest) = field.strip_prefix("pools[")?.split_once("].")?;
+        let fleet = farm.fleets.get(index.parse::<usize>().ok()?)?;
+        Some(format!("pool `{}`: {rest}", fleet.name))
+    };
+    found
+        .into_iter()
+        .map(|one| {
+            let field = named(&one.field).unwrap_or(one.field);
+            finding(format!("{field}: {}", one.what), one.remedy)
+        })
+        .collect()
+}
+
+/// Cores that the nodes to start with need, at their first placement, of pools that are new.
+pub(super) fn quotas(farm: &Farm, inventory: &Inventory, sizes: &Sizes, usages: &[Value]) -> Vec<Finding> {
+    let have = inventory.group.as_ref().map(Observed::tags).unwrap_or_default();
+    let mut needed: BTreeMap<String, u32> = BTreeMap::new();
+    for fleet in &farm.fleets {
+        let known = tags::get(&have, &surroundings::tag_names(farm, fleet).target).is_some();
+        let size = fleet.placements.first().and_then(|best| Some((best.priority, sizes.get(&best.vm_size)?)));
+        let Some((priority, size)) = size.filter(|_| !known) else { continue };
+        let cores = size.cores.saturating_mul(fleet.nodes);
+        match priority {
+            Priority::Spot => *needed.entry("lowPriorityCores".to_owned()).or_default() += cores,
+            Priority::Regular => {
+                *needed.entry("cores".to_owned()).or_default() += cores;
+                *needed.entry(size.family.clone()).or_default() += cores;
+            }
+        }
+    }
+    // The Manager's share of what it draws on too.
+    if let Some(size) =
+        sizes.get(&farm.manager.vm_size).filter(|_| inventory.get(&Names::of(farm).vm()).is_none())
+    {
+        for name in ["cores", &size.family] {
+            needed.entry(name.to_owned()).and_modify(|cores| *cores += size.cores);
+        }
+    }
+    needed.into_iter().filter_map(|(name, need)| short(farm, usages, &name, need)).collect()
+}
+
+fn short(farm: &Farm, usages: &[Value], name: &str, need: u32) -> Option<Finding> {
+    let row = usages.iter().find(|u| {
+        u.pointer("/name/value").and_then(Value::as_str).is_some_and(|v| v.eq_ignore_ascii_case(name))
+    })?;
+    let number = |key: &str| row.get(key).and_then(Value::as_f64).unwrap_or(0.0);
+    let (limit, used) = (number("limit"), number("currentValue"));
+    let title = row.pointer("/name/localizedValue").and_then(Value::as_str).unwrap_or(name);
+    (used + f64::from(need) > limit).then(|| {
+        finding(
+            format!(
+                "quota `{title}` in {}: {used} of {limit} cores are used and the pools' first nodes need {need}",
+                farm.location
+            ),
+            format!(
+                "ask for {} cores (Azure portal > Quotas > Compute > {title} > {}), or lower the pools' `nodes`",
+                used + f64::from(need),
+                farm.location
+            ),
+        )
+    })
+}
+
+/// Images of one's own: there, and in the farm's region.
+pub(super) async fn images(client: &ArmClient, farm: &Farm) -> Result<Vec<Finding>, ArmError> {
+    let mut findings = Vec::new();
+    for fleet in &farm.fleets {
+        let (id, api_version) = match &fleet.image {
+            FleetImage::Marketplace { .. } => continue,
+            FleetImage::Managed { id } => (id, COMPUTE_API),
+            FleetImage::Gallery { id } => (id, GALLERY_API),
+        };
+        let key = format!("pool `{}`: image", fleet.name);
+        match client.get(&Request::get(id.as_str()).api_version(api_version)).await {
+            // The scaler gets a role for it; whoever deploys need not see it.
+            Err(error) if matches!(error.kind(), Kind::Forbidden { .. } | Kind::SubscriptionUnavailable) => {}
+            Err(error) => return Err(error),
+            Ok(None) => findings.push(finding(
+                format!("{key}: there is no `{}`", id.name()),
+                "`az image list` and `az sig image-version list` list those that this sign-in sees",
+            )),
+            Ok(Some(body)) => findings.extend(elsewhere(farm, &key, id, &body)),
+        }
+    }
+    Ok(findings)
+}
+
+fn elsewhere(farm: &Farm, key: &str, id: &ResourceId, body: &Value) -> Option<Finding> {
+    let here = |name: &str| name.replace(' ', "").eq_ignore_ascii_case(farm.location.as_str());
+    let regions: Vec<&str> = if id.is_kind("Microsoft.Compute/images") {
+        body.get("location").and_then(Value::as_str).into_iter().collect()
+    } else {
+        let all = body.pointer("/properties/publishingProfile/targetRegions").and_then(Value::as_array);
+        all.into_iter().flatten().filter_map(|region| region.get("name")?.as_str()).collect()
+    };
+    // A definition without a version does not say where its versions are.
+    if regions.is_empty() || regions.iter().any(|name| here(name)) {
+        return None;
+    }
+    let (name, location) = (id.name(), &farm.location);
+    Some(finding(
+        format!("{key}: `{name}` is in {}, the farm in {location}", regions.join(", ")),
+        "replicate the image to the farm's region, or move the farm",
+    ))
+}
