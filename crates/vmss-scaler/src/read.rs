@@ -62,11 +62,14 @@ pub fn set(item: &Value, policy: &Policy, catalog: &Catalog) -> Result<Option<Li
         instances: None,
         name,
     };
-    // Absent means Uniform, as it did before there was another mode.
-    let flexible =
-        text(item, "/properties/orchestrationMode").is_some_and(|mode| mode.eq_ignore_ascii_case("Flexible"));
-    let mode = if flexible { Mode::Flexible } else { Mode::Uniform };
-    Ok(Some(Listed { set, mode, sku, tags }))
+    Ok(Some(Listed { set, mode: mode(item), sku, tags }))
+}
+
+/// How a set runs its machines. Absent means Uniform, as it did before there was another mode.
+pub fn mode(item: &Value) -> Mode {
+    let word = text(item, "/properties/orchestrationMode");
+    let flexible = word.is_some_and(|word| word.eq_ignore_ascii_case("Flexible"));
+    if flexible { Mode::Flexible } else { Mode::Uniform }
 }
 
 /// The set's placement: the farm file's where one fits, else what Azure says.

@@ -2,6 +2,7 @@
 //! of Flamenco workers. One worker per pool node whose start task ended well, named by the node's id.
 
 mod ctl;
+mod fleet;
 mod scaler;
 mod workers;
 
@@ -36,6 +37,9 @@ struct Worker {
     rendering_until: Option<Timestamp>,
     /// When a lazy offline request takes effect, or when it went away.
     offline_at: Option<Timestamp>,
+    /// Of a machine of a scale set.
+    #[serde(default)]
+    of_scale_set: bool,
 }
 
 /// What a script printed, and how long it took.
@@ -101,7 +105,10 @@ pub(crate) fn run(world: &mut World, vm: &Resource, script: &str) -> Answer {
     let vm = refreshed.as_ref().unwrap_or(vm);
     let call = script.lines().find_map(|line| line.trim().strip_prefix("flamenco-azure-ctl "));
     match call {
-        Some(call) if is_manager(vm) => ctl::answer(world, vm, call),
+        Some(call) if is_manager(vm) => {
+            fleet::sync(world, vm);
+            ctl::answer(world, vm, call)
+        }
         Some(_) => {
             Answer { stderr: "flamenco-azure-ctl: command not found\n".to_owned(), ..Answer::default() }
         }

@@ -43,7 +43,8 @@ impl Worker {
 
 /// The worker of a node reports to its Manager.
 pub(crate) fn connect(world: &mut World, node: &str, manager: &str) {
-    let worker = Worker { manager: manager.to_owned(), rendering_until: None, offline_at: None };
+    let worker =
+        Worker { manager: manager.to_owned(), rendering_until: None, offline_at: None, of_scale_set: false };
     world.guests.workers.insert(node.to_owned(), worker);
 }
 

@@ -257,3 +257,25 @@ pub(crate) fn machines_in(world: &World, subnet: &str) -> u32 {
         .map(|(_, set)| set.machines())
         .sum()
 }
+
+/// Machines of sets in this network that have booted and whose customData is about Flamenco: their names, and since when
+/// they are up.
+pub(crate) fn workers_in(world: &World, network: &str) -> Vec<(String, jiff::Timestamp)> {
+    let now = world.now();
+    let mut found = Vec::new();
+    for (key, set) in world.scale.iter() {
+        let near =
+            set.subnet.as_deref().and_then(crate::resource::parent_of).is_some_and(|net| net == network);
+        if !near
+            || !world.resource(key).is_some_and(|set| crate::compute::custom_data(set).contains("flamenco"))
+        {
+            continue;
+        }
+        for (number, one) in &set.instances {
+            let up = one.ready.filter(|ready| *ready <= now && one.has_booted(now));
+            let works = one.doing != state::Doing::Deleting && one.power == state::Power::Running;
+            found.extend(up.filter(|_| works).map(|up| (set.instance_name(*number), up)));
+        }
+    }
+    found
+}

@@ -58,7 +58,7 @@ pub(super) async fn run(
     let grows = wanted.dedicated >= state.target.dedicated && wanted.spot >= state.target.spot;
     if !grows || wanted == state.target {
         // Also when there was nothing to remove: an earlier run may have been killed between the two.
-        tidy(session.printer, &manager, &pools(session, target, inventory), args.force).await?;
+        super::tidy(session, target, &manager, args.force).await?;
     }
     if args.wait {
         wait(session, &pool).await?;
@@ -125,24 +125,6 @@ async fn shrink(
         pool.delete_nodes(&going).await?;
     }
     Ok(())
-}
-
-/// Lets the Manager forget the Workers of nodes that are gone.
-async fn tidy(printer: Printer, manager: &dyn ManagerHost, pools: &[BatchPool], force: bool) -> Outcome<()> {
-    let mut keep = Vec::new();
-    for pool in pools {
-        keep.extend(pool.nodes().await?.into_iter().map(|node| node.id));
-    }
-    let Err(error) = manager.forget_nodes(&keep).await else { return Ok(()) };
-    let mut failure = Failure::from(error);
-    failure.message =
-        format!("the nodes are removed, and the Manager still lists their Workers: {}", failure.message);
-    if force {
-        printer.warn(&failure.message);
-        return Ok(());
-    }
-    // Jobs would wait for those Workers for ever: not done yet.
-    Err(failure)
 }
 
 async fn chosen(

@@ -55,6 +55,11 @@ pub(super) async fn run(
         helper.until(&fleet, HEARD, |seen| seen.effective.is_some_and(|now| now <= counted)).await?;
     }
     fleet.resize(Count { dedicated: 0, spot: nodes }).await?;
+    // Where the scaler chooses which nodes go, their Workers are forgotten at the next scale or pause.
+    if let Some(vm) = target.manager_vm(inventory).filter(|_| !gone.is_empty()) {
+        helper.gone(&fleet, &gone).await?;
+        super::tidy(session, target, &session.manager(&vm.id), args.force).await?;
+    }
     if args.wait {
         helper.until(&fleet, HEARD, |seen| seen.effective == Some(nodes)).await?;
         helper.settle(&fleet).await?;
@@ -149,6 +154,28 @@ impl<'a> Helper<'a> {
                     "`flamenco-azure scaler status` says who runs it; on the Manager: `systemctl status \
                      flamenco-azure-scaler`. `flamenco-azure scaler run` runs it here",
                 ));
+            }
+            self.session.clock.sleep(LOOK).await;
+        }
+    }
+
+    /// Waits until these nodes are gone or on their way out.
+    async fn gone(&mut self, fleet: &ScaleSetFleet, ids: &[String]) -> Outcome<()> {
+        let begun = self.session.clock.now();
+        loop {
+            if let Some(scaler) = &mut self.scaler {
+                keep_until(self.session, scaler, &mut |_| true).await;
+            }
+            let nodes = fleet.nodes().await?;
+            let stays = |node: &&Node| node.state != NodeState::Leaving && ids.contains(&node.id);
+            let left = nodes.iter().filter(stays).count();
+            if left == 0 {
+                return Ok(());
+            }
+            if self.session.clock.now().duration_since(begun).unsigned_abs() >= HEARD {
+                let still = crate::show::count(left, "node");
+                return Err(Failure::azure(format!("{still} that should go are still there"))
+                    .hint("`flamenco-azure scaler status` says what became of the requests"));
             }
             self.session.clock.sleep(LOOK).await;
         }

@@ -5,11 +5,15 @@ mod fleet;
 
 pub use batch::{drain, pools};
 
+use flamenco_azure_core::pool::WorkerPool as _;
+use manager_vm::ManagerHost;
+use vmss_scaler::look;
+
 use crate::args::ScaleArgs;
 use crate::failure::{Failure, Outcome};
 use crate::farm;
 use crate::farmfile;
-use crate::session::Session;
+use crate::session::{Session, Target};
 
 /// Runs `scale`.
 pub async fn run(session: &Session, args: &ScaleArgs) -> Outcome {
@@ -55,4 +59,29 @@ fn within_limit(session: &Session, pool: &str, wanted: u32) -> Outcome<()> {
     }
     Err(Failure::user(format!("pool `{pool}`: {wanted} nodes are more than its `maxNodes` of {limit}"))
         .hint("raise `maxNodes` in the farm file and deploy, then scale; nothing was changed"))
+}
+
+/// Lets the Manager forget the Workers of nodes that are gone.
+async fn tidy(session: &Session, target: &Target, manager: &dyn ManagerHost, force: bool) -> Outcome<()> {
+    let inventory = farm::observe(&session.client, &target.group).await?;
+    let mut keep = Vec::new();
+    for pool in pools(session, target, &inventory) {
+        keep.extend(pool.nodes().await?.into_iter().map(|node| node.id));
+    }
+    for set in target.resources(&inventory, vmss_scaler::wire::SCALE_SET) {
+        let mode = vmss_scaler::read::mode(&set.body);
+        let machines = look::machines(&session.client, &set.id, mode, session.clock.now()).await;
+        let machines = machines.map_err(|error| Failure::azure(flamenco_azure_core::error::chain(&error)))?;
+        keep.extend(machines.into_iter().map(|machine| machine.name));
+    }
+    let Err(error) = manager.forget_nodes(&keep).await else { return Ok(()) };
+    let mut failure = Failure::from(error);
+    failure.message =
+        format!("the nodes are removed, and the Manager still lists their Workers: {}", failure.message);
+    if force {
+        session.printer.warn(&failure.message);
+        return Ok(());
+    }
+    // Jobs would wait for those Workers for ever: not done yet.
+    Err(failure)
 }

@@ -8,7 +8,6 @@ use flamenco_azure_core::tags;
 use vmss_scaler::look;
 use vmss_scaler::observe::{InstanceState, POOL, SEAL};
 use vmss_scaler::target::{self, Reading, TagNames};
-use vmss_scaler::template::Mode;
 use vmss_scaler::wire::SCALE_SET;
 
 use super::PoolLine;
@@ -81,8 +80,7 @@ struct Seen {
 
 impl Seen {
     async fn add(&mut self, session: &Session, set: &Observed) -> Outcome<()> {
-        let flexible = set.text("/properties/orchestrationMode") == Some("Flexible");
-        let mode = if flexible { Mode::Flexible } else { Mode::Uniform };
+        let mode = vmss_scaler::read::mode(&set.body);
         let spot = set.text("/properties/virtualMachineProfile/priority") == Some("Spot");
         self.sizes.extend(set.text("/sku/name").map(str::to_owned));
         self.sealed += usize::from(tags::get(&set.tags(), SEAL).is_some());
