@@ -71,8 +71,11 @@ impl World {
 
 /// Micro-USD per hour of everything that costs something.
 fn rates(world: &World) -> impl Iterator<Item = (&Resource, u64)> {
-    let all = world.resources().values().filter(|r| !r.foreign);
-    all.map(|resource| (resource, rate(world, resource))).filter(|(_, micro)| *micro > 0)
+    let one = |(key, resource): (&String, &'_ Resource)| {
+        crate::scaleset::rate(world, key).unwrap_or_else(|| rate(world, resource))
+    };
+    let all = world.resources().iter().filter(|(_, resource)| !resource.foreign);
+    all.map(move |entry| (entry.1, one(entry))).filter(|(_, micro)| *micro > 0)
 }
 
 fn rate(world: &World, resource: &Resource) -> u64 {
@@ -95,7 +98,6 @@ fn rate(world: &World, resource: &Resource) -> u64 {
             let gib = resource.property("/shareQuota").and_then(serde_json::Value::as_u64).unwrap_or(0);
             premium.map_or(0, |place| per_month(prices::premium_files_gib_month(place) * gib))
         }
-        crate::scaleset::SET => crate::scaleset::rate(world, resource),
         crate::batch::POOL => pool(world, resource),
         _ => 0,
     }

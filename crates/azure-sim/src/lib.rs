@@ -1,10 +1,11 @@
 //! A deterministic simulated Azure that behaves as the real one does on the wire.
 //!
 //! For tests and demonstrations of programs that make things on Azure: resource groups, network, storage accounts, VMs
-//! with run-command, Batch, identities, prices; with long-running operations, paging, etags, quotas, throttling, locks,
+//! with run-command, scale sets in both orchestration modes with evictions and a Spot market, Batch, identities and the
+//! metadata services of machines, prices; with long-running operations, paging, etags, quotas, throttling, locks,
 //! durations and costs. It says no where Azure says no. It does not run machines (a VM's guest is a model of the
-//! Flamenco Manager's control program), has no data plane but Batch's, and checks no signatures: any bearer token is
-//! somebody's.
+//! Flamenco Manager's control program), has no data planes but those of Batch, queues and block blobs, and checks no
+//! signatures of tokens: any bearer token is somebody's.
 //!
 //! [`World`] is everything it knows, in one serialisable value: it answers one [`SimRequest`] at a time at
 //! its own virtual time. [`SimTransport`] puts it under any `azure_core` client in the same process, and the

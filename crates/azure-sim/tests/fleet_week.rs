@@ -32,10 +32,10 @@ fn a_large_farm_is_kept_through_its_evictions() {
             w.advance_by(60);
             let page = get(&mut w, &all);
             assert_eq!(page.status, 200);
+            let shown = w.scale_sets();
             for number in 0..sets {
                 let name = format!("farm{number:03}");
-                let shown = w.scale_sets()[usize::try_from(number).unwrap()].clone();
-                if u64::from(shown.capacity) < machines_each {
+                if u64::from(shown[usize::try_from(number).unwrap()].capacity) < machines_each {
                     assert_eq!(scale(&mut w, &name, machines_each).status, 200);
                 }
                 // A fifth of the sets is looked into.

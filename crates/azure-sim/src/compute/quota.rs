@@ -40,9 +40,12 @@ pub(crate) fn used(world: &World, location: &str, except: Option<&str>) -> Used 
         }
         used.count(&size, 1, is_spot(vm));
     }
+    // Farms have many sets of few sizes.
+    let mut last: Option<Size> = None;
     for (_, set) in world.scale.iter().filter(|(_, set)| set.location() == location) {
         used.machines += set.machines();
-        let Some(size) = catalogue::size(set.size()) else { continue };
+        last = last.filter(|size| size.name == set.size()).or_else(|| catalogue::size(set.size()));
+        let Some(size) = last else { continue };
         let [regular, spot] = set.allocated();
         used.count(&size, regular, false);
         used.count(&size, spot, true);

@@ -242,9 +242,9 @@ fn no_set(request: &Request) -> SimResponse {
     .by_gateway()
 }
 
-/// Micro-USD per hour of a set's machines: what is allocated costs, whether or not it is of use.
-pub(crate) fn rate(world: &World, resource: &Resource) -> u64 {
-    world.scale.get(&resource.id).map_or(0, ScaleSet::rate)
+/// Micro-USD per hour of a set's machines, by the set's key: what is allocated costs, whether or not it is of use.
+pub(crate) fn rate(world: &World, key: &str) -> Option<u64> {
+    world.scale.sets.get(key).map(ScaleSet::rate)
 }
 
 /// Machines that hold an address in a subnet.

@@ -45,6 +45,26 @@ pub const LATER: &[(&str, &str, &str)] = &[
         "rg/Microsoft.Batch/batchAccounts/*/outboundNetworkDependenciesEndpoints",
         "a list of Microsoft's own hosts",
     ),
+    (
+        "",
+        "rg/Microsoft.Compute/virtualMachineScaleSets/*/extensions",
+        "VM extensions: set-up runs by cloud-init",
+    ),
+    (
+        "",
+        "any/Microsoft.Compute/virtualMachineScaleSets/*/virtualMachines/*/networkInterfaces",
+        "interfaces of instances are not kept one by one",
+    ),
+    (
+        "",
+        "any/Microsoft.Compute/virtualMachineScaleSets/*/networkInterfaces",
+        "interfaces of instances are not kept one by one",
+    ),
+    (
+        "POST",
+        "rg/Microsoft.Compute/virtualMachineScaleSets/*/extensionRollingUpgrade",
+        "VM extensions: set-up runs by cloud-init",
+    ),
 ];
 
 /// What neither product nor simulator has and both will have; nothing at present. Beginnings of paths.

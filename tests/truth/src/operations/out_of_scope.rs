@@ -42,16 +42,6 @@ pub const OUT_OF_SCOPE: &[(&str, &str, &str)] = &[
     ),
     (
         "",
-        "any/Microsoft.Compute/virtualMachineScaleSets/*/extensions",
-        "VM extensions: set-up runs by cloud-init",
-    ),
-    (
-        "POST",
-        "any/Microsoft.Compute/virtualMachineScaleSets/*/extensionRollingUpgrade",
-        "VM extensions: set-up runs by cloud-init",
-    ),
-    (
-        "",
         "any/Microsoft.Compute/virtualMachineScaleSets/*/rollingUpgrades",
         "the farm's sets are made anew, not upgraded",
     ),
@@ -73,23 +63,13 @@ pub const OUT_OF_SCOPE: &[(&str, &str, &str)] = &[
     ),
     (
         "",
-        "any/Microsoft.Compute/virtualMachineScaleSets/*/virtualMachines/*/networkInterfaces",
-        "interfaces of instances: nobody asks for them",
-    ),
-    (
-        "",
         "any/Microsoft.Compute/virtualMachineScaleSets/*/virtualMachines/*/runCommands",
-        "the catalogue of commands: the farm runs its own",
+        "managed run commands: the farm runs none on its nodes",
     ),
     (
         "",
         "any/Microsoft.Compute/virtualMachineScaleSets/*/publicIPAddresses",
         "nodes have no public addresses",
-    ),
-    (
-        "",
-        "any/Microsoft.Compute/virtualMachineScaleSets/*/networkInterfaces",
-        "interfaces of instances: nobody asks for them",
     ),
     ("", "any/Microsoft.Compute/disks", "disks are made with their VM"),
     ("", "any/Microsoft.Compute/images", "images of VMs"),
