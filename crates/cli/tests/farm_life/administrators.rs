@@ -85,7 +85,7 @@ fn a_contributors_deploy_is_finished_after_an_administrator_ran_what_it_prints()
     });
     place.simulate("deploy --yes").ended(0, &["deployed"]);
     assert!(place.holdings().contains("flamenco-farm-scaler"));
-    place.simulate("plan --check").ended(0, &["nothing to do"]);
+    place.simulate("plan --check").said(0, &["nothing to do"]);
     // What the administrator assigned is the administrator's: a teardown leaves it and says nothing of it.
     place.simulate("teardown --yes").ended(0, &["removed"]);
     assert!(place.world().resources().is_empty(), "{}", place.holdings());
