@@ -8,12 +8,10 @@ use std::time::Duration;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use flamenco_azure_core::arm::{ArmClient, ArmError, Kind, Request};
+use flamenco_azure_core::arm::ArmClient;
 use flamenco_azure_core::ids::ResourceId;
 use flamenco_azure_core::inventory::Inventory;
-use flamenco_azure_core::plan::{
-    AUTHORIZATION_API, Action, Checkpoint, Grant, How, Plan, Principal, Wanted, tag_request,
-};
+use flamenco_azure_core::plan::{Action, Checkpoint, How, Plan, Principal, Wanted, tag_request};
 use flamenco_azure_core::spec::{Farm, Fleet, Priority};
 use manager_vm::spec::{ADMIN_USER, Names, subnets};
 use serde_json::{Value, json};
@@ -21,11 +19,10 @@ use sha2::{Digest as _, Sha256};
 use vmss_scaler::file::ScalerFile;
 use vmss_scaler::guest::{NodeGuest, QueueAccess, Setup, SpotWatch, node_cloud_init};
 use vmss_scaler::storage::StorageOptions;
-use vmss_scaler::surroundings::{self, Around, EXPECT, INSTALLED, Install, NodeDocuments};
+use vmss_scaler::surroundings::{self, Around, EXPECT, INSTALLED, Install, NodeDocuments, Place};
 
-use crate::failure::{Exit, Failure, Outcome};
-use crate::preflight;
-use crate::printer::Mode;
+use crate::failure::{Failure, Outcome};
+use crate::roles::Roles;
 use crate::session::Session;
 
 /// The scaler's program beside this one.
@@ -47,7 +44,8 @@ pub struct Program {
 
 impl Program {
     fn new(bytes: Vec<u8>) -> Self {
-        let sha256 = Sha256::digest(&bytes).iter().map(|byte| format!("{byte:02x}")).collect();
+        let hash = Sha256::digest(&bytes);
+        let sha256 = hash.iter().fold(String::new(), |text, byte| text + &format!("{byte:02x}"));
         Self { bytes, sha256 }
     }
 
@@ -68,6 +66,37 @@ impl Program {
                  `flamenco-azure`, or name it with `--scaler-binary PATH`",
             )
         })
+    }
+
+    /// Puts it into the scaler's storage account if the plan installs it. A role that was just assigned is waited for.
+    pub async fn upload(&self, session: &Session, account: &str, plan: &Plan) -> Outcome<()> {
+        let due = |action: &Action| matches!(action, Action::Ask { expect, .. } if expect == EXPECT);
+        if !plan.steps.iter().any(|step| due(&step.action)) {
+            return Ok(());
+        }
+        let options = storage(&session.client, account);
+        let begun = session.clock.now();
+        loop {
+            let error =
+                match vmss_scaler::program::upload(&options, &self.sha256, self.bytes.clone()).await {
+                    Ok(sent) => {
+                        if sent {
+                            session.printer.info("  uploaded the scaler's program");
+                        }
+                        return Ok(());
+                    }
+                    Err(error) => error,
+                };
+            let waited = session.clock.now().duration_since(begun).unsigned_abs();
+            if !error.is_forbidden() || waited >= PROPAGATION {
+                let failure = Failure::azure(flamenco_azure_core::error::chain(&error));
+                return Err(failure.hint(format!(
+                    "the sign-in needs the role Storage Blob Data Contributor on storage account `{account}`; run the \
+                     same command again, it goes on from what is there"
+                )));
+            }
+            session.clock.sleep(BETWEEN).await;
+        }
     }
 }
 
@@ -139,10 +168,9 @@ fn client_id<'a>(inventory: &'a Inventory, identity: &ResourceId) -> Option<&'a 
 pub struct Fleets {
     /// Their surroundings.
     pub around: Around,
-    /// Roles that are there or that this sign-in may assign.
-    roles: Vec<Grant>,
-    /// Roles that somebody else has to assign.
-    pub missing: Vec<Grant>,
+    place: Place,
+    /// Their roles.
+    pub roles: Roles,
     /// The scaler on the Manager, once everything that it needs is there.
     pub install: Option<Install>,
     program: Program,
@@ -161,47 +189,30 @@ impl Fleets {
         }
         let program = Program::find(session, binary)?;
         let around = around(farm, person(session).await);
-        let (mut roles, mut missing) = (Vec::new(), Vec::new());
-        let mut known: Vec<(String, bool)> = Vec::new();
-        for grant in surroundings::grants(farm, &around) {
-            let may = if grant.is_held(inventory) {
-                true
-            } else {
-                let at = asked_at(farm, &grant.scope);
-                match known.iter().find(|(scope, _)| *scope == at) {
-                    Some((_, may)) => *may,
-                    None => {
-                        let may = may_assign(&session.client, farm, &at).await?;
-                        known.push((at, may));
-                        may
-                    }
-                }
-            };
-            if may { &mut roles } else { &mut missing }.push(grant);
-        }
-        let ready = missing.is_empty() && roles.iter().all(|grant| grant.is_held(inventory));
+        let place = Place::of_farm(farm, &around.subnet);
+        let roles = Roles::look(&session.client, &place, &around, inventory).await?;
+        let ready = roles.are_held(inventory);
         let scaler = client_id(inventory, &around.scaler).map(str::to_owned);
         let install = match scaler.and_then(|id| Some((id.parse().ok()?, id))) {
             Some((client, id)) if ready => {
                 let file = scaler_file(farm, inventory, Some(&id))?;
-                let install = surroundings::install(farm, &file, &program.sha256, client);
+                let install = surroundings::install(&place, &file, &program.sha256, client);
                 Some(install.map_err(|error| Failure::bug(&error.into()))?)
             }
             _ => None,
         };
-        Ok(Some(Self { around, roles, missing, install, program }))
+        Ok(Some(Self { around, place, roles, install, program }))
     }
 
     /// Adds what is wanted for the pools of scale sets.
     pub fn add_to(&self, farm: &Farm, inventory: &Inventory, wanted: &mut Wanted) {
-        wanted.resources.extend(surroundings::resources(farm, &self.around, &self.roles));
-        wanted.orders.extend(surroundings::orders(farm, &self.around, inventory));
+        wanted.resources.extend(surroundings::resources(&self.place, &self.around, &self.roles.ours));
+        wanted.orders.extend(surroundings::orders(&self.place, &self.around, inventory));
         let Some(install) = &self.install else { return };
         let vm = Names::of(farm).vm();
-        let mut after: Vec<ResourceId> =
-            self.roles.iter().filter_map(|grant| grant.id(farm.name.as_str())).collect();
+        let mut after = self.roles.ids(&self.place.farm);
         // A scaler that knew its pool before its target would remove its nodes.
-        after.extend([surroundings::programs(farm), surroundings::targets(farm)]);
+        after.extend([self.place.programs(), self.place.targets()]);
         wanted.checkpoints.push(Checkpoint {
             purpose: "scaler",
             after,
@@ -215,34 +226,7 @@ impl Fleets {
 
     /// Uploads the scaler's program if the plan installs it.
     pub async fn upload(&self, session: &Session, farm: &Farm, plan: &Plan) -> Outcome<()> {
-        let due = |action: &Action| matches!(action, Action::Ask { expect, .. } if expect == EXPECT);
-        if !plan.steps.iter().any(|step| due(&step.action)) {
-            return Ok(());
-        }
-        let options = storage(&session.client, &farm.scaler_account);
-        let begun = session.clock.now();
-        loop {
-            let bytes = self.program.bytes.clone();
-            let error = match vmss_scaler::program::upload(&options, &self.program.sha256, bytes).await {
-                Ok(sent) => {
-                    if sent {
-                        session.printer.info("  uploaded the scaler's program");
-                    }
-                    return Ok(());
-                }
-                Err(error) => error,
-            };
-            let waited = session.clock.now().duration_since(begun).unsigned_abs();
-            if !error.is_forbidden() || waited >= PROPAGATION {
-                let failure = Failure::azure(flamenco_azure_core::error::chain(&error));
-                return Err(failure.hint(format!(
-                    "the sign-in needs the role Storage Blob Data Contributor on storage account `{}`; run \
-                     `flamenco-azure deploy` again, it goes on from what is there",
-                    farm.scaler_account
-                )));
-            }
-            session.clock.sleep(BETWEEN).await;
-        }
+        self.program.upload(session, &farm.scaler_account, plan).await
     }
 
     /// Says before a plan is carried out what will come after it.
@@ -252,67 +236,16 @@ impl Fleets {
                 "the sign-in's token does not say who you are: no role is assigned to you on the scaler's storage account",
             );
         }
-        if !self.missing.is_empty() {
-            session.printer.warn(format!(
-                "this sign-in may not assign {} that the scaler needs: deploy makes everything else and prints the \
-                 commands for an administrator",
-                crate::show::count(self.missing.len(), "role")
-            ));
-        } else if self.install.is_none() {
+        self.roles.announce(session);
+        if self.roles.missing.is_empty() && self.install.is_none() {
             session.printer.info("  then     the scaler is installed on the Manager VM");
         }
     }
 
     /// The failure that asks an administrator for roles; `None` when none are missing.
     pub fn appeal(&self, session: &Session, inventory: &Inventory) -> Option<Failure> {
-        if self.missing.is_empty() {
-            return None;
-        }
-        let commands: Vec<String> =
-            self.missing.iter().filter_map(|grant| grant.command(inventory)).collect();
-        let printer = session.printer;
-        if printer.mode() == Mode::Json {
-            printer.event("roles", json!({"commands": commands}));
-        } else {
-            printer.info("an administrator (Owner or Role Based Access Control Administrator) has to run:");
-            for command in &commands {
-                printer.result(command);
-            }
-        }
-        let count = crate::show::count(self.missing.len(), "role");
-        Some(Failure {
-            exit: Exit::Roles,
-            message: format!(
-                "{count} must be assigned by an administrator; all else is made, but no node starts yet"
-            ),
-            hint: Some(
-                "have the commands above run, then run `flamenco-azure deploy` again: it goes on".to_owned(),
-            ),
-        })
+        self.roles.appeal(session, inventory, "flamenco-azure deploy")
     }
-}
-
-/// Where to ask for the right to assign at a scope: what is in the group follows the group.
-fn asked_at(farm: &Farm, scope: &str) -> String {
-    let group = farm.group_id();
-    let inside = scope.to_ascii_lowercase().starts_with(&group.key());
-    if inside { group.to_string() } else { scope.to_owned() }
-}
-
-async fn may_assign(client: &ArmClient, farm: &Farm, scope: &str) -> Result<bool, ArmError> {
-    let read = |scope: &str| {
-        let path = format!("{scope}/providers/Microsoft.Authorization/permissions");
-        Request::get(path).api_version(AUTHORIZATION_API)
-    };
-    let permissions = match client.list(&read(scope)).await {
-        // The group does not exist yet: what counts is the subscription.
-        Err(error) if error.is_not_found() => {
-            client.list(&read(&format!("/subscriptions/{}", farm.subscription))).await?
-        }
-        Err(error) if matches!(error.kind(), Kind::Forbidden { .. }) => return Ok(false),
-        other => other?,
-    };
-    Ok(preflight::allows(&permissions, "Microsoft.Authorization/roleAssignments/write"))
 }
 
 /// How the scaler's storage account is reached.

@@ -113,7 +113,7 @@ fn meaning(arg: &Arg) -> String {
 
 fn exit_codes() -> String {
     // A new code must be added to both: the match does not compile without it.
-    let all = [Exit::Done, Exit::User, Exit::Azure, Exit::Interrupted, Exit::Drift, Exit::Bug];
+    let all = [Exit::Done, Exit::User, Exit::Azure, Exit::Interrupted, Exit::Drift, Exit::Roles, Exit::Bug];
     let words = |exit| match exit {
         Exit::Done => "done; also when there was nothing to do",
         Exit::User => {
@@ -123,6 +123,9 @@ fn exit_codes() -> String {
         Exit::Interrupted => "interrupted by Ctrl-C; the same command goes on",
         Exit::Drift => {
             "a difference remains: `plan --check` found one, or `deploy` named one that cannot be changed in place"
+        }
+        Exit::Roles => {
+            "`deploy` made all that it may; roles are left to an administrator, whose commands it printed"
         }
         Exit::Bug => "a defect of this program",
     };
