@@ -77,16 +77,15 @@ impl Program {
         let options = storage(&session.client, account);
         let begun = session.clock.now();
         loop {
-            let error =
-                match vmss_scaler::program::upload(&options, &self.sha256, self.bytes.clone()).await {
-                    Ok(sent) => {
-                        if sent {
-                            session.printer.info("  uploaded the scaler's program");
-                        }
-                        return Ok(());
+            let error = match vmss_scaler::program::upload(&options, &self.sha256, self.bytes.clone()).await {
+                Ok(sent) => {
+                    if sent {
+                        session.printer.info("  uploaded the scaler's program");
                     }
-                    Err(error) => error,
-                };
+                    return Ok(());
+                }
+                Err(error) => error,
+            };
             let waited = session.clock.now().duration_since(begun).unsigned_abs();
             if !error.is_forbidden() || waited >= PROPAGATION {
                 let failure = Failure::azure(flamenco_azure_core::error::chain(&error));

@@ -17,6 +17,7 @@ pub mod identity;
 pub mod preflight;
 pub mod printer;
 pub mod progress;
+pub mod roles;
 pub mod scalers;
 pub mod session;
 pub mod show;

@@ -2,20 +2,19 @@
 
 use flamenco_azure_core::ids::ResourceId;
 use flamenco_azure_core::plan::{Grant, Principal, roles};
-use flamenco_azure_core::spec::{Farm, FleetImage};
 
-use super::{Around, account, node_identity, queue};
+use super::{Around, Place};
 
 /// The longest tag value (Microsoft's page "Use tags to organize your Azure resources").
 const LONGEST_TAG: usize = 256;
 
-/// All roles of a farm with fleets (Microsoft's page "Azure built-in roles" for what each allows).
-pub fn grants(farm: &Farm, around: &Around) -> Vec<Grant> {
-    if farm.fleets.is_empty() {
+/// All roles of a place with pools (Microsoft's page "Azure built-in roles" for what each allows).
+pub fn grants(place: &Place, around: &Around) -> Vec<Grant> {
+    if place.pools.is_empty() {
         return Vec::new();
     }
-    let group = farm.group_id().to_string();
-    let account = account(farm).to_string();
+    let group = place.group.to_string();
+    let account = place.account_id().to_string();
     let scaler = Principal::Identity(around.scaler.clone());
     let grant = |principal: &Principal, role, scope: String, purpose| Grant {
         purpose,
@@ -29,23 +28,23 @@ pub fn grants(farm: &Farm, around: &Around) -> Vec<Grant> {
         grant(
             &scaler,
             roles::IDENTITY_OPERATOR,
-            node_identity(farm).to_string(),
+            place.node_identity.to_string(),
             "the scaler gives nodes their identity",
         ),
         grant(&scaler, roles::BLOB_CONTRIBUTOR, account.clone(), "the scaler keeps its state"),
         grant(&scaler, roles::QUEUE_CONTRIBUTOR, account.clone(), "the scaler reads requests"),
         // Sizes and quotas are read of the subscription; no smaller scope has them.
-        grant(&scaler, roles::READER, subscription(farm), "the scaler reads sizes and quotas"),
+        grant(&scaler, roles::READER, subscription(place), "the scaler reads sizes and quotas"),
     ];
-    if let Some(scope) = subnet_scope(farm, around) {
+    for scope in subnet_scopes(place) {
         all.push(grant(&scaler, roles::VM_CONTRIBUTOR, scope, "the scaler joins nodes to the subnet"));
     }
-    for scope in image_scopes(farm) {
+    for scope in image_scopes(place) {
         all.push(grant(&scaler, roles::READER, scope, "the scaler reads the image"));
     }
-    let nodes = Principal::Identity(node_identity(farm));
-    for fleet in farm.fleets.iter().filter(|fleet| fleet.delete_by_message) {
-        let scope = queue(farm, fleet).to_string();
+    let nodes = Principal::Identity(place.node_identity.clone());
+    for pool in place.pools.iter().filter(|pool| pool.delete_by_message) {
+        let scope = place.queue(&pool.name).to_string();
         all.push(grant(&nodes, roles::QUEUE_SENDER, scope, "nodes ask to be deleted"));
     }
     if let Some(person) = &around.person {
@@ -66,10 +65,10 @@ pub fn grants(farm: &Farm, around: &Around) -> Vec<Grant> {
     all
 }
 
-/// The scopes of [`grants()`] beyond the farm's group.
-pub fn foreign_scopes(farm: &Farm, around: &Around) -> Vec<String> {
-    let group = farm.group_id().key();
-    let mut all: Vec<String> = grants(farm, around)
+/// The scopes of [`grants()`] beyond the place's own group.
+pub fn foreign_scopes(place: &Place, around: &Around) -> Vec<String> {
+    let group = place.group.key();
+    let mut all: Vec<String> = grants(place, around)
         .into_iter()
         .map(|grant| grant.scope)
         .filter(|scope| {
@@ -82,27 +81,28 @@ pub fn foreign_scopes(farm: &Farm, around: &Around) -> Vec<String> {
     all
 }
 
-fn subscription(farm: &Farm) -> String {
-    format!("/subscriptions/{}", farm.subscription)
+fn subscription(place: &Place) -> String {
+    format!("/subscriptions/{}", place.subscription)
 }
 
-/// The subnet, where the role on the farm's group does not reach it.
-fn subnet_scope(farm: &Farm, around: &Around) -> Option<String> {
-    (group_of(&around.subnet) != Some(farm.group_id().key())).then(|| scope(&around.subnet))
+/// The subnets that the role on the place's group does not reach.
+fn subnet_scopes(place: &Place) -> Vec<String> {
+    let foreign = |subnet: &&ResourceId| group_of(subnet) != Some(place.group.key());
+    sorted(place.pools.iter().map(|pool| &pool.subnet).filter(foreign).map(scope))
 }
 
 /// The galleries and managed images that nodes boot from. No role for machines reads them, wherever they are.
-fn image_scopes(farm: &Farm) -> Vec<String> {
-    let own = farm.fleets.iter().filter_map(|fleet| match &fleet.image {
-        FleetImage::Marketplace { .. } => None,
-        FleetImage::Managed { id } => Some(scope(id)),
-        // `…/galleries/{g}/images/{i}[/versions/{v}]`: versions and their definition are read.
-        FleetImage::Gallery { id } => {
-            let gallery = std::iter::successors(Some(id.clone()), ResourceId::parent).last();
-            Some(scope(&gallery.unwrap_or_else(|| id.clone())))
-        }
-    });
-    let mut all: Vec<String> = own.collect();
+fn image_scopes(place: &Place) -> Vec<String> {
+    // `…/galleries/{g}/images/{i}[/versions/{v}]`: versions and their definition are read. A managed image has no parent.
+    let whole = |id: &ResourceId| {
+        let top = std::iter::successors(Some(id.clone()), ResourceId::parent).last();
+        scope(&top.unwrap_or_else(|| id.clone()))
+    };
+    sorted(place.pools.iter().filter_map(|pool| pool.image.as_ref()).map(whole))
+}
+
+fn sorted(scopes: impl Iterator<Item = String>) -> Vec<String> {
+    let mut all: Vec<String> = scopes.collect();
     all.sort();
     all.dedup();
     all

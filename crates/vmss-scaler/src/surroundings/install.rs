@@ -3,10 +3,9 @@
 use sha2::{Digest as _, Sha256};
 use uuid::Uuid;
 
-use super::program_url;
+use super::Place;
 use crate::file::ScalerFile;
 use crate::guest::{self, Capacity, Download, GuestError, LogFormat, ScalerGuest};
-use flamenco_azure_core::spec::Farm;
 
 /// The member of the script's answer that is `true` when it is installed.
 pub const EXPECT: &str = "installed";
@@ -27,23 +26,10 @@ pub struct Install {
 ///
 /// # Errors
 /// When something in the file cannot be written into a document.
-pub fn install(farm: &Farm, file: &ScalerFile, program: &str, client: Uuid) -> Result<Install, GuestError> {
-    let plain = farm.fleets.len() == 1;
-    let guest = ScalerGuest {
-        binary: Download {
-            url: program_url(farm, program),
-            sha256: program.to_owned(),
-            client_id: Some(client),
-        },
-        // A struct of texts and numbers always serialises; JSON is YAML.
-        config: serde_json::to_string_pretty(file).unwrap_or_default() + "\n",
-        log: LogFormat::Text,
-        // Where there are several pools nobody can guess which one is meant.
-        capacity: plain.then(|| Capacity { client_id: Some(client), ..Capacity::default() }),
-    };
-    let inner = guest::install_script(&guest)?;
-    let digest: String =
-        Sha256::digest(inner.join("\n")).iter().take(16).map(|byte| format!("{byte:02x}")).collect();
+pub fn install(place: &Place, file: &ScalerFile, program: &str, client: Uuid) -> Result<Install, GuestError> {
+    let inner = guest::install_script(&scaler_guest(place, file, program, client))?;
+    let hash = Sha256::digest(inner.join("\n"));
+    let digest = hash.iter().take(16).fold(String::new(), |text, byte| text + &format!("{byte:02x}"));
     let mut script = vec!["log=$(mktemp) || exit 1".to_owned(), "(".to_owned()];
     script.extend(inner);
     script.extend(
@@ -56,4 +42,21 @@ pub fn install(farm: &Farm, file: &ScalerFile, program: &str, client: Uuid) -> R
         .map(str::to_owned),
     );
     Ok(Install { script, digest, program: program.to_owned() })
+}
+
+/// What the machine of `file`'s scaler gets.
+pub(crate) fn scaler_guest(place: &Place, file: &ScalerFile, program: &str, client: Uuid) -> ScalerGuest {
+    let plain = place.pools.len() == 1;
+    ScalerGuest {
+        binary: Download {
+            url: place.program_url(program),
+            sha256: program.to_owned(),
+            client_id: Some(client),
+        },
+        // A struct of texts and numbers always serialises; JSON is YAML.
+        config: serde_json::to_string_pretty(file).unwrap_or_default() + "\n",
+        log: LogFormat::Text,
+        // Where there are several pools nobody can guess which one is meant.
+        capacity: plain.then(|| Capacity { client_id: Some(client), ..Capacity::default() }),
+    }
 }

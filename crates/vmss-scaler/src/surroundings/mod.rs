@@ -7,6 +7,7 @@ mod file;
 mod grants;
 mod install;
 mod observe;
+mod place;
 
 use flamenco_azure_core::ids::ResourceId;
 use flamenco_azure_core::inventory::{Inventory, Observed};
@@ -19,9 +20,9 @@ pub use file::{NodeDocuments, scaler_file};
 pub use grants::{foreign_scopes, grants};
 pub use install::{EXPECT, Install, install};
 pub use observe::observe;
+pub use place::{Place, PlacePool};
 
 use crate::observe::POOL;
-use crate::queue::{poison_name, queue_name};
 use crate::store::CONTAINER;
 use crate::target::{self, TOTAL_NODES, TagNames};
 use crate::wire::SCALE_SET;
@@ -53,33 +54,14 @@ pub struct Around {
     pub person: Option<Principal>,
 }
 
-/// The scaler's storage account.
-pub fn account(farm: &Farm) -> ResourceId {
-    farm.group_id().resource(STORAGE, &farm.scaler_account)
-}
-
-/// The nodes' identity.
+/// The nodes' identity of a farm.
 pub fn node_identity(farm: &Farm) -> ResourceId {
     farm.group_id().resource(IDENTITY, &format!("{}-nodes-identity", farm.manager.vm_name))
 }
 
-/// The container of the scaler's program.
-pub fn programs(farm: &Farm) -> ResourceId {
-    account(farm).child("blobServices", "default").child("containers", PROGRAMS)
-}
-
-/// A fleet's queue.
-pub fn queue(farm: &Farm, fleet: &Fleet) -> ResourceId {
-    queue_id(farm, &queue_name(farm.name.as_str(), &fleet.name))
-}
-
-fn queue_id(farm: &Farm, name: &str) -> ResourceId {
-    account(farm).child("queueServices", "default").child("queues", name)
-}
-
 /// The address of a fleet's queue.
 pub fn queue_url(farm: &Farm, fleet: &Fleet) -> String {
-    let name = queue_name(farm.name.as_str(), &fleet.name);
+    let name = crate::queue::queue_name(farm.name.as_str(), &fleet.name);
     format!("https://{}.queue.{}/{name}", farm.scaler_account, farm.cloud.storage_suffix())
 }
 
@@ -88,24 +70,22 @@ pub fn program_blob(sha256: &str) -> String {
     format!("flamenco-azure-scaler-{sha256}")
 }
 
-/// Its address.
-pub fn program_url(farm: &Farm, sha256: &str) -> String {
-    let (account, suffix) = (&farm.scaler_account, farm.cloud.storage_suffix());
-    format!("https://{account}.blob.{suffix}/{PROGRAMS}/{}", program_blob(sha256))
-}
-
 /// The names of a fleet's tags on the group.
 pub fn tag_names(farm: &Farm, fleet: &Fleet) -> TagNames {
     TagNames::of(farm.name.as_str(), &fleet.name, farm.fleets.len() == 1)
 }
 
-/// The account, its containers and queues, the nodes' identity and the roles `grants` (see [`grants()`]); nothing for a
-/// farm without fleets.
-pub fn resources(farm: &Farm, around: &Around, roles: &[flamenco_azure_core::plan::Grant]) -> Vec<Desired> {
-    if farm.fleets.is_empty() {
+/// The account, its containers and queues, the nodes' identity and the roles `grants` (see [`grants()`]); nothing where
+/// there are no pools.
+pub fn resources(
+    place: &Place,
+    around: &Around,
+    roles: &[flamenco_azure_core::plan::Grant],
+) -> Vec<Desired> {
+    if place.pools.is_empty() {
         return Vec::new();
     }
-    let account = storage(farm);
+    let account = storage(place);
     let child = |id: ResourceId, properties: Value, purpose| Desired {
         body: json!({"properties": properties}),
         purpose,
@@ -122,31 +102,30 @@ pub fn resources(farm: &Farm, around: &Around, roles: &[flamenco_azure_core::pla
     let mut all = vec![
         container(CONTAINER, "the scaler's state"),
         container(PROGRAMS, "the scaler's program"),
-        nodes(farm, around),
+        nodes(place, around),
     ];
-    for fleet in farm.fleets.iter().filter(|fleet| fleet.delete_by_message) {
-        let name = queue_name(farm.name.as_str(), &fleet.name);
-        all.push(child(queue_id(farm, &name), json!({}), "where nodes ask to be deleted"));
-        all.push(child(queue_id(farm, &poison_name(&name)), json!({}), "requests that could not be met"));
+    for pool in place.pools.iter().filter(|pool| pool.delete_by_message) {
+        all.push(child(place.queue(&pool.name), json!({}), "where nodes ask to be deleted"));
+        all.push(child(place.poison_queue(&pool.name), json!({}), "requests that could not be met"));
     }
     // The scope of a role has to be there first.
     let made: Vec<ResourceId> =
         all.iter().map(|desired| desired.id.clone()).chain([account.id.clone()]).collect();
     all.extend(roles.iter().filter_map(|grant| {
         let scope: Option<ResourceId> = grant.scope.parse().ok();
-        grant.desired(farm.name.as_str(), scope.into_iter().filter(|scope| made.contains(scope)).collect())
+        grant.desired(&place.farm, scope.into_iter().filter(|scope| made.contains(scope)).collect())
     }));
     all.push(account);
     all
 }
 
-fn storage(farm: &Farm) -> Desired {
+fn storage(place: &Place) -> Desired {
     Desired {
-        id: account(farm),
+        id: place.account_id(),
         api_version: STORAGE_API,
         body: json!({
-            "location": farm.location.as_str(),
-            "tags": tags::for_resource(farm.name.as_str(), &farm.tags),
+            "location": place.location.as_str(),
+            "tags": tags::for_resource(&place.farm, &place.tags),
             "kind": "StorageV2",
             "sku": {"name": "Standard_LRS"},
             "properties": {
@@ -167,15 +146,15 @@ fn storage(farm: &Farm) -> Desired {
     }
 }
 
-fn nodes(farm: &Farm, around: &Around) -> Desired {
-    let mut all = tags::for_resource(farm.name.as_str(), &farm.tags);
-    for scope in foreign_scopes(farm, around) {
+fn nodes(place: &Place, around: &Around) -> Desired {
+    let mut all = tags::for_resource(&place.farm, &place.tags);
+    for scope in foreign_scopes(place, around) {
         all.insert(scope_tag(&scope), scope);
     }
     Desired {
-        id: node_identity(farm),
+        id: place.node_identity.clone(),
         api_version: IDENTITY_API,
-        body: json!({"location": farm.location.as_str(), "tags": all}),
+        body: json!({"location": place.location.as_str(), "tags": all}),
         purpose: "nodes' identity",
         after: Vec::new(),
         early: None,
@@ -191,22 +170,22 @@ fn nodes(farm: &Farm, around: &Around) -> Desired {
 fn scope_tag(scope: &str) -> String {
     use sha2::{Digest as _, Sha256};
     let hash = Sha256::digest(scope.to_ascii_lowercase().as_bytes());
-    let hash: String = hash.iter().take(4).map(|byte| format!("{byte:02x}")).collect();
-    format!("{SCOPE}{hash}")
+    let number = hash.iter().take(4).fold(0_u32, |sum, byte| sum << 8 | u32::from(*byte));
+    format!("{SCOPE}{number:08x}")
 }
 
-/// The first target of each fleet whose tag is not there: later it belongs to whoever scales.
-pub fn orders(farm: &Farm, around: &Around, inventory: &Inventory) -> Vec<Order> {
+/// The first target of each pool whose tag is not there: later it belongs to whoever scales.
+pub fn orders(place: &Place, around: &Around, inventory: &Inventory) -> Vec<Order> {
     let have = inventory.group.as_ref().map(Observed::tags).unwrap_or_default();
-    let name = farm.name.as_str();
-    let missing: Tags = farm
-        .fleets
+    let missing: Tags = place
+        .pools
         .iter()
         // A pool's own tag counts also where there is only one.
-        .filter(|fleet| tags::get(&have, &target::tag(name, &fleet.name)).is_none())
-        .map(|fleet| {
-            let was_alone = tags::get(&have, TOTAL_NODES).filter(|_| alone(farm, fleet, inventory));
-            (tag_names(farm, fleet).target, was_alone.map_or_else(|| fleet.nodes.to_string(), str::to_owned))
+        .filter(|pool| tags::get(&have, &target::tag(&place.farm, &pool.name)).is_none())
+        .map(|pool| {
+            let was_alone = tags::get(&have, TOTAL_NODES).filter(|_| alone(place, &pool.name, inventory));
+            let nodes = was_alone.map_or_else(|| pool.nodes.to_string(), str::to_owned);
+            (place.tag_names(&pool.name).target, nodes)
         })
         .filter(|(name, _)| tags::get(&have, name).is_none())
         .collect();
@@ -214,32 +193,31 @@ pub fn orders(farm: &Farm, around: &Around, inventory: &Inventory) -> Vec<Order>
         return Vec::new();
     }
     let mut after = around.after.clone();
-    after.extend([account(farm), node_identity(farm), around.scaler.clone()]);
-    vec![set_targets(farm, &missing, "the nodes to start with".to_owned(), after)]
+    after.extend([place.account_id(), place.node_identity.clone(), around.scaler.clone()]);
+    vec![order(&place.group, &missing, "the nodes to start with".to_owned(), after)]
 }
 
-/// Whether the scale sets that there are all belong to this fleet: the plain tag was meant for it.
-fn alone(farm: &Farm, fleet: &Fleet, inventory: &Inventory) -> bool {
-    let of = |set: &Observed| set.tag(POOL).is_some_and(|pool| pool.eq_ignore_ascii_case(&fleet.name));
-    let owned = |set: &&Observed| inventory.owner(set).as_deref() == Some(farm.name.as_str());
+/// Whether the scale sets that there are all belong to this pool: the plain tag was meant for it.
+fn alone(place: &Place, pool: &str, inventory: &Inventory) -> bool {
+    let of = |set: &Observed| set.tag(POOL).is_some_and(|tag| tag.eq_ignore_ascii_case(pool));
+    let owned = |set: &&Observed| inventory.owner(set).as_deref() == Some(place.farm.as_str());
     let mut sets = inventory.of_kind(SCALE_SET).filter(owned).peekable();
     sets.peek().is_some() && sets.all(of)
 }
 
-/// Where the targets are written: not the group itself, so that it may come late and not first as steps on the group do.
-pub fn targets(farm: &Farm) -> ResourceId {
-    farm.group_id().resource("Microsoft.Resources/tags", "default")
+/// Sets targets of a farm's pools.
+pub fn set_targets(farm: &Farm, counts: &Tags, reason: String, after: Vec<ResourceId>) -> Order {
+    order(&farm.group_id(), counts, reason, after)
 }
 
-/// Sets targets.
-pub fn set_targets(farm: &Farm, counts: &Tags, reason: String, after: Vec<ResourceId>) -> Order {
+fn order(group: &ResourceId, counts: &Tags, reason: String, after: Vec<ResourceId>) -> Order {
     Order {
-        resource: targets(farm),
+        resource: group.resource("Microsoft.Resources/tags", "default"),
         verb: Verb::Update,
         purpose: "node count",
         reason,
         after,
-        action: Action::Send { request: tag_request(&farm.group_id(), "Merge", &json!(counts)) },
+        action: Action::Send { request: tag_request(group, "Merge", &json!(counts)) },
     }
 }
 

@@ -1,0 +1,129 @@
+//! Roles that a scaler needs: which there are, which this sign-in may assign, and which somebody else has to.
+
+use flamenco_azure_core::arm::{ArmClient, ArmError, Kind, Request};
+use flamenco_azure_core::ids::ResourceId;
+use flamenco_azure_core::inventory::Inventory;
+use flamenco_azure_core::plan::{AUTHORIZATION_API, Grant};
+use serde_json::json;
+use vmss_scaler::surroundings::{self, Around, Place};
+
+use crate::failure::{Exit, Failure, Outcome};
+use crate::preflight;
+use crate::printer::Mode;
+use crate::session::Session;
+
+/// The roles of a place with pools of scale sets.
+#[derive(Debug)]
+pub struct Roles {
+    /// Those that are there or that this sign-in may assign.
+    pub ours: Vec<Grant>,
+    /// Those that somebody else has to assign.
+    pub missing: Vec<Grant>,
+}
+
+impl Roles {
+    /// Looks which roles there are and may be assigned.
+    pub async fn look(
+        client: &ArmClient,
+        place: &Place,
+        around: &Around,
+        inventory: &Inventory,
+    ) -> Outcome<Self> {
+        let mut all = Self { ours: Vec::new(), missing: Vec::new() };
+        let mut known: Vec<(String, bool)> = Vec::new();
+        for grant in surroundings::grants(place, around) {
+            let may = if grant.is_held(inventory) {
+                true
+            } else {
+                let at = asked_at(&place.group, &grant.scope);
+                match known.iter().find(|(scope, _)| *scope == at) {
+                    Some((_, may)) => *may,
+                    None => {
+                        let may = may_assign(client, &at).await?;
+                        known.push((at, may));
+                        may
+                    }
+                }
+            };
+            if may { &mut all.ours } else { &mut all.missing }.push(grant);
+        }
+        Ok(all)
+    }
+
+    /// Whether all of them are there.
+    pub fn are_held(&self, inventory: &Inventory) -> bool {
+        self.missing.is_empty() && self.ours.iter().all(|grant| grant.is_held(inventory))
+    }
+
+    /// The ids of the assignments that a plan makes.
+    pub fn ids(&self, farm: &str) -> Vec<ResourceId> {
+        self.ours.iter().filter_map(|grant| grant.id(farm)).collect()
+    }
+
+    /// Says before a plan is carried out that some are left to an administrator, if they are.
+    pub fn announce(&self, session: &Session) {
+        if !self.missing.is_empty() {
+            session.printer.warn(format!(
+                "this sign-in may not assign {} that the scaler needs: deploy makes everything else and prints the \
+                 commands for an administrator",
+                crate::show::count(self.missing.len(), "role")
+            ));
+        }
+    }
+
+    /// The failure that asks an administrator for roles, `again` being the command to run after that; `None` when none
+    /// are missing.
+    pub fn appeal(&self, session: &Session, inventory: &Inventory, again: &str) -> Option<Failure> {
+        if self.missing.is_empty() {
+            return None;
+        }
+        let commands: Vec<String> =
+            self.missing.iter().filter_map(|grant| grant.command(inventory)).collect();
+        let printer = session.printer;
+        if printer.mode() == Mode::Json {
+            printer.event("roles", json!({"commands": commands}));
+        } else {
+            printer.info("an administrator (Owner or Role Based Access Control Administrator) has to run:");
+            for command in &commands {
+                printer.result(command);
+            }
+        }
+        let count = crate::show::count(self.missing.len(), "role");
+        Some(Failure {
+            exit: Exit::Roles,
+            message: format!(
+                "{count} must be assigned by an administrator; all else is made, but no node starts yet"
+            ),
+            hint: Some(format!("have the commands above run, then run `{again}` again: it goes on")),
+        })
+    }
+}
+
+/// Where to ask for the right to assign at a scope: what is in the group follows the group.
+fn asked_at(group: &ResourceId, scope: &str) -> String {
+    let inside = scope.to_ascii_lowercase().starts_with(&group.key());
+    if inside { group.to_string() } else { scope.to_owned() }
+}
+
+async fn may_assign(client: &ArmClient, scope: &str) -> Result<bool, ArmError> {
+    match permissions(client, scope).await {
+        Err(error) if matches!(error.kind(), Kind::Forbidden { .. }) => Ok(false),
+        Err(error) => Err(error),
+        Ok(all) => Ok(preflight::allows(&all, "Microsoft.Authorization/roleAssignments/write")),
+    }
+}
+
+/// What the sign-in may do at a scope; of its subscription while the scope does not exist yet.
+pub async fn permissions(client: &ArmClient, scope: &str) -> Result<Vec<serde_json::Value>, ArmError> {
+    let read = |scope: &str| {
+        let path = format!("{scope}/providers/Microsoft.Authorization/permissions");
+        Request::get(path).api_version(AUTHORIZATION_API)
+    };
+    match client.list(&read(scope)).await {
+        Err(error) if error.is_not_found() => {
+            let whole: Vec<&str> = scope.split('/').take(3).collect();
+            client.list(&read(&whole.join("/"))).await
+        }
+        other => other,
+    }
+}
