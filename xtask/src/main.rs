@@ -1,9 +1,10 @@
-//! The project's own chores: `cargo xtask test | replay | fidelity | examples | clients | gen | bench`.
+//! The project's own chores: `cargo xtask test | sim | compare | replay | fidelity | examples | clients | gen | bench`.
 
 mod bench;
 mod clients;
 mod generate;
 mod judge;
+mod sim;
 mod test;
 
 use std::path::{Path, PathBuf};
@@ -30,6 +31,10 @@ enum Chore {
     Fidelity(judge::Args),
     /// Send Microsoft's examples to the simulator, and their answers through the client
     Examples(judge::Args),
+    /// Play whole farms of scale sets by seed
+    Sim(sim::Args),
+    /// Play both scalers on the same traces and write docs/scaler-comparison.md anew
+    Compare(sim::CompareArgs),
     /// Measure what docs/performance.md states
     Bench(bench::Args),
     /// Write generated files anew (the farm file's schema, the command reference)
@@ -43,6 +48,8 @@ fn main() -> ExitCode {
         Chore::Replay(args) => judge::run("replay", &args),
         Chore::Fidelity(args) => judge::run("fidelity", &args),
         Chore::Examples(args) => judge::run("examples", &args),
+        Chore::Sim(args) => sim::run(&args),
+        Chore::Compare(args) => sim::compare(&args),
         Chore::Bench(args) => bench::run(&args),
         Chore::Gen(args) => generate::run(&args),
     };

@@ -13,6 +13,7 @@ use crate::read::{self, Listed};
 use crate::reconcile::{Action, Decision, Planned, Victim};
 use crate::skus::Catalog;
 use crate::spec::{Placement, Policy};
+use crate::store::Lease;
 use crate::template::{Mode, Template};
 use crate::wire::{self, COMPUTE_API};
 
@@ -29,6 +30,8 @@ pub enum Outcome {
     Refused(Box<ArmError>),
     /// The answer was lost.
     Unknown(Box<ArmError>),
+    /// Not sent: the lease is too old to be sure of.
+    Late,
 }
 
 /// What requests are made from.
@@ -46,6 +49,8 @@ pub struct Hands<'a> {
     pub catalog: &'a Catalog,
     /// What the last look showed.
     pub look: &'a Look,
+    /// What allows to write.
+    pub lease: Option<&'a Lease>,
 }
 
 /// The bucket that an action's request is taken from, and the set it is about.
@@ -76,8 +81,17 @@ pub fn afford(decision: &mut Decision, buckets: &mut Buckets, now: Timestamp) ->
 }
 
 impl Hands<'_> {
+    /// A lease is no fence: nothing is sent when it may be over before the request arrives. To be asked before each
+    /// write, for a read in between may have taken long, or the process may have stood still.
+    fn sure(&self) -> bool {
+        self.lease.is_some_and(|lease| lease.may_write(self.client.clock().now()))
+    }
+
     /// Sends one action.
     pub async fn act(&self, planned: &Planned) -> Outcome {
+        if !self.sure() {
+            return Outcome::Late;
+        }
         match &planned.action {
             Action::Create { set, generation, placement, capacity } => {
                 self.create(set, *generation, placement, *capacity).await
@@ -146,6 +160,9 @@ impl Hands<'_> {
         if !meant(&fresh) {
             return Outcome::Stale;
         }
+        if !self.sure() {
+            return Outcome::Late;
+        }
         match self.client.begin(&patch(fresh.set.etag.as_deref(), body(&fresh))).await {
             Ok(operation) => Outcome::Accepted(Box::new(operation)),
             Err(error) if *error.kind() == Kind::PreconditionFailed => Outcome::Stale,
@@ -184,6 +201,9 @@ impl Hands<'_> {
         if ids.is_empty() {
             return Outcome::Moot;
         }
+        if !self.sure() {
+            return Outcome::Late;
+        }
         match self.client.begin(&wire::delete_machines(&id, &ids)).await {
             Ok(operation) => Outcome::Accepted(Box::new(operation)),
             Err(error) if error.is_not_found() => Outcome::Moot,
@@ -199,6 +219,10 @@ impl Hands<'_> {
     async fn delete_singly(&self, set: &ResourceId, mode: Mode, ids: &[&str]) -> Outcome {
         let mut last = Outcome::Moot;
         for id in ids {
+            if !self.sure() {
+                // What was sent is on its way; the others are asked for again when they are seen to stay.
+                return if matches!(last, Outcome::Moot) { Outcome::Late } else { last };
+            }
             let machine = match mode {
                 Mode::Flexible => self.group.resource(wire::VM, id),
                 Mode::Uniform => set.child("virtualMachines", id),

@@ -358,7 +358,9 @@ impl Judge {
         let made: u32 = self.sets(world).iter().map(young).sum();
         let most = self.live.iter().map(|(_, live)| *live).max().unwrap_or(0);
         let gone: u32 = self.let_go.iter().map(|(_, count)| count).sum();
-        let floor = self.targets(now).into_iter().min().unwrap_or(0);
+        // What was asked for by message is counted before it is shown.
+        let unshown = self.asked.values().filter(|when| **when >= before(now, UNREAD)).count() as u32;
+        let floor = self.targets(now).into_iter().min().unwrap_or(0).saturating_sub(unshown);
         let allowed = (most + made + self.blamed(now)).saturating_sub(floor + gone);
         self.let_go.push_back((now, victims.len() as u32));
         if victims.len() as u32 > allowed {
@@ -467,7 +469,8 @@ impl Listener for Judge {
             return;
         }
         match Self::aim(call) {
-            Aim::Change(_) if fine || status == 0 => self.growth(world, call),
+            // Tags alone make no nodes.
+            Aim::Change(_) if (fine || status == 0) && call.body.contains("\"capacity\"") => self.growth(world, call),
             Aim::Removal(set) => {
                 let working = self.doomed.remove(&(call.process.clone(), set.clone())).unwrap_or(0);
                 if fine && working > 0 {

@@ -9,6 +9,7 @@
 
 pub mod check;
 pub mod old;
+pub mod scenarios;
 pub mod seeds;
 pub mod tap;
 pub mod yard;

@@ -3,6 +3,7 @@
 
 use std::process::ExitCode;
 
+use scaler_yard::scenarios::{all, compare, table};
 use scaler_yard::seeds::{play, play_all};
 
 fn main() -> ExitCode {
@@ -11,8 +12,14 @@ fn main() -> ExitCode {
     match words.as_slice() {
         ["seed", seed] => one(seed.parse().unwrap_or(0)),
         ["seeds", from, count] => many(from.parse().unwrap_or(0), count.parse().unwrap_or(0)),
+        ["compare", names @ ..] => {
+            let mut scenarios = all();
+            scenarios.retain(|one| names.is_empty() || names.contains(&one.name));
+            print!("{}", table(&scenarios, &compare(&scenarios, 1)));
+            ExitCode::SUCCESS
+        }
         _ => {
-            println!("seed N | seeds FROM COUNT");
+            println!("compare [SCENARIO...] | seed N | seeds FROM COUNT");
             ExitCode::FAILURE
         }
     }

@@ -1,9 +1,10 @@
 //! Avere's VMScaler as it was, as a second policy on the same simulated Azure: its loop, its constants, its defects.
 //!
 //! Written from the description in our notes on its behaviour, not from its source. One goroutine does everything in
-//! turn, so does this; operations are watched by a second one, modelled as a look at each before the capacity pass.
+//! turn, so does this; operations are watched by a second one, modelled as a look at each in every sweep.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use flamenco_azure_core::arm::{ArmClient, ArmOptions, Operation, Request, RetryPolicy};
@@ -36,13 +37,50 @@ pub struct OldOptions {
     pub subnet: ResourceId,
 }
 
-/// A message on its queue.
+/// Its queue: the service's part of it is no part of the comparison.
+#[derive(Debug, Clone, Default)]
+pub struct OldQueue(Arc<Mutex<Vec<OldMessage>>>);
+
 #[derive(Debug, Clone)]
-pub struct OldMessage {
-    /// `vmssName,instanceId`
-    pub text: String,
-    /// Until when nobody sees it.
-    pub hidden_until: Timestamp,
+struct OldMessage {
+    id: usize,
+    text: String,
+    hidden_until: Timestamp,
+}
+
+impl OldQueue {
+    /// Puts `vmssName,instanceId` on it.
+    pub fn send(&self, text: &str) {
+        let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let id = all.last().map_or(0, |last| last.id + 1);
+        all.push(OldMessage { id, text: text.to_owned(), hidden_until: Timestamp::MIN });
+    }
+
+    /// How many there are, hidden ones included.
+    pub fn len(&self) -> usize {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).len()
+    }
+
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    fn receive(&self, now: Timestamp) -> Vec<(usize, String)> {
+        let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let visible = all.iter_mut().filter(|message| message.hidden_until <= now);
+        visible
+            .map(|message| {
+                message.hidden_until = now + VISIBILITY;
+                (message.id, message.text.clone())
+            })
+            .collect()
+    }
+
+    fn delete(&self, ids: &[usize]) {
+        let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        all.retain(|message| !ids.contains(&message.id));
+    }
 }
 
 /// The loop and what it keeps in memory.
@@ -55,8 +93,7 @@ pub struct OldScaler {
     first_pass: bool,
     last_capacity: Option<Timestamp>,
     started: bool,
-    /// Its queue: the service's part of it is no part of the comparison.
-    pub queue: VecDeque<OldMessage>,
+    queue: OldQueue,
 }
 
 struct Set {
@@ -70,7 +107,7 @@ struct Set {
 impl OldScaler {
     /// A process that has just been started. Retries are its SDK's: up to three after 408, 429 and 5xx, 30 s doubled
     /// each time where Azure names no wait.
-    pub fn new(arm: &ArmOptions, options: OldOptions) -> Self {
+    pub fn new(arm: &ArmOptions, options: OldOptions, queue: OldQueue) -> Self {
         let retry = RetryPolicy {
             max_tries: 4,
             first_delay: Duration::from_secs(30),
@@ -87,14 +124,8 @@ impl OldScaler {
             first_pass: true,
             last_capacity: None,
             started: false,
-            queue: VecDeque::new(),
+            queue,
         }
-    }
-
-    /// The same queue under a new process: what was in memory is lost.
-    #[must_use]
-    pub fn restarted(self, arm: &ArmOptions) -> Self {
-        Self { queue: self.queue, ..Self::new(arm, self.options) }
     }
 
     /// One sweep of the queue, with a capacity pass if one is due. To be called each five seconds.
@@ -104,13 +135,15 @@ impl OldScaler {
             self.started = true;
         }
         self.delete_nodes().await;
+        self.watch().await;
         let now = self.client.clock().now();
         let due = self.last_capacity.is_none_or(|last| now.duration_since(last).unsigned_abs() > CAPACITY);
         if due {
             self.read_total().await;
-            self.watch().await;
+            let first = self.first_pass;
             self.capacity_pass().await;
-            self.last_capacity = Some(self.client.clock().now());
+            // The first one only stamps; the next follows in the next sweep.
+            self.last_capacity = (!first).then(|| self.client.clock().now());
         }
     }
 
@@ -151,44 +184,31 @@ impl OldScaler {
 
     async fn delete_nodes(&mut self) {
         let now = self.client.clock().now();
-        let mut received: Vec<usize> = Vec::new();
-        for (index, message) in self.queue.iter_mut().enumerate() {
-            if message.hidden_until <= now {
-                message.hidden_until = now + VISIBILITY;
-                received.push(index);
+        let received = self.queue.receive(now);
+        let mut by_set: BTreeMap<String, Vec<(usize, String)>> = BTreeMap::new();
+        let mut odd = Vec::new();
+        for (message, text) in received {
+            match text.split(',').collect::<Vec<_>>().as_slice() {
+                [set, id] => by_set.entry((*set).to_owned()).or_default().push((message, (*id).to_owned())),
+                _ => odd.push(message),
             }
         }
-        if received.is_empty() {
-            return;
-        }
-        let mut by_set: BTreeMap<String, Vec<String>> = BTreeMap::new();
-        let mut drop: Vec<usize> = Vec::new();
-        for index in &received {
-            match self.queue[*index].text.split(',').collect::<Vec<_>>().as_slice() {
-                [set, id] => by_set.entry((*set).to_owned()).or_default().push((*id).to_owned()),
-                _ => drop.push(*index),
-            }
-        }
-        let count = (received.len() - drop.len()) as u32;
-        if self.total > 0 {
+        self.queue.delete(&odd);
+        let count = by_set.values().map(Vec::len).sum::<usize>() as u32;
+        if count > 0 && self.total > 0 {
             self.total = self.total.saturating_sub(count);
             self.write_total().await;
         }
-        for (set, ids) in by_set {
+        for (set, named) in by_set {
+            let (messages, ids): (Vec<usize>, Vec<String>) = named.into_iter().unzip();
             let request = Request::post(format!("{}/delete", self.set_id(&set)), Some(json!({"instanceIds": ids})))
                 .api_version(API)
                 .idempotent();
+            // Accepted is as good as done to it; refused, they come back and are counted again.
             if let Ok(operation) = self.client.begin(&request).await {
                 self.operations.insert(set.clone(), operation);
-                drop.extend(received.iter().filter(|index| {
-                    self.queue[**index].text.split(',').next() == Some(set.as_str())
-                }));
+                self.queue.delete(&messages);
             }
-        }
-        drop.sort_unstable();
-        drop.dedup();
-        for index in drop.into_iter().rev() {
-            self.queue.remove(index);
         }
     }
 
@@ -285,7 +305,7 @@ impl OldScaler {
         let mut taken: Vec<String> = sets.iter().map(|set| set.name.clone()).collect();
         for _ in 0..remaining.div_ceil(per) {
             let name = (0..).map(|n| format!("vmss{n}")).find(|name| !taken.contains(name)).unwrap_or_default();
-            let request = Request::put(self.set_id(&name).as_str(), self.model(&name, &stamp)).api_version(API);
+            let request = Request::put(self.set_id(&name).as_str(), self.model(&name)).api_version(API);
             if let Ok(operation) = self.client.begin(&request).await {
                 self.operations.insert(name.clone(), operation);
             }
@@ -309,11 +329,11 @@ impl OldScaler {
         }
     }
 
-    fn model(&self, name: &str, stamp: &str) -> Value {
+    /// Without tags: a set whose creation failed has no time to be sealed by.
+    fn model(&self, name: &str) -> Value {
         let options = &self.options;
         json!({
             "location": options.location,
-            "tags": {"LAST_TIME_AT_CAPACITY": stamp},
             "sku": {"name": options.sku, "tier": "Standard", "capacity": options.vms_per_vmss},
             "properties": {
                 "overprovision": false,

@@ -42,17 +42,14 @@ impl Scaler {
             template: &pool.template,
             catalog: &pool.catalog,
             look,
+            lease: self.lease.as_ref(),
         };
-        let lease = self.lease.as_ref();
-        let clock = self.reads.clock();
         let work = order.into_iter().map(|set| {
             let actions = by_set.remove(set).unwrap_or_default();
             async move {
                 let mut outcomes = Vec::new();
                 for planned in actions {
-                    // A lease is no fence: nothing is sent when it may be over before the request arrives.
-                    let sure = lease.is_some_and(|lease| lease.may_write(clock.now()));
-                    outcomes.push((planned, if sure { Some(hands.act(planned).await) } else { None }));
+                    outcomes.push((planned, hands.act(planned).await));
                 }
                 outcomes
             }
@@ -63,29 +60,29 @@ impl Scaler {
         }
     }
 
-    fn take_in(&mut self, planned: &Planned, outcome: Option<Outcome>, state: &mut State, pass: &mut Pass) {
+    fn take_in(&mut self, planned: &Planned, outcome: Outcome, state: &mut State, pass: &mut Pass) {
         let now = self.now();
         let action = &planned.action;
         let (class, set) = act::cost(action);
         let (ending, text) = match outcome {
-            None => {
+            Outcome::Late => {
                 state.asked.refused(action);
                 (Ending::NotSent, "the lease is too old to be sure of".to_owned())
             }
-            Some(Outcome::Accepted(operation)) => {
+            Outcome::Accepted(operation) => {
                 state.asked.accepted(action, now);
                 self.operations.follow(action.clone(), *operation);
                 (Ending::Accepted, String::new())
             }
-            Some(Outcome::Moot) => {
+            Outcome::Moot => {
                 state.asked.accepted(action, now);
                 (Ending::Moot, String::new())
             }
-            Some(Outcome::Stale) => {
+            Outcome::Stale => {
                 state.asked.refused(action);
                 (Ending::Stale, String::new())
             }
-            Some(Outcome::Refused(error)) => {
+            Outcome::Refused(error) => {
                 state.asked.refused(action);
                 look::closed(&mut self.buckets, class, Some(set), &error, now);
                 let text = chain(&*error);
@@ -103,7 +100,7 @@ impl Scaler {
                 }
                 (Ending::Refused, text)
             }
-            Some(Outcome::Unknown(error)) => (Ending::Unknown, chain(&*error)),
+            Outcome::Unknown(error) => (Ending::Unknown, chain(&*error)),
         };
         *self.sums.actions.entry((kind(action), ending.as_str())).or_default() += 1;
         pass.done.push(Done { planned: planned.clone(), outcome: ending, words: text });
