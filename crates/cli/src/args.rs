@@ -232,6 +232,37 @@ pub enum ScalerCommand {
     Explain(ScalerPoolArgs),
     /// Show targets, nodes, requests to delete and who runs the scaler
     Status(ScalerPoolArgs),
+    /// Print the scaler's own file for the farm file's pools, to run it elsewhere
+    File,
+    /// Make a scaler that stands alone, without a farm: a VM in a group of its own, or on a VM that is there
+    Deploy(ScalerDeployArgs),
+    /// Remove a scaler that stands alone, with its nodes; network, images and an existing VM stay
+    Remove(ScalerRemoveArgs),
+}
+
+/// `scaler deploy`
+#[derive(Debug, Clone, Default, Args)]
+pub struct ScalerDeployArgs {
+    /// The file that describes it (examples/scaler.yaml)
+    #[arg(value_name = "FILE")]
+    pub file: PathBuf,
+    /// Do not ask for confirmation
+    #[arg(long, short)]
+    pub yes: bool,
+    /// The scaler's program [default: beside this one]
+    #[arg(long, value_name = "PATH")]
+    pub scaler_binary: Option<PathBuf>,
+}
+
+/// `scaler remove`
+#[derive(Debug, Clone, Default, Args)]
+pub struct ScalerRemoveArgs {
+    /// The file that it was made from
+    #[arg(value_name = "FILE")]
+    pub file: PathBuf,
+    /// Do not ask for the farm's name
+    #[arg(long, short)]
+    pub yes: bool,
 }
 
 /// Which pools.
@@ -240,7 +271,7 @@ pub struct ScalerPoolArgs {
     /// The pool [default: all]
     #[arg(value_name = "POOL")]
     pub pool: Option<String>,
-    /// The scaler's own file, where there is no farm file
+    /// The scaler's own file, or that of a scaler that stands alone, where there is no farm file
     #[arg(long, value_name = "FILE")]
     pub file: Option<PathBuf>,
 }

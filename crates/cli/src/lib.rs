@@ -3,6 +3,7 @@
 //! The only crate of the workspace with clap, prompts, the environment, the terminal and the user's files. [`run`] is
 //! the whole program; the binaries are thin entries to it.
 
+pub mod alone;
 pub mod args;
 pub mod ask;
 pub mod commands;
@@ -139,7 +140,8 @@ fn open(
 ) -> Outcome<Session> {
     let mut global = cli.global.clone();
     if !simulated {
-        let cloud = farmfile::cloud(&here, &global);
+        let cloud = alone::named(&here, &cli.command)
+            .map_or_else(|| farmfile::cloud(&here, &global), |(_, cloud)| cloud);
         let seed = u64::from(std::process::id());
         return Ok(Session::live(
             printer,
@@ -151,8 +153,9 @@ fn open(
         ));
     }
     let file = global.simulate.take().filter(|path| !path.as_os_str().is_empty()).map(|path| here.join(path));
-    let subscription =
-        farmfile::subscription(&here, &global).unwrap_or_else(|| commands::demo::SUBSCRIPTION.to_owned());
+    let subscription = alone::named(&here, &cli.command)
+        .map_or_else(|| farmfile::subscription(&here, &global), |(subscription, _)| subscription)
+        .unwrap_or_else(|| commands::demo::SUBSCRIPTION.to_owned());
     let simulator = Arc::new(Simulator::open(file.as_deref(), &subscription)?);
     Ok(Session::simulated(printer, global, here, environment, simulator))
 }

@@ -3,6 +3,8 @@
 mod fleet;
 mod network;
 
+pub(crate) use fleet::image;
+
 use std::collections::BTreeMap;
 
 use flamenco_azure_core::arm::{ArmClient, ArmError, Kind, Request};
@@ -113,7 +115,16 @@ pub async fn sizes(client: &ArmClient, farm: &Farm) -> Result<Sizes, ArmError> {
 
 /// Checks that the subscription and the region are there at all: everything else depends on them.
 pub async fn subscription(client: &ArmClient, farm: &Farm) -> Result<Vec<Finding>, ArmError> {
-    let base = format!("/subscriptions/{}", farm.subscription);
+    subscription_and_region(client, &farm.subscription, &farm.location).await
+}
+
+/// [`subscription`] of what is no farm.
+pub async fn subscription_and_region(
+    client: &ArmClient,
+    id: &SubscriptionId,
+    location: &Location,
+) -> Result<Vec<Finding>, ArmError> {
+    let base = format!("/subscriptions/{id}");
     // Recorded: an id that the sign-in does not see is `SubscriptionNotFound`, not a plain 404.
     let unseen = |error: &ArmError| error.is_not_found() || *error.kind() == Kind::SubscriptionUnavailable;
     let subscription = async {
@@ -131,7 +142,7 @@ pub async fn subscription(client: &ArmClient, farm: &Farm) -> Result<Vec<Finding
     let (subscription, locations) = try_join(subscription, locations).await?;
     let Some(subscription) = subscription else {
         return Ok(vec![finding(
-            format!("`subscriptionID`: this sign-in sees no subscription `{}`", farm.subscription),
+            format!("`subscriptionID`: this sign-in sees no subscription `{id}`"),
             "`az account list --output table` shows those it sees; `az login --tenant …` signs in elsewhere",
         )]);
     };
@@ -139,21 +150,20 @@ pub async fn subscription(client: &ArmClient, farm: &Farm) -> Result<Vec<Finding
     if let Some(state) = subscription.get("state").and_then(Value::as_str).filter(|state| *state != "Enabled")
     {
         findings.push(finding(
-            format!("`subscriptionID`: subscription `{}` is {}", farm.subscription, state.to_lowercase()),
+            format!("`subscriptionID`: subscription `{id}` is {}", state.to_lowercase()),
             "enable it in the Azure portal, or use another one",
         ));
     }
     let names: Vec<&str> = locations.iter().filter_map(|l| l.get("name")?.as_str()).collect();
-    if !names.contains(&farm.location.as_str()) {
-        let near = nearest(farm.location.as_str(), &names);
+    if !names.contains(&location.as_str()) {
+        let near = nearest(location.as_str(), &names);
         let remedy = match near {
             Some(near) => {
                 format!("did you mean `{near}`? `az account list-locations --output table` lists all")
             }
             None => "`az account list-locations --output table` lists them".to_owned(),
         };
-        findings
-            .push(finding(format!("`location`: the subscription has no region `{}`", farm.location), remedy));
+        findings.push(finding(format!("`location`: the subscription has no region `{location}`"), remedy));
     }
     Ok(findings)
 }

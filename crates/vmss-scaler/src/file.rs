@@ -119,7 +119,7 @@ fn all() -> u8 {
     100
 }
 
-fn boot_budget() -> u32 {
+pub(crate) fn boot_budget() -> u32 {
     15
 }
 

@@ -79,6 +79,7 @@
 //! in answers), 25 in its part about queue names, 28 (two scalers at once: the lease).
 
 pub mod act;
+pub mod alone;
 pub mod asked;
 pub mod boots;
 pub mod buckets;

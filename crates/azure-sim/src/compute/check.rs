@@ -189,7 +189,8 @@ pub(crate) fn identity(world: &mut World, body: &Value, vm: &str) -> Result<Opti
     let mut stored = json!({"type": wanted.get("type").cloned().unwrap_or_else(|| json!("None"))});
     if let Some(assigned) = wanted.get("userAssignedIdentities").and_then(Value::as_object) {
         let mut known = serde_json::Map::new();
-        for id in assigned.keys() {
+        // `null` takes one away.
+        for (id, _) in assigned.iter().filter(|(_, value)| !value.is_null()) {
             let Some(identity) = world.resource(id) else {
                 let inner = format!("Resource '{id}' was not found.");
                 let message = format!(

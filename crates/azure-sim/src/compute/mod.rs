@@ -131,7 +131,7 @@ fn list(world: &World, request: &Request) -> SimResponse {
 }
 
 /// Virtual machines, those of Flexible scale sets too.
-fn list_machines(world: &World, request: &Request) -> SimResponse {
+fn list_machines(world: &mut World, request: &Request) -> SimResponse {
     let below = format!("{}/", crate::resource::key(&request.scope));
     let own = world.resources().iter().filter(|(key, vm)| key.starts_with(&below) && vm.is(VM));
     let own = own.map(|(_, vm)| body(world, vm).to_string()).collect();

@@ -193,12 +193,25 @@ const FIXED: &[(&str, &str)] = &[
     ("/priority", "priority"),
 ];
 
-/// Recorded: an identity of the same type without a list keeps the one there is.
-fn kept_identities(old: &Resource, mut new: Value) -> Value {
+/// Recorded: an identity of the same type without a list keeps the one there is. A PATCH keeps those that its list does not
+/// name (Microsoft's page "Configure managed identities on Azure virtual machines", REST).
+fn kept_identities(old: &Resource, request: &Request, mut new: Value) -> Value {
     let list = old.extra.get("identity").and_then(|identity| identity.get("userAssignedIdentities"));
-    let assigned = new["type"].as_str().is_some_and(|kind| kind.contains("UserAssigned"));
-    if let Some(list) = list.filter(|_| assigned && new.get("userAssignedIdentities").is_none()) {
-        new["userAssignedIdentities"] = list.clone();
+    let Some(had) = list.and_then(Value::as_object) else { return new };
+    if !new["type"].as_str().is_some_and(|kind| kind.contains("UserAssigned")) {
+        return new;
+    }
+    match new.get_mut("userAssignedIdentities").and_then(Value::as_object_mut) {
+        None => new["userAssignedIdentities"] = json!(had),
+        Some(ids) if request.method == "PATCH" => {
+            let sent = request.body.pointer("/identity/userAssignedIdentities").and_then(Value::as_object);
+            let named =
+                |id: &str| sent.is_some_and(|sent| sent.keys().any(|key| key.eq_ignore_ascii_case(id)));
+            ids.extend(
+                had.iter().filter(|(id, _)| !named(id)).map(|(id, value)| (id.clone(), value.clone())),
+            );
+        }
+        Some(_) => {}
     }
     new
 }
@@ -268,7 +281,9 @@ fn update(
         }
     }
     match check::identity(world, &request.body, &old.id) {
-        Ok(identity) => keep_extra(&mut vm, &request.body, identity.map(|new| kept_identities(old, new))),
+        Ok(identity) => {
+            keep_extra(&mut vm, &request.body, identity.map(|new| kept_identities(old, request, new)))
+        }
         Err(refusal) => return refusal,
     }
     for (name, value) in wanted.as_object().into_iter().flatten() {

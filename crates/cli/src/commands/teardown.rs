@@ -3,12 +3,13 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
+use flamenco_azure_core::inventory::Inventory;
 use flamenco_azure_core::plan::plan_teardown;
 
 use super::deploy::carry_out;
 use crate::args::TeardownArgs;
 use crate::failure::{Exit, Failure, Outcome};
-use crate::session::Session;
+use crate::session::{Session, Target};
 use crate::{farm, progress, show};
 
 /// Passes: what appears only when something else is gone (a disk that was attached) is seen by the next look.
@@ -16,8 +17,18 @@ const PASSES: usize = 3;
 
 /// Runs `teardown`.
 pub async fn run(session: &Session, args: TeardownArgs) -> Outcome {
+    let (target, inventory) = session.target().await?;
+    remove(session, &target, inventory, args).await
+}
+
+/// Removes what `target` is, of which `inventory` is the first look.
+pub(super) async fn remove(
+    session: &Session,
+    target: &Target,
+    mut inventory: Inventory,
+    args: TeardownArgs,
+) -> Outcome {
     let begun = session.clock.now();
-    let (target, mut inventory) = session.target().await?;
     session.executor(&target.farm)?.settle().await?;
     if !target.exists(&inventory) {
         session.printer.result(format!(

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use flamenco_azure_core::arm::{ArmClient, ArmError, Kind, Request};
-use flamenco_azure_core::ids::ResourceId;
+use flamenco_azure_core::ids::{Location, ResourceId};
 use flamenco_azure_core::inventory::{Inventory, Observed};
 use flamenco_azure_core::spec::{Farm, FleetImage, Priority};
 use flamenco_azure_core::tags;
@@ -93,28 +93,37 @@ fn short(farm: &Farm, usages: &[Value], name: &str, need: u32) -> Option<Finding
 pub(super) async fn images(client: &ArmClient, farm: &Farm) -> Result<Vec<Finding>, ArmError> {
     let mut findings = Vec::new();
     for fleet in &farm.fleets {
-        let (id, api_version) = match &fleet.image {
-            FleetImage::Marketplace { .. } => continue,
-            FleetImage::Managed { id } => (id, COMPUTE_API),
-            FleetImage::Gallery { id } => (id, GALLERY_API),
-        };
+        let (FleetImage::Managed { id } | FleetImage::Gallery { id }) = &fleet.image else { continue };
         let key = format!("pool `{}`: image", fleet.name);
-        match client.get(&Request::get(id.as_str()).api_version(api_version)).await {
-            // The scaler gets a role for it; whoever deploys need not see it.
-            Err(error) if matches!(error.kind(), Kind::Forbidden { .. } | Kind::SubscriptionUnavailable) => {}
-            Err(error) => return Err(error),
-            Ok(None) => findings.push(finding(
-                format!("{key}: there is no `{}`", id.name()),
-                "`az image list` and `az sig image-version list` list those that this sign-in sees",
-            )),
-            Ok(Some(body)) => findings.extend(elsewhere(farm, &key, id, &body)),
-        }
+        findings.extend(image(client, &farm.location, &key, id).await?);
     }
     Ok(findings)
 }
 
-fn elsewhere(farm: &Farm, key: &str, id: &ResourceId, body: &Value) -> Option<Finding> {
-    let here = |name: &str| name.replace(' ', "").eq_ignore_ascii_case(farm.location.as_str());
+/// An image of one's own: there, and in this region.
+pub(crate) async fn image(
+    client: &ArmClient,
+    location: &Location,
+    key: &str,
+    id: &ResourceId,
+) -> Result<Option<Finding>, ArmError> {
+    let api_version = if id.is_kind("Microsoft.Compute/images") { COMPUTE_API } else { GALLERY_API };
+    match client.get(&Request::get(id.as_str()).api_version(api_version)).await {
+        // The scaler gets a role for it; whoever deploys need not see it.
+        Err(error) if matches!(error.kind(), Kind::Forbidden { .. } | Kind::SubscriptionUnavailable) => {
+            Ok(None)
+        }
+        Err(error) => Err(error),
+        Ok(None) => Ok(Some(finding(
+            format!("{key}: there is no `{}`", id.name()),
+            "`az image list` and `az sig image-version list` list those that this sign-in sees",
+        ))),
+        Ok(Some(body)) => Ok(elsewhere(location, key, id, &body)),
+    }
+}
+
+fn elsewhere(location: &Location, key: &str, id: &ResourceId, body: &Value) -> Option<Finding> {
+    let here = |name: &str| name.replace(' ', "").eq_ignore_ascii_case(location.as_str());
     let regions: Vec<&str> = if id.is_kind("Microsoft.Compute/images") {
         body.get("location").and_then(Value::as_str).into_iter().collect()
     } else {
@@ -125,7 +134,7 @@ fn elsewhere(farm: &Farm, key: &str, id: &ResourceId, body: &Value) -> Option<Fi
     if regions.is_empty() || regions.iter().any(|name| here(name)) {
         return None;
     }
-    let (name, location) = (id.name(), &farm.location);
+    let name = id.name();
     Some(finding(
         format!("{key}: `{name}` is in {}, the farm in {location}", regions.join(", ")),
         "replicate the image to the farm's region, or move the farm",

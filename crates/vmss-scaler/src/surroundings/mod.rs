@@ -18,6 +18,7 @@ use serde_json::{Value, json};
 
 pub use file::{NodeDocuments, scaler_file};
 pub use grants::{foreign_scopes, grants};
+pub(crate) use install::scaler_guest;
 pub use install::{EXPECT, Install, install};
 pub use observe::observe;
 pub use place::{Place, PlacePool};

@@ -1,6 +1,8 @@
 //! `scaler`: pools of scale sets kept at their targets, looked at and explained.
 
+mod deploy;
 mod explain;
+mod remove;
 mod run;
 mod status;
 mod words;
@@ -11,8 +13,9 @@ use vmss_scaler::scaler::Pool;
 pub use run::{keep, keep_until, show_pass};
 pub use words::Told;
 
+use crate::alone;
 use crate::args::{ScalerCommand, ScalerPoolArgs};
-use crate::failure::Outcome;
+use crate::failure::{Exit, Failure, Outcome};
 use crate::scalers;
 use crate::session::Session;
 
@@ -23,13 +26,24 @@ pub async fn run(session: &Session, command: &ScalerCommand) -> Outcome {
         ScalerCommand::Once(args) => run::once(session, args).await,
         ScalerCommand::Explain(args) => explain::run(session, args).await,
         ScalerCommand::Status(args) => status::run(session, args).await,
+        ScalerCommand::File => file(session).await,
+        ScalerCommand::Deploy(args) => deploy::run(session, args).await,
+        ScalerCommand::Remove(args) => remove::run(session, args).await,
     }
+}
+
+/// Prints the scaler's own file. JSON is YAML.
+async fn file(session: &Session) -> Outcome {
+    let file = scalers::farm_file(session).await?;
+    let text = serde_json::to_string_pretty(&file).map_err(|error| Failure::bug(&error.into()))?;
+    session.printer.raw(format!("{text}\n").as_bytes());
+    Ok(Exit::Done)
 }
 
 /// The file and the pools that were named.
 async fn open(session: &Session, args: &ScalerPoolArgs) -> Outcome<(ScalerFile, Vec<Pool>)> {
     let file = match &args.file {
-        Some(path) => scalers::read_file(&session.here.join(path))?,
+        Some(path) => alone::scaler_file(session, path).await?,
         None => scalers::farm_file(session).await?,
     };
     let pools = scalers::pools(&session.client, &file).await?;
