@@ -447,7 +447,9 @@ impl World {
 
     /// A resource for change.
     pub(crate) fn resource_mut(&mut self, id: &str) -> Option<&mut Resource> {
-        self.resources.get_mut(&key(id))
+        let key = key(id);
+        self.scale.resource_changed(&key);
+        self.resources.get_mut(&key)
     }
 
     /// Stores a resource under its id with a new etag.
@@ -455,7 +457,9 @@ impl World {
         if resource.etag.is_empty() {
             resource.etag = self.etag();
         }
-        self.resources.insert(resource.key(), resource);
+        let key = resource.key();
+        self.scale.resource_changed(&key);
+        self.resources.insert(key, resource);
     }
 
     /// Children of a type directly below a parent.

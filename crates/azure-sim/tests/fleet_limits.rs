@@ -61,7 +61,13 @@ fn what_azure_refuses_leaves_nothing_behind() {
             400,
             "EvictionPolicyCanBeSetOnlyOnAzureSpotVirtualMachines",
         ),
-        ("Uniform", profile("/billingProfile"), json!({"maxPrice": 0.1234567}), 400, "MaxPriceValueInvalid"),
+        (
+            "Uniform",
+            profile("/billingProfile"),
+            json!({"maxPrice": 0.123_456_7}),
+            400,
+            "MaxPriceValueInvalid",
+        ),
         ("Uniform", profile("/billingProfile"), json!({"maxPrice": -2}), 400, "MaxPriceValueInvalid"),
         (
             "Uniform",

@@ -4,10 +4,9 @@ use serde_json::{Value, json};
 
 use super::actions::{self, verb};
 use super::list::wants_view;
-use super::render::Renderer;
-use super::state::{Instance, ScaleSet};
+use super::render::{Texts, What};
+use super::state::ScaleSet;
 use super::{changed, evict, named, no_set};
-use crate::resource::Resource;
 use crate::route::Request;
 use crate::wire::SimResponse;
 use crate::world::World;
@@ -23,16 +22,6 @@ fn find(world: &World, request: &Request) -> Result<(String, u64), SimResponse> 
 /// Recorded for an instance that is not there.
 fn gone() -> SimResponse {
     SimResponse::arm_error(404, "NotFound", "The entity was not found in this Azure location.")
-}
-
-/// A set with its resource and one instance.
-pub(super) fn parts<'a>(
-    world: &'a World,
-    key: &str,
-    number: u64,
-) -> Option<(&'a Resource, &'a ScaleSet, &'a Instance)> {
-    let set = world.scale.sets.get(key)?;
-    Some((world.resource(key)?, set, set.instances.get(&number)?))
 }
 
 pub(super) fn handle(world: &mut World, request: &Request) -> SimResponse {
@@ -51,15 +40,25 @@ pub(super) fn handle(world: &mut World, request: &Request) -> SimResponse {
 }
 
 /// The body of one instance.
-pub(super) fn get(world: &World, key: &str, number: u64, view: bool) -> SimResponse {
-    let Some((resource, set, instance)) = parts(world, key, number) else { return gone() };
+pub(super) fn get(world: &mut World, key: &str, number: u64, view: bool) -> SimResponse {
+    let what = if view { What::BodyWithView } else { What::Body };
+    let etag = world.scale.sets.get(key).map(ScaleSet::etag).unwrap_or_default();
+    match text(world, key, number, what) {
+        Some(text) => SimResponse::json_text(200, text).with_header("etag", &etag),
+        None => gone(),
+    }
+}
+
+fn text(world: &mut World, key: &str, number: u64, what: What) -> Option<String> {
+    let texts = Texts::of(world, key, what)?;
+    let set = world.scale.sets.get(key)?;
     let mut text = String::new();
-    Renderer::bodies(world, resource, set, view).write(&mut text, number, instance);
-    SimResponse::json_text(200, text).with_header("etag", &set.etag())
+    texts.renderer(world, set).write(&mut text, number, set.instances.get(&number)?);
+    Some(text)
 }
 
 /// `…/instanceView`
-pub(super) fn view(world: &World, request: &Request) -> SimResponse {
+pub(super) fn view(world: &mut World, request: &Request) -> SimResponse {
     match find(world, request) {
         Ok((key, number)) => view_of(world, &key, number),
         Err(refusal) => refusal,
@@ -67,11 +66,8 @@ pub(super) fn view(world: &World, request: &Request) -> SimResponse {
 }
 
 /// The view of one instance.
-pub(super) fn view_of(world: &World, key: &str, number: u64) -> SimResponse {
-    let Some((resource, set, instance)) = parts(world, key, number) else { return gone() };
-    let mut text = String::new();
-    Renderer::views(world, resource, set).write(&mut text, number, instance);
-    SimResponse::json_text(200, text)
+pub(super) fn view_of(world: &mut World, key: &str, number: u64) -> SimResponse {
+    text(world, key, number, What::View).map_or_else(gone, |text| SimResponse::json_text(200, text))
 }
 
 /// POST actions on one instance.
@@ -127,7 +123,10 @@ fn run(world: &mut World, request: &Request, key: &str) -> SimResponse {
 }
 
 fn diagnostics(world: &World, key: &str, number: u64) -> SimResponse {
-    let Some((_, set, instance)) = parts(world, key, number) else { return gone() };
+    let set = world.scale.sets.get(key);
+    let Some((set, instance)) = set.and_then(|set| Some((set, set.instances.get(&number)?))) else {
+        return gone();
+    };
     let base = format!(
         "https://md-simulated.z1.blob.storage.azure.net/bootdiagnostics-{}/{}.{}",
         set.name,

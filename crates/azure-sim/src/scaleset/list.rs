@@ -5,9 +5,9 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::{Value, json};
 
-use super::render::Renderer;
+use super::render::{Texts, What};
 use super::state::{Instance, Mode, ScaleSet};
-use super::{SET, body, named, no_set};
+use super::{SET, cache, named, no_set};
 use crate::catalogue;
 use crate::operation::{ARM, later};
 use crate::resource::{ProvisioningState, key};
@@ -73,7 +73,7 @@ impl<'a> Page<'a> {
 }
 
 /// `GET …/virtualMachineScaleSets` of a group or of the subscription.
-pub(super) fn sets(world: &World, request: &Request) -> SimResponse {
+pub(super) fn sets(world: &mut World, request: &Request) -> SimResponse {
     let (now, lag) = (world.now(), world.list_lag_s);
     let below = format!("{}/", key(&request.scope));
     let after = Page::after(request).unwrap_or_default();
@@ -84,17 +84,17 @@ pub(super) fn sets(world: &World, request: &Request) -> SimResponse {
         world.scale.ghosts.iter().filter(|(key, (until, _))| {
             key.starts_with(&below) && *until > now && world.resource(key).is_none()
         });
-    let keys: BTreeSet<&str> =
-        living.map(|(key, _)| key.as_str()).chain(gone.map(|(key, _)| key.as_str())).collect();
+    let keys: BTreeSet<String> =
+        living.map(|(key, _)| key).chain(gone.map(|(key, _)| key)).cloned().collect();
     let mut page = Page::new(request, SETS);
     let mut last = None;
-    for key in keys.into_iter().filter(|key| *key > after) {
+    for key in keys.iter().filter(|key| key.as_str() > after) {
         let Some(out) = page.next() else { return page.end(last) };
-        match (world.resource(key), world.scale.sets.get(key)) {
-            (Some(resource), Some(set)) => out.push_str(&body::text(resource, set)),
-            _ => out.push_str(world.scale.ghosts.get(key).map_or("{}", |(_, text)| text)),
+        match cache::body_of(world, key) {
+            Some(text) => out.push_str(&text),
+            None => out.push_str(world.scale.ghosts.get(key).map_or("{}", |(_, text)| text)),
         }
-        last = Some(key);
+        last = Some(key.as_str());
     }
     page.end(None)
 }
@@ -135,14 +135,16 @@ pub(super) fn wants_view(request: &Request) -> bool {
 }
 
 /// `GET …/{set}/virtualMachines`: whole bodies of Uniform instances, ids of Flexible ones.
-pub(super) fn instances(world: &World, request: &Request) -> SimResponse {
-    let found =
-        named(world, request).and_then(|key| Some((world.resource(&key)?, world.scale.sets.get(&key)?)));
-    let Some((resource, set)) = found else { return no_set(request) };
-    let renderer = match set.mode {
-        Mode::Uniform => Renderer::bodies(world, resource, set, wants_view(request)),
-        Mode::Flexible => Renderer::ids(world, resource, set),
+pub(super) fn instances(world: &mut World, request: &Request) -> SimResponse {
+    let Some(key) = named(world, request) else { return no_set(request) };
+    let what = match world.scale.sets.get(&key).map(|set| set.mode) {
+        Some(Mode::Flexible) => What::Id,
+        _ if wants_view(request) => What::BodyWithView,
+        _ => What::Body,
     };
+    let texts = Texts::of(world, &key, what);
+    let (Some(texts), Some(set)) = (texts, world.scale.sets.get(&key)) else { return no_set(request) };
+    let renderer = texts.renderer(world, set);
     let after: Option<u64> = Page::after(request).and_then(|token| token.parse().ok());
     let mut page = Page::new(request, INSTANCES);
     let mut last = String::new();

@@ -7,6 +7,7 @@
 mod actions;
 mod body;
 pub(crate) mod boot;
+mod cache;
 mod check;
 mod evict;
 mod grow;

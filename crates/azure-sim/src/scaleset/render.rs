@@ -1,10 +1,12 @@
 //! Bodies of instances (recorded traffic).
 
 use std::fmt::Write as _;
+use std::sync::Arc;
 
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
+use super::cache;
 use super::state::{Instance, Mode, Power, ScaleSet};
 use super::template::{Template, hole};
 use crate::compute::VM;
@@ -14,62 +16,89 @@ use crate::world::World;
 /// Full type of an instance of a Uniform set.
 pub(super) const INSTANCE: &str = "Microsoft.Compute/virtualMachineScaleSets/virtualMachines";
 
+/// What is wanted of an instance.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum What {
+    /// The whole body.
+    Body,
+    /// The whole body with the instance view.
+    BodyWithView,
+    /// The instance view alone.
+    View,
+    /// The id alone: what the set's own list says of Flexible instances (Microsoft Learn "Orchestration modes").
+    Id,
+}
+
+/// A kind of text.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct Kind {
+    what: What,
+    /// The machine is up: its view shows more.
+    up: bool,
+    /// Of an api-version before 2022.
+    old: bool,
+}
+
+/// The text of a kind for all instances of a set.
+pub(super) fn template(world: &World, resource: &Resource, set: &ScaleSet, kind: Kind) -> Template {
+    let body = || match set.mode {
+        Mode::Uniform => uniform(world, resource, set),
+        Mode::Flexible => machine(world, resource, set),
+    };
+    Template::new(&match kind.what {
+        What::Body => body(),
+        What::BodyWithView => {
+            let mut body = body();
+            body["properties"]["instanceView"] = instance_view(resource, set, kind.up);
+            body
+        }
+        What::View => instance_view(resource, set, kind.up),
+        What::Id => {
+            json!({"id": format!("{}/providers/{VM}/{}", world.group_id(&resource.group), hole('n'))})
+        }
+    })
+}
+
+/// The texts that the instances of one set need.
+#[derive(Debug, Clone)]
+pub(super) struct Texts {
+    up: Arc<Template>,
+    down: Arc<Template>,
+}
+
+impl Texts {
+    /// Those of a set, by its key.
+    pub(super) fn of(world: &mut World, key: &str, what: What) -> Option<Self> {
+        let old = world.speaks_before(OLD);
+        let views = matches!(what, What::BodyWithView | What::View);
+        let up = cache::template_of(world, key, Kind { what, up: views, old })?;
+        let down =
+            if views { cache::template_of(world, key, Kind { what, up: false, old })? } else { up.clone() };
+        Some(Self { up, down })
+    }
+
+    /// For writing instances of this set at this moment.
+    pub(super) fn renderer<'a>(&'a self, world: &World, set: &'a ScaleSet) -> Renderer<'a> {
+        Renderer { set, now: world.now(), texts: self }
+    }
+}
+
+/// Before this api-version instances show how they are patched (recorded of 2020-06-01 and 2020-12-01).
+const OLD: &str = "2022-01-01";
+
 /// Renders the instances of one set.
 pub(super) struct Renderer<'a> {
     set: &'a ScaleSet,
     now: Timestamp,
-    /// Bodies without a view, or with that of a machine that runs and of one that does not.
-    plain: Option<Template>,
-    running: Option<Template>,
-    resting: Option<Template>,
+    texts: &'a Texts,
 }
 
-impl<'a> Renderer<'a> {
-    /// Whole bodies, with their instance view when asked for; `as_machines` renders Flexible instances as the virtual
-    /// machines that they are.
-    pub(super) fn bodies(world: &World, resource: &Resource, set: &'a ScaleSet, view: bool) -> Self {
-        let body = match set.mode {
-            Mode::Uniform => uniform(world, resource, set),
-            Mode::Flexible => machine(world, resource, set),
-        };
-        let with = |running: bool| {
-            let mut body = body.clone();
-            body["properties"]["instanceView"] = instance_view(resource, set, running);
-            Template::new(&body)
-        };
-        let mut renderer = Self::empty(world, set);
-        if view {
-            renderer.running = Some(with(true));
-            renderer.resting = Some(with(false));
-        } else {
-            renderer.plain = Some(Template::new(&body));
-        }
-        renderer
-    }
-
-    /// Ids alone: what the set's own list says of Flexible instances (Microsoft Learn "Orchestration modes").
-    pub(super) fn ids(world: &World, resource: &Resource, set: &'a ScaleSet) -> Self {
-        let body = json!({"id": format!("{}/providers/{VM}/{}", world.group_id(&resource.group), hole('n'))});
-        Self { plain: Some(Template::new(&body)), ..Self::empty(world, set) }
-    }
-
-    /// Instance views alone.
-    pub(super) fn views(world: &World, resource: &Resource, set: &'a ScaleSet) -> Self {
-        let view = |running| Some(Template::new(&instance_view(resource, set, running)));
-        Self { running: view(true), resting: view(false), ..Self::empty(world, set) }
-    }
-
-    fn empty(world: &World, set: &'a ScaleSet) -> Self {
-        Self { set, now: world.now(), plain: None, running: None, resting: None }
-    }
-
+impl Renderer<'_> {
     /// Writes one instance.
     pub(super) fn write(&self, out: &mut String, number: u64, instance: &Instance) {
         let up = instance.has_booted(self.now) && instance.power == Power::Running;
-        let template = self.plain.as_ref().or(if up { self.running.as_ref() } else { self.resting.as_ref() });
-        if let Some(template) = template {
-            template.write(out, |letter, out| self.fill(letter, out, number, instance));
-        }
+        let template = if up { &self.texts.up } else { &self.texts.down };
+        template.write(out, |letter, out| self.fill(letter, out, number, instance));
     }
 
     fn fill(&self, letter: char, out: &mut String, number: u64, instance: &Instance) {
@@ -189,10 +218,9 @@ fn profile(world: &World, resource: &Resource, set: &ScaleSet) -> Value {
         storage["dataDisks"] = json!([]);
     }
     let mut os = member("osProfile");
-    if world.speaks_before("2022-01-01")
+    if world.speaks_before(OLD)
         && let Some(system) = os.get_mut("linuxConfiguration").filter(|system| system.is_object())
     {
-        // Recorded of 2020-06-01 and 2020-12-01 alone.
         system["patchSettings"] = json!({"patchMode": "ImageDefault"});
     }
     if let Some(os) = os.as_object_mut() {

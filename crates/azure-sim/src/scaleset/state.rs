@@ -10,7 +10,7 @@ use uuid::Uuid;
 use crate::resource::ProvisioningState;
 
 /// All scale sets by lower-cased resource id, and how machines boot.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
 pub(crate) struct ScaleSets {
     pub(super) sets: BTreeMap<String, ScaleSet>,
     /// Bodies of sets that are gone and that lagging lists still show: until when, and the text.
@@ -23,6 +23,8 @@ pub(crate) struct ScaleSets {
     pub(super) fates: Vec<super::boot::NextBoots>,
     #[serde(default)]
     pub(super) spot: super::spot::SpotMarket,
+    #[serde(skip)]
+    pub(super) texts: super::cache::Texts,
 }
 
 /// How a scale set keeps its machines.
@@ -369,6 +371,11 @@ impl ScaleSet {
 }
 
 impl ScaleSets {
+    /// A resource has changed, or may have: if it is that of a set, its texts are no longer good.
+    pub(crate) fn resource_changed(&mut self, key: &str) {
+        self.texts.forget(key);
+    }
+
     /// A set by id, in any casing.
     pub(super) fn get(&self, id: &str) -> Option<&ScaleSet> {
         self.sets.get(&crate::resource::key(id))

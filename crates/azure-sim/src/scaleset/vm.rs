@@ -2,7 +2,7 @@
 
 use super::instance;
 use super::list::{self, shown, wants_view};
-use super::render::Renderer;
+use super::render::{Texts, What};
 use super::state::{Mode, ScaleSet};
 use crate::compute::VM;
 use crate::resource::{Resource, key};
@@ -46,7 +46,7 @@ pub(crate) fn wanted_set(request: &Request) -> Option<String> {
 }
 
 /// The rest of a list of virtual machines: the instances of Flexible sets below a scope, or of one set.
-pub(crate) fn append(world: &World, request: &Request, mut value: Vec<String>) -> SimResponse {
+pub(crate) fn append(world: &mut World, request: &Request, mut value: Vec<String>) -> SimResponse {
     let below = format!("{}/", key(&request.scope));
     let only = wanted_set(request);
     let fits = |entry: &(&String, &ScaleSet)| {
@@ -72,12 +72,15 @@ pub(crate) fn append(world: &World, request: &Request, mut value: Vec<String>) -
         Some((set, number)) => (set, number.parse::<u64>().ok()),
         None => ("", None),
     };
-    for (key, set) in world.scale.iter().filter(fits) {
+    let what = if wants_view(request) { What::BodyWithView } else { What::Body };
+    let keys: Vec<String> = world.scale.iter().filter(fits).map(|(key, _)| key.clone()).collect();
+    for key in &keys {
         if key.as_str() < after_set {
             continue;
         }
-        let Some(resource) = world.resource(key) else { continue };
-        let renderer = Renderer::bodies(world, resource, set, wants_view(request));
+        let Some(texts) = Texts::of(world, key, what) else { continue };
+        let Some(set) = world.scale.sets.get(key) else { continue };
+        let renderer = texts.renderer(world, set);
         for (number, instance) in shown(world, set) {
             if key == after_set && after_number.is_some_and(|after| number <= after) {
                 continue;

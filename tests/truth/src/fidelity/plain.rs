@@ -35,22 +35,6 @@ impl Memory {
         body
     }
 
-    fn plain_set(&mut self, world: &World, id: &str, place: &str) -> Value {
-        let group = group_of(id).unwrap_or_default();
-        let subnet = format!(
-            "/subscriptions/{}/resourceGroups/{group}/providers/Microsoft.Network/virtualNetworks/plain/subnets/plain",
-            world.subscription_id()
-        );
-        json!({"location": place, "sku": {"name": SIZE, "tier": "Standard", "capacity": 2}, "properties": {
-            "upgradePolicy": {"mode": "Manual"},
-            "virtualMachineProfile": {
-                "storageProfile": {"imageReference": {"publisher": "Canonical", "offer": "ubuntu-24_04-lts", "sku": "server", "version": "latest"}, "osDisk": {"createOption": "FromImage"}},
-                "osProfile": {"computerNamePrefix": "node", "adminUsername": "azureuser", "adminPassword": "REDACTED-Aa1!"},
-                "networkProfile": {"networkInterfaceConfigurations": [{"name": "nic", "properties": {"primary": true, "ipConfigurations": [{"name": "ip", "properties": {"subnet": {"id": subnet}}}]}}]},
-            },
-        }})
-    }
-
     /// The plainest body of a type.
     pub(super) fn plain_body(&mut self, world: &mut World, id: &str, kind: &str) -> Value {
         let place = self.place.clone().unwrap_or_else(|| REGION.to_owned());
@@ -98,7 +82,7 @@ impl Memory {
                     "networkProfile": {"networkInterfaces": [{"id": format!("{nic}/providers/Microsoft.Network/networkInterfaces/{name}-nic")}]},
                 }})
             }
-            "microsoft.compute/virtualmachinescalesets" => self.plain_set(world, id, &place),
+            "microsoft.compute/virtualmachinescalesets" => plain_set(world, id, &place),
             "microsoft.batch/batchaccounts/pools" => json!({"properties": {
                 "vmSize": SIZE,
                 "deploymentConfiguration": {"virtualMachineConfiguration": {
@@ -110,4 +94,21 @@ impl Memory {
             _ => json!({"location": place, "properties": {}}),
         }
     }
+}
+
+/// A scale set of two machines.
+fn plain_set(world: &World, id: &str, place: &str) -> Value {
+    let group = group_of(id).unwrap_or_default();
+    let subnet = format!(
+        "/subscriptions/{}/resourceGroups/{group}/providers/Microsoft.Network/virtualNetworks/plain/subnets/plain",
+        world.subscription_id()
+    );
+    json!({"location": place, "sku": {"name": SIZE, "tier": "Standard", "capacity": 2}, "properties": {
+        "upgradePolicy": {"mode": "Manual"},
+        "virtualMachineProfile": {
+            "storageProfile": {"imageReference": {"publisher": "Canonical", "offer": "ubuntu-24_04-lts", "sku": "server", "version": "latest"}, "osDisk": {"createOption": "FromImage"}},
+            "osProfile": {"computerNamePrefix": "node", "adminUsername": "azureuser", "adminPassword": "REDACTED-Aa1!"},
+            "networkProfile": {"networkInterfaceConfigurations": [{"name": "nic", "properties": {"primary": true, "ipConfigurations": [{"name": "ip", "properties": {"subnet": {"id": subnet}}}]}}]},
+        },
+    }})
 }
