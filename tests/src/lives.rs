@@ -34,11 +34,59 @@ pools:
     spot: 1
 ";
 
+const FLEETS: &str = "\
+defaultName: fleets
+subscriptionID: 5b3a7c1e-6f5d-4c2b-9a80-0123456789ab
+location: westeurope
+resourceGroup: fleets-rg
+storageAccountName: fleetsfiles
+virtualMachine: fleets-vm
+tags:
+  project: short-film
+pools:
+  - name: flex
+    kind: vmss
+    maxNodes: 40
+    maxPrice: 0.25
+    placements:
+      - {vmSize: Standard_D2as_v5, zone: 1}
+      - {vmSize: Standard_D2as_v5, priority: regular}
+  - name: uni
+    kind: vmss
+    orchestration: uniform
+    vmSize: Standard_D4ds_v5
+    maxNodes: 5
+    nodes: 2
+";
+
 /// Runs whole lives (deploy, scale, pause, resume, changes, teardown) and returns what each command sent and got.
 pub fn traffic() -> Vec<Exchange> {
     let mut all = usual_life();
     all.extend(life_with_everything());
     all.extend(life_in_an_existing_network());
+    all.extend(life_in_scale_sets());
+    all
+}
+
+/// Pools of scale sets in both orchestration modes, Spot and regular, zonal and not, with a price and a seal.
+fn life_in_scale_sets() -> Vec<Exchange> {
+    let yard = Yard::new(FLEETS, |_| {});
+    let mut all = run(&yard, &["deploy --yes", "scale flex --nodes 30 --wait", "scale uni --nodes 3 --wait"]);
+    yard.poke(|world| {
+        world.evict_some(4);
+    });
+    all.extend(run(
+        &yard,
+        &[
+            "scaler run",
+            "status",
+            "scaler explain",
+            "scale flex --nodes 5 --wait",
+            "pause --yes",
+            "resume --yes",
+            "teardown --yes",
+        ],
+    ));
     all
 }
 

@@ -160,7 +160,10 @@ fn stop_fleets(farm: &Farm, inventory: &Inventory, wanted: &mut Wanted) -> Vec<R
     let running = fleet_targets(farm, inventory).into_iter().filter(|(_, count)| count.total() > 0);
     let zero: Tags = running
         .filter_map(|(name, _)| {
-            Some((surroundings::tag_names(farm, farm.fleet(&name)?).target, "0".to_owned()))
+            Some((
+                surroundings::tag_names(farm, farm.fleet(&name)?, &group_tags(inventory)).target,
+                "0".to_owned(),
+            ))
         })
         .collect();
     let mut before = Vec::new();
@@ -188,12 +191,15 @@ fn stop_fleets(farm: &Farm, inventory: &Inventory, wanted: &mut Wanted) -> Vec<R
     before
 }
 
+fn group_tags(inventory: &Inventory) -> Tags {
+    inventory.group.as_ref().map(flamenco_azure_core::inventory::Observed::tags).unwrap_or_default()
+}
+
 /// The targets of the farm's pools of scale sets whose tag is there and readable.
 pub fn fleet_targets(farm: &Farm, inventory: &Inventory) -> Counts {
-    let tags =
-        inventory.group.as_ref().map(flamenco_azure_core::inventory::Observed::tags).unwrap_or_default();
+    let tags = group_tags(inventory);
     let target = |fleet: &Fleet| {
-        let text = tags::get(&tags, &surroundings::tag_names(farm, fleet).target)?;
+        let text = tags::get(&tags, &surroundings::tag_names(farm, fleet, &tags).target)?;
         let nodes = vmss_scaler::target::parse(text).ok()?;
         Some((fleet.name.clone(), Count { dedicated: 0, spot: nodes }))
     };
@@ -238,7 +244,9 @@ pub fn resumed(farm: &Farm, cores: &Cores, inventory: &Inventory) -> Result<Want
         .filter_map(|fleet| {
             let before = counts.get(&fleet.name)?.total();
             let now = fleet_targets(farm, inventory).get(&fleet.name).map_or(0, |count| count.total());
-            (before != now).then(|| (surroundings::tag_names(farm, fleet).target, before.to_string()))
+            (before != now).then(|| {
+                (surroundings::tag_names(farm, fleet, &group_tags(inventory)).target, before.to_string())
+            })
         })
         .collect();
     let mark = wanted.group.id.resource("Microsoft.Resources/tags", "default");

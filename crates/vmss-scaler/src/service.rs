@@ -49,9 +49,10 @@ impl ScaleSetFleet {
     /// What the tag says, and what the scaler made of it.
     pub async fn target(&self) -> Result<FleetTarget, PoolError> {
         let tags = self.tags().await?;
-        let names = self.pool.tags();
+        let names = self.pool.tags(&tags);
         let policy = &self.pool.policy;
         Ok(FleetTarget {
+            tag: names.target,
             reading: target::read(Some(&tags), &policy.farm, &policy.pool, self.pool.sole),
             effective: tags::get(&tags, &names.now).and_then(|text| target::parse(text).ok()),
         })
@@ -113,6 +114,8 @@ impl ScaleSetFleet {
 /// What is wanted of a pool.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct FleetTarget {
+    /// The tag.
+    pub tag: String,
     /// What the tag says.
     pub reading: target::Reading,
     /// What the scaler made of it: less the nodes that asked to go. None before its first pass.
@@ -174,7 +177,7 @@ impl WorkerPool for ScaleSetFleet {
 
     /// Sets the target to the total; which nodes are Spot follows from the farm file's placements.
     async fn resize(&self, target: Count) -> Result<(), PoolError> {
-        let names = self.pool.tags();
+        let names = self.pool.tags(&self.tags().await?);
         let stamp = self.client.clock().now().to_string();
         let body = json!({names.target: target.total().to_string(), names.set: stamp});
         let request = wire::merge_tags(&self.pool.group, &body);

@@ -40,6 +40,12 @@ pub struct TagNames {
 }
 
 impl TagNames {
+    /// The names that count on a group with these tags. Plain ones only for the one pool (`sole`) of the group's one
+    /// farm, and not where a tag with farm and pool in it was set before: what is read is what is written.
+    pub fn on(tags: &Tags, farm: &str, pool: &str, sole: bool) -> Self {
+        Self::of(farm, pool, sole && tags::get(tags, &tag(farm, pool)).is_none() && !shared(tags, farm))
+    }
+
     /// The plain names where the group holds one pool (`sole`), else those with farm and pool in them.
     pub fn of(farm: &str, pool: &str, sole: bool) -> Self {
         let name = |plain: &str| if sole { plain.to_owned() } else { format!("{plain}.{farm}.{pool}") };
@@ -68,15 +74,21 @@ pub enum Reading {
     Unread,
 }
 
+/// Whether the group's tags name another farm too.
+fn shared(tags: &Tags, farm: &str) -> bool {
+    let others = tags.iter().filter(|(_, value)| [tags::CREATED, tags::JOINED].contains(&value.as_str()));
+    let own = tags::group_tag(farm);
+    others
+        .filter(|(name, _)| name.to_ascii_lowercase().starts_with(&tags::group_tag("")))
+        .any(|(name, _)| !name.eq_ignore_ascii_case(&own))
+}
+
 /// Reads the target from the group's tags. The pool's own tag comes first; the plain one counts only where the group
 /// holds one pool (`sole`). Azure does not mind the case of tag names.
 pub fn read(tags: Option<&Tags>, farm: &str, pool: &str, sole: bool) -> Reading {
     let Some(tags) = tags else { return Reading::Unread };
-    let own = tag(farm, pool);
-    let found = tags::get(tags, &own)
-        .map(|text| (own, text))
-        .or_else(|| tags::get(tags, TOTAL_NODES).filter(|_| sole).map(|text| (TOTAL_NODES.to_owned(), text)));
-    match found {
+    let name = TagNames::on(tags, farm, pool, sole).target;
+    match tags::get(tags, &name).map(|text| (name, text)) {
         None => Reading::Absent,
         Some((tag, text)) => match parse(text) {
             Ok(nodes) => Reading::Nodes(nodes),

@@ -57,6 +57,8 @@ const POOL: Model = Model::of::<batch::Pool>();
 const VM: Model = Model::of::<compute::VirtualMachine>();
 const DISK: Model = Model::of::<compute::Disk>();
 const OUTPUT: Model = Model::of::<compute::RunCommandResult>();
+const SET: Model = Model::of::<compute::VirtualMachineScaleSet>();
+const INSTANCE: Model = Model::of::<compute::VirtualMachineScaleSetVm>();
 const VNET: Model = Model::of::<network::VirtualNetwork>();
 const SUBNET: Model = Model::of::<network::Subnet>();
 const NSG: Model = Model::of::<network::NetworkSecurityGroup>();
@@ -110,6 +112,23 @@ pub const OPERATIONS: &[Operation] = &[
         "Microsoft.Compute/virtualMachines/{}/runCommand",
         Some(Model::of::<compute::RunCommandInput>()),
         Answer::One(OUTPUT),
+    ),
+    get("Microsoft.Compute/virtualMachineScaleSets", Answer::List(SET)),
+    get("Microsoft.Compute/virtualMachineScaleSets/{}", Answer::One(SET)),
+    put("Microsoft.Compute/virtualMachineScaleSets/{}", SET),
+    patch(
+        "Microsoft.Compute/virtualMachineScaleSets/{}",
+        Model::of::<compute::VirtualMachineScaleSetUpdate>(),
+        SET,
+    ),
+    delete("Microsoft.Compute/virtualMachineScaleSets/{}"),
+    get("Microsoft.Compute/virtualMachineScaleSets/{}/virtualMachines", Answer::List(INSTANCE)),
+    get("Microsoft.Compute/virtualMachineScaleSets/{}/virtualMachines/{}", Answer::One(INSTANCE)),
+    delete("Microsoft.Compute/virtualMachineScaleSets/{}/virtualMachines/{}"),
+    post(
+        "Microsoft.Compute/virtualMachineScaleSets/{}/delete",
+        Some(Model::of::<compute::VirtualMachineScaleSetVmInstanceRequiredIDs>()),
+        Answer::Nothing,
     ),
     get("Microsoft.Compute/disks", Answer::List(DISK)),
     get("Microsoft.Compute/disks/{}", Answer::One(DISK)),

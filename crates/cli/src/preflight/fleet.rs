@@ -44,7 +44,7 @@ pub(super) fn quotas(farm: &Farm, inventory: &Inventory, sizes: &Sizes, usages: 
     let have = inventory.group.as_ref().map(Observed::tags).unwrap_or_default();
     let mut needed: BTreeMap<String, u32> = BTreeMap::new();
     for fleet in &farm.fleets {
-        let known = tags::get(&have, &surroundings::tag_names(farm, fleet).target).is_some();
+        let known = tags::get(&have, &surroundings::tag_names(farm, fleet, &have).target).is_some();
         let size = fleet.placements.first().and_then(|best| Some((best.priority, sizes.get(&best.vm_size)?)));
         let Some((priority, size)) = size.filter(|_| !known) else { continue };
         let cores = size.cores.saturating_mul(fleet.nodes);

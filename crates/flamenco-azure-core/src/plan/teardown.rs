@@ -127,7 +127,11 @@ pub fn plan_teardown(
             .map(|(other, _)| Step::id_of(Verb::Delete, &other.id))
             .chain(stopped.iter().cloned())
             .collect();
-        let request = Request::delete(resource.id.as_str()).api_version(kind.api_version);
+        let mut request = Request::delete(resource.id.as_str()).api_version(kind.api_version);
+        if kind.name == SCALE_SET {
+            // UNCONFIRMED: a Flexible scale set with machines in it may refuse to go without this.
+            request = request.query("forceDeletion", "true");
+        }
         plan.steps.push(Step {
             id: Step::id_of(Verb::Delete, &resource.id),
             verb: Verb::Delete,

@@ -70,9 +70,9 @@ impl Pool {
         crate::queue::queue_name(&self.policy.farm, &self.policy.pool)
     }
 
-    /// The names of its tags.
-    pub fn tags(&self) -> TagNames {
-        TagNames::of(&self.policy.farm, &self.policy.pool, self.sole)
+    /// The names of its tags on a group with these tags.
+    pub fn tags(&self, group: &Tags) -> TagNames {
+        TagNames::on(group, &self.policy.farm, &self.policy.pool, self.sole)
     }
 }
 
@@ -292,8 +292,9 @@ impl Scaler {
         pass
     }
 
-    /// Looks and decides without storing or sending anything: for `scaler explain`.
-    pub async fn explain(&mut self, mut state: State) -> (Look, State, Decision, Reading) {
+    /// Looks and decides without storing or sending anything: for `scaler explain`. The last of the answer is what the
+    /// target's tag says.
+    pub async fn explain(&mut self, mut state: State) -> (Look, State, Decision, (String, Reading)) {
         let mut pass = Pass::beginning(Standing::Unsure, self.now());
         let tags = self.tags(&mut pass).await;
         let reading = self.reading(tags.as_ref());
@@ -308,7 +309,8 @@ impl Scaler {
         if self.find_room(&decision, &mut look, &mut pass).await {
             decision = decide(&look);
         }
-        (look, state, decision, reading)
+        let tag = self.parts.pool.tags(&tags.unwrap_or_default()).target;
+        (look, state, decision, (tag, reading))
     }
 
     /// Before nodes are asked for: what the quotas leave. True when it is known now.
@@ -385,8 +387,8 @@ impl Scaler {
             pass.malformed = Some(format!("tag {tag} says `{text}`: {error}; {kept}"));
         }
         state.count.settle(&reading);
-        let set = self.parts.pool.tags().set;
-        state.count.stamped(tags.and_then(|tags| tags::get(tags, &set)));
+        let stamp = tags.and_then(|tags| tags::get(tags, &self.parts.pool.tags(tags).set));
+        state.count.stamped(stamp);
     }
 
     async fn look(&mut self, state: &State, pass: &mut Pass) -> Look {
@@ -507,7 +509,7 @@ impl Scaler {
     /// Shows the effective target, where the tag shows another.
     async fn show(&mut self, tags: Option<&Tags>, state: &State, pass: &mut Pass) {
         let (Some(tags), Some(nodes)) = (tags, state.count.effective()) else { return };
-        let (name, text) = (self.parts.pool.tags().now, nodes.to_string());
+        let (name, text) = (self.parts.pool.tags(tags).now, nodes.to_string());
         let shown = tags::get(tags, &name);
         // A group whose target was never set is left without our tag too.
         let silent = shown.is_none() && nodes == 0;

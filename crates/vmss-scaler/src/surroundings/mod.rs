@@ -72,17 +72,13 @@ pub fn program_blob(sha256: &str) -> String {
 }
 
 /// The names of a fleet's tags on the group.
-pub fn tag_names(farm: &Farm, fleet: &Fleet) -> TagNames {
-    TagNames::of(farm.name.as_str(), &fleet.name, farm.fleets.len() == 1)
+pub fn tag_names(farm: &Farm, fleet: &Fleet, group: &Tags) -> TagNames {
+    TagNames::on(group, farm.name.as_str(), &fleet.name, farm.fleets.len() == 1)
 }
 
 /// The account, its containers and queues, the nodes' identity and the roles `grants` (see [`grants()`]); nothing where
 /// there are no pools.
-pub fn resources(
-    place: &Place,
-    around: &Around,
-    roles: &[flamenco_azure_core::plan::Grant],
-) -> Vec<Desired> {
+pub fn resources(place: &Place, around: &Around, roles: &[flamenco_azure_core::plan::Grant]) -> Vec<Desired> {
     if place.pools.is_empty() {
         return Vec::new();
     }
@@ -186,7 +182,7 @@ pub fn orders(place: &Place, around: &Around, inventory: &Inventory) -> Vec<Orde
         .map(|pool| {
             let was_alone = tags::get(&have, TOTAL_NODES).filter(|_| alone(place, &pool.name, inventory));
             let nodes = was_alone.map_or_else(|| pool.nodes.to_string(), str::to_owned);
-            (place.tag_names(&pool.name).target, nodes)
+            (place.tag_names(&pool.name, &have).target, nodes)
         })
         .filter(|(name, _)| tags::get(&have, name).is_none())
         .collect();

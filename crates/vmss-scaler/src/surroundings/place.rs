@@ -108,9 +108,9 @@ impl Place {
         format!("https://{}.queue.{}/{}", self.account, self.storage_suffix, queue_name(&self.farm, pool))
     }
 
-    /// The names of a pool's tags on the group.
-    pub fn tag_names(&self, pool: &str) -> TagNames {
-        TagNames::of(&self.farm, pool, self.pools.len() == 1)
+    /// The names of a pool's tags on a group with these tags.
+    pub fn tag_names(&self, pool: &str, group: &Tags) -> TagNames {
+        TagNames::on(group, &self.farm, pool, self.pools.len() == 1)
     }
 
     /// Where the targets are written: not the group itself, so that it may come late and not first as steps on the group

@@ -113,7 +113,14 @@ async fn carry_on(
 async fn summary(session: &Session, alone: &Alone, prepared: &Prepared) -> Outcome<()> {
     let ssh = alone::ssh(session, alone, &prepared.inventory).await?;
     let (place, printer) = (&alone.place, session.printer);
-    let tags: Vec<String> = place.pools.iter().map(|pool| place.tag_names(&pool.name).target).collect();
+    let have = prepared
+        .inventory
+        .group
+        .as_ref()
+        .map(flamenco_azure_core::inventory::Observed::tags)
+        .unwrap_or_default();
+    let tags: Vec<String> =
+        place.pools.iter().map(|pool| place.tag_names(&pool.name, &have).target).collect();
     printer.event(
         "scaler",
         json!({"ssh": ssh, "resourceGroup": place.group.name(), "location": place.location, "targets": tags}),

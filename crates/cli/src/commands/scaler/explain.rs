@@ -21,8 +21,7 @@ pub(super) async fn run(session: &Session, args: &ScalerPoolArgs) -> Outcome {
             scalers::store(&session.client, &file, &pool)?.read_only().await.map_err(scalers::failed)?;
         let state = seen.and_then(|seen| seen.state).unwrap_or_else(|| State::starting(session.clock.now()));
         let mut scaler = scalers::scaler(&session.client, &file, pool, "explain")?;
-        let tag = scaler.pool().tags().target;
-        let (look, state, decision, reading) = scaler.explain(state).await;
+        let (look, state, decision, (tag, reading)) = scaler.explain(state).await;
         let said = said(&tag, &reading);
         if session.printer.mode() == Mode::Json {
             let members = json!({

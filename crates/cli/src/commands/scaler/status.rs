@@ -18,7 +18,6 @@ pub(super) async fn run(session: &Session, args: &ScalerPoolArgs) -> Outcome {
     let (file, pools) = open(session, args).await?;
     for pool in pools {
         let name = pool.policy.pool.clone();
-        let tag = pool.tags().target;
         let max = pool.policy.max_nodes;
         let store = scalers::store(&session.client, &file, &pool)?;
         let seen = store.read_only().await.map_err(scalers::failed)?;
@@ -49,7 +48,7 @@ pub(super) async fn run(session: &Session, args: &ScalerPoolArgs) -> Outcome {
             .collect();
         if session.printer.mode() == Mode::Json {
             let members = json!({
-                "pool": name, "tag": explain::said(&tag, &target.reading), "effective": target.effective,
+                "pool": name, "tag": explain::said(&target.tag, &target.reading), "effective": target.effective,
                 "maxNodes": max, "nodes": nodes, "leader": leader,
                 "requests": {"leaving": stages[0], "gone": stages[1], "givenUp": given_up}, "rejected": marks,
             });
@@ -67,7 +66,10 @@ pub(super) async fn run(session: &Session, args: &ScalerPoolArgs) -> Outcome {
             .effective
             .map(|nodes| format!("; the scaler keeps {}", nodes.min(max)))
             .unwrap_or_default();
-        out.result(format!("  target    {}{now} (maxNodes {max})", explain::said(&tag, &target.reading)));
+        out.result(format!(
+            "  target    {}{now} (maxNodes {max})",
+            explain::said(&target.tag, &target.reading)
+        ));
         match leader {
             Some(by) => out.result(format!("  scaler    {by}")),
             None => out.result("  scaler    none runs"),

@@ -29,9 +29,8 @@ pub(super) async fn lines(
     let group = inventory.group.as_ref().map(Observed::tags).unwrap_or_default();
     let mut lines = Vec::new();
     for name in &names {
-        let own = TagNames::of(&target.farm, name, false);
-        let sole = tags::get(&group, &own.target).is_none() && names.len() == 1;
-        let tag = TagNames::of(&target.farm, name, sole);
+        let sole = names.len() == 1;
+        let tag = TagNames::on(&group, &target.farm, name, sole);
         let reading = target::read(Some(&group), &target.farm, name, sole);
         let mut trouble = Vec::new();
         if let Reading::Malformed { tag, text, error } = &reading {
