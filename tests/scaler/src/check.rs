@@ -54,7 +54,7 @@ pub struct Judge {
     /// Nodes there were at a time.
     live: VecDeque<(Timestamp, u32)>,
     /// Machines that were deleted without having been asked to go.
-    let_go: VecDeque<(Timestamp, u32)>,
+    let_go: VecDeque<(Timestamp, String)>,
     /// More nodes that somebody else is to blame for, until when.
     blame: Vec<(Timestamp, u32)>,
     /// Sets that are no longer ours, and since when.
@@ -344,6 +344,8 @@ impl Judge {
             .iter()
             .filter(|one| ids.iter().any(|id| id.eq_ignore_ascii_case(&one.instance_id)))
             .filter(|one| self.counts(one, now) && !one.evicting)
+            // Told once more: the first time was not heard.
+            .filter(|one| self.let_go.iter().all(|(_, vm)| *vm != one.vm_id))
             .map(|one| one.vm_id.clone())
             .collect();
         if victims.is_empty() || call.arrived.duration_since(call.sent).unsigned_abs() > LATE {
@@ -357,14 +359,14 @@ impl Judge {
         };
         let made: u32 = self.sets(world).iter().map(young).sum();
         let most = self.live.iter().map(|(_, live)| *live).max().unwrap_or(0);
-        let gone: u32 = self.let_go.iter().map(|(_, count)| count).sum();
+        let gone = self.let_go.len() as u32;
         // What was asked for by message is counted before it is shown.
         let unshown = self.asked.values().filter(|when| **when >= before(now, UNREAD)).count() as u32;
         let floor = self.targets(now).into_iter().min().unwrap_or(0).saturating_sub(unshown);
         let allowed = (most + made + self.blamed(now)).saturating_sub(floor + gone);
-        self.let_go.push_back((now, victims.len() as u32));
-        if victims.len() as u32 > allowed {
-            let count = victims.len();
+        let count = victims.len() as u32;
+        self.let_go.extend(victims.into_iter().map(|vm| (now, vm)));
+        if count > allowed {
             self.say(
                 now,
                 format!(

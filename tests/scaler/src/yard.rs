@@ -1,6 +1,6 @@
 //! The groundwork, and scalers on it.
 
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
 
 use azure_core::http::HttpClient;
@@ -55,6 +55,34 @@ impl std::fmt::Debug for Yard {
     }
 }
 
+/// Large, and the same in every yard; read in a world of its own, so that the first yard's life is no other one's.
+static CATALOG: OnceLock<Catalog> = OnceLock::new();
+
+async fn read_catalog() {
+    if CATALOG.get().is_some() {
+        return;
+    }
+    let world = World::new(WorldConfig::new(SUBSCRIPTION));
+    let clock = TokioClock::starting_at(world.now());
+    let client = ArmClient::new(reach(&Arc::new(Mutex::new(world)), clock, 0));
+    let (subscription, location) = (SUBSCRIPTION.parse().unwrap(), LOCATION.parse().unwrap());
+    let items = client.list(&wire::skus(&subscription, &location)).await.expect("sizes can be listed");
+    let _ = CATALOG.set(Catalog::read(&items, LOCATION));
+}
+
+fn reach(world: &Arc<Mutex<World>>, clock: TokioClock, seed: u64) -> ArmOptions {
+    let transport: Arc<dyn HttpClient> =
+        Arc::new(SimTransport::new(Arc::clone(world), Arc::new(move || clock.now())));
+    ArmOptions {
+        cloud: Cloud::public(),
+        credential: SimTransport::credential(),
+        transport: Some(transport),
+        clock: Arc::new(clock),
+        seed,
+        retry: RetryPolicy::default(),
+    }
+}
+
 impl Yard {
     /// A yard in a world with this seed and plenty of quota. To be called on a runtime with paused time.
     pub async fn new(seed: u64) -> Self {
@@ -67,19 +95,11 @@ impl Yard {
         config.seed = seed;
         config.quota_cores = 1_000_000;
         change(&mut config);
+        read_catalog().await;
         let world = World::new(config);
         let clock = TokioClock::starting_at(world.now());
         let world = Arc::new(Mutex::new(world));
-        let transport: Arc<dyn HttpClient> =
-            Arc::new(SimTransport::new(Arc::clone(&world), Arc::new(move || clock.now())));
-        let arm = ArmOptions {
-            cloud: Cloud::public(),
-            credential: SimTransport::credential(),
-            transport: Some(transport),
-            clock: Arc::new(clock),
-            seed,
-            retry: RetryPolicy::default(),
-        };
+        let arm = reach(&world, clock, seed);
         let group = ResourceId::group(&SUBSCRIPTION.parse().unwrap(), "yard");
         let vnet = group.resource("Microsoft.Network/virtualNetworks", "net");
         let yard = Self {
@@ -186,21 +206,13 @@ impl Yard {
     }
 
     /// What the region's sizes can do.
-    pub async fn catalog(&self) -> Catalog {
-        // Large, and the same in every yard.
-        static READ: std::sync::OnceLock<Catalog> = std::sync::OnceLock::new();
-        if let Some(catalog) = READ.get() {
-            return catalog.clone();
-        }
-        let subscription = SUBSCRIPTION.parse().unwrap();
-        let location = LOCATION.parse().unwrap();
-        let items = self.client.list(&wire::skus(&subscription, &location)).await.expect("sizes can be listed");
-        READ.get_or_init(|| Catalog::read(&items, LOCATION)).clone()
+    pub fn catalog(&self) -> Catalog {
+        CATALOG.get().cloned().expect("read before the first yard was made")
     }
 
     /// The file's pools.
     pub async fn pools(&self, file: &ScalerFile) -> Vec<Pool> {
-        let catalog = self.catalog().await;
+        let catalog = self.catalog();
         file.pools(&catalog).unwrap_or_else(|findings| panic!("{findings:?}"))
     }
 

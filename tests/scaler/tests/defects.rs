@@ -120,15 +120,19 @@ law!(defect_03_old_what_cannot_be_read_is_nothing_wanted, async {
 
 law!(defect_04_old_a_list_that_fails_is_an_empty_one, async {
     let farm = old(100).await;
-    for number in 0..4 {
-        let set = set(&farm.yard, &format!("vmss{number}"));
+    farm.yard.want("60").await;
+    farm.yard.wait(2 * MINUTE).await;
+    let sets = farm.yard.world().scale_sets();
+    for set in &sets {
         by_hand(&farm.yard, &set.id, json!({"tags": {"SEALED": "2026-01-01T00:00:00Z"}})).await;
+    }
+    farm.yard.wait(2 * MINUTE).await;
+    for set in &sets {
         let ids: Vec<String> = (0..10).map(|id| id.to_string()).collect();
         let delete = json!({"instanceIds": ids});
         let delete = Request::post(format!("{}/delete", set.id), Some(delete)).api_version("2020-06-01");
         farm.yard.client.run(&delete).await.unwrap();
     }
-    farm.yard.want("60").await;
     farm.yard.wait(3 * MINUTE).await;
     assert_eq!(farm.yard.nodes(), 60);
     let refused = Action::error(403, "AuthorizationFailed", "No.");
@@ -185,13 +189,16 @@ law!(defect_11_old_machines_that_failed_count_for_ever, async {
     assert_eq!(all.iter().filter(|one| one.state == ProvisioningState::Failed).count(), 2);
 });
 
-law!(defect_12_old_a_gap_of_one_in_a_failed_set_makes_a_set_of_25, async {
+law!(defect_12_old_a_gap_of_one_in_a_busy_set_makes_a_set_of_25, async {
     let farm = old(100).await;
-    farm.yard.world().spot_capacity(LOCATION, SIZE, None, Some(99));
-    farm.yard.wait(6 * MINUTE).await;
-    farm.yard.world().spot_capacity(LOCATION, SIZE, None, None);
-    farm.yard.wait(10 * MINUTE).await;
-    assert!(farm.yard.world().scale_sets().len() > 4);
+    let id = set(&farm.yard, "vmss0").id;
+    let slow = azure_sim::OperationFault::Takes(600);
+    farm.yard.world().inject(Fault::once(Match::on("PATCH", "vmss0"), Action::Operation(slow)));
+    let tags = json!({"tags": {"by": "hand"}});
+    farm.yard.client.send(&Request::patch(&id, tags).api_version(wire::COMPUTE_API)).await.unwrap();
+    assert!(farm.yard.world().evict_in(&id, "3", 0));
+    farm.yard.wait(3 * MINUTE).await;
+    assert_eq!((farm.yard.world().scale_sets().len(), farm.yard.nodes()), (5, 124));
 });
 
 law!(defect_14_old_an_idle_farm_is_written_to_all_the_time, async {

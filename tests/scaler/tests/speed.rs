@@ -4,7 +4,6 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use azure_sim::{Exchange, ProvisioningState};
-use flamenco_azure_core::clock::Clock as _;
 use jiff::Timestamp;
 use scaler_yard::yard::Yard;
 use tokio::sync::mpsc;
