@@ -49,6 +49,7 @@ pub(crate) const TYPES: &[(&str, &str, &[&str])] = &[
             "virtualMachineScaleSets",
             "virtualMachineScaleSets/virtualMachines",
             "disks",
+            "images",
             "galleries",
             "galleries/images",
             "galleries/images/versions",

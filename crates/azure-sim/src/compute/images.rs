@@ -35,6 +35,14 @@ pub(super) fn handle(world: &crate::world::World, request: &Request) -> SimRespo
     }
 }
 
+/// A managed image or one of a gallery, where somebody has put it into the world. Nobody makes one here.
+pub(super) fn own(world: &crate::world::World, request: &Request) -> SimResponse {
+    match world.resource(&request.id(world)) {
+        Some(image) => SimResponse::json(200, &image.body()),
+        None => request.not_found(),
+    }
+}
+
 fn whole(brief: Value, sku: &str) -> Value {
     let generation = if sku.contains("gen1") { "V1" } else { "V2" };
     let mut image = brief;

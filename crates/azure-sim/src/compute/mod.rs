@@ -59,6 +59,9 @@ fn dispatch(world: &mut World, request: &Request) -> SimResponse {
         ("GET", "locations/usages") => quota::list(world, request),
         ("GET", "locations/vmsizes") => size_list(request),
         ("GET", images::VERSIONS) => images::handle(world, request),
+        ("GET", "images" | "galleries/images" | "galleries/images/versions") if !request.is_collection() => {
+            images::own(world, request)
+        }
         ("GET", "virtualmachines") if request.is_collection() => list_machines(world, request),
         ("GET", "disks") if request.is_collection() => list(world, request),
         (_, "virtualmachines") => vm::handle(world, request),
