@@ -110,10 +110,10 @@ pub async fn scaler_file(session: &Session, path: &Path) -> Outcome<ScalerFile> 
     let mut inventory = Inventory::default();
     inventory.extend(session.client.get(&nodes).await?);
     let nodes = client_id(&inventory, &alone.place.node_identity).and_then(|id| id.parse().ok());
-    alone.scaler_file(None, nodes).map_err(unfit)
+    alone.scaler_file(None, nodes).map_err(|error| unfit(&error))
 }
 
-fn unfit(error: GuestError) -> Failure {
+fn unfit(error: &GuestError) -> Failure {
     Failure::user(error.to_string()).hint("correct the file; nothing was changed")
 }
 
@@ -151,8 +151,9 @@ pub async fn prepare(
     let inventory = observe(session, alone).await?;
     let around = alone.around(fleets::person(session).await);
     let roles = Roles::look(client, place, &around, &inventory).await?;
-    let ready = ready(alone, &inventory, &roles, &program).map_err(unfit)?;
-    let wanted = alone.wanted(&inventory, &around, &roles.ours, ready.as_ref()).map_err(unfit)?;
+    let ready = ready(alone, &inventory, &roles, &program).map_err(|error| unfit(&error))?;
+    let wanted =
+        alone.wanted(&inventory, &around, &roles.ours, ready.as_ref()).map_err(|error| unfit(&error))?;
     let plan = flamenco_azure_core::plan::plan(&wanted, &inventory)?;
     if !plan.is_empty() {
         refuse(&preflight::check(session, alone, &inventory).await?)?;

@@ -77,7 +77,13 @@ impl Program {
         let options = storage(&session.client, account);
         let begun = session.clock.now();
         loop {
-            let error = match vmss_scaler::program::upload(&options, &self.sha256, self.bytes.clone()).await {
+            let error = match Box::pin(vmss_scaler::program::upload(
+                &options,
+                &self.sha256,
+                self.bytes.clone(),
+            ))
+            .await
+            {
                 Ok(sent) => {
                     if sent {
                         session.printer.info("  uploaded the scaler's program");
@@ -189,7 +195,7 @@ impl Fleets {
         let program = Program::find(session, binary)?;
         let around = around(farm, person(session).await);
         let place = Place::of_farm(farm, &around.subnet);
-        let roles = Roles::look(&session.client, &place, &around, inventory).await?;
+        let roles = Box::pin(Roles::look(&session.client, &place, &around, inventory)).await?;
         let ready = roles.are_held(inventory);
         let scaler = client_id(inventory, &around.scaler).map(str::to_owned);
         let install = match scaler.and_then(|id| Some((id.parse().ok()?, id))) {

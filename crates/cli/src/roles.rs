@@ -36,13 +36,12 @@ impl Roles {
                 true
             } else {
                 let at = asked_at(&place.group, &grant.scope);
-                match known.iter().find(|(scope, _)| *scope == at) {
-                    Some((_, may)) => *may,
-                    None => {
-                        let may = may_assign(client, &at).await?;
-                        known.push((at, may));
-                        may
-                    }
+                if let Some((_, may)) = known.iter().find(|(scope, _)| *scope == at) {
+                    *may
+                } else {
+                    let may = may_assign(client, &at).await?;
+                    known.push((at, may));
+                    may
                 }
             };
             if may { &mut all.ours } else { &mut all.missing }.push(grant);

@@ -282,7 +282,7 @@ fn update(
     }
     match check::identity(world, &request.body, &old.id) {
         Ok(identity) => {
-            keep_extra(&mut vm, &request.body, identity.map(|new| kept_identities(old, request, new)))
+            keep_extra(&mut vm, &request.body, identity.map(|new| kept_identities(old, request, new)));
         }
         Err(refusal) => return refusal,
     }

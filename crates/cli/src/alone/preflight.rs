@@ -65,7 +65,7 @@ pub(super) async fn check(session: &Session, alone: &Alone, inventory: &Inventor
 }
 
 fn sizes(alone: &Alone, catalog: &Catalog) -> Outcome<Vec<Finding>> {
-    let file = alone.scaler_file(None, None).map_err(unfit)?;
+    let file = alone.scaler_file(None, None).map_err(|error| unfit(&error))?;
     let mut findings: Vec<Finding> = file
         .pools(catalog)
         .err()
@@ -95,7 +95,7 @@ fn sizes(alone: &Alone, catalog: &Catalog) -> Outcome<Vec<Finding>> {
 
 /// The machines that each subnet has to hold, under the name that the file gives it.
 fn tenants(alone: &Alone) -> Outcome<BTreeMap<ResourceId, (String, u32)>> {
-    let file = alone.scaler_file(None, None).map_err(unfit)?;
+    let file = alone.scaler_file(None, None).map_err(|error| unfit(&error))?;
     let mut all: BTreeMap<ResourceId, (String, u32)> = BTreeMap::new();
     if let Machine::Own(own) = &alone.machine {
         all.insert(own.subnet.clone(), ("machine".to_owned(), 1));

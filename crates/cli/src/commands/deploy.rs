@@ -24,7 +24,7 @@ pub async fn run(session: &Session, args: &DeployArgs) -> Outcome {
     let file = session.farm_file(args.ssh_key.as_deref(), args.allow_world)?;
     let executor = session.executor(file.farm.name.as_str())?;
     executor.settle().await?;
-    let mut prepared = plan_command::prepare(session, &file, args.scaler_binary.as_deref()).await?;
+    let mut prepared = Box::pin(plan_command::prepare(session, &file, args.scaler_binary.as_deref())).await?;
     if let Some(path) = &args.plan {
         same_as_saved(&files::read(&session.here.join(path))?, &prepared.plan)?;
     }
@@ -59,7 +59,7 @@ pub async fn run(session: &Session, args: &DeployArgs) -> Outcome {
         if prepared.fleets.is_none() {
             break;
         }
-        let next = plan_command::prepare(session, &file, args.scaler_binary.as_deref()).await?;
+        let next = Box::pin(plan_command::prepare(session, &file, args.scaler_binary.as_deref())).await?;
         let done = next.plan.is_empty() || next.plan.steps == prepared.plan.steps;
         prepared = next;
         if done {

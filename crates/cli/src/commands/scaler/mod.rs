@@ -27,8 +27,8 @@ pub async fn run(session: &Session, command: &ScalerCommand) -> Outcome {
         ScalerCommand::Explain(args) => explain::run(session, args).await,
         ScalerCommand::Status(args) => status::run(session, args).await,
         ScalerCommand::File => file(session).await,
-        ScalerCommand::Deploy(args) => deploy::run(session, args).await,
-        ScalerCommand::Remove(args) => remove::run(session, args).await,
+        ScalerCommand::Deploy(args) => Box::pin(deploy::run(session, args)).await,
+        ScalerCommand::Remove(args) => Box::pin(remove::run(session, args)).await,
     }
 }
 
