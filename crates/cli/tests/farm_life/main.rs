@@ -7,6 +7,7 @@
 mod support;
 
 mod administrators;
+mod alone;
 mod confirm;
 mod doctor;
 mod doctor_live;
