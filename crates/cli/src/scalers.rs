@@ -5,8 +5,11 @@ use std::sync::Arc;
 
 use flamenco_azure_core::arm::ArmClient;
 use flamenco_azure_core::pool::WorkerPool as _;
+use futures::future::{join, join_all};
+use tokio::sync::mpsc;
 use vmss_scaler::file::ScalerFile;
 use vmss_scaler::queue::DeletionQueue;
+use vmss_scaler::run::{Control, run};
 use vmss_scaler::scaler::Pool;
 use vmss_scaler::skus::Catalog;
 use vmss_scaler::store::StateBlob;
@@ -126,4 +129,38 @@ pub fn failed(error: impl std::error::Error + Send + Sync + 'static) -> Failure 
 /// The names of fleets, for messages.
 pub fn names(fleets: &[ScaleSetFleet]) -> String {
     fleets.iter().map(|fleet| fleet.name().to_owned()).collect::<Vec<_>>().join(", ")
+}
+
+/// Does the work, with scalers beside it on the simulator: no simulated machine runs one, so what waits for nodes to come
+/// or go would wait for ever.
+pub async fn beside<T>(session: &Session, work: impl Future<Output = T>) -> T {
+    let running = match &session.simulator {
+        Some(_) => started(session).await.unwrap_or_default(),
+        None => Vec::new(),
+    };
+    let mut controls = Vec::new();
+    let loops: Vec<_> = running
+        .into_iter()
+        .map(|mut scaler| {
+            let (control, told) = mpsc::channel(1);
+            controls.push(control);
+            let clock = Arc::clone(&session.clock);
+            async move { run(&mut scaler, &*clock, told, &mut |_, _| true).await }
+        })
+        .collect();
+    let work = async {
+        let done = work.await;
+        for control in &controls {
+            let _ = control.send(Control::Stop).await;
+        }
+        done
+    };
+    join(work, join_all(loops)).await.0
+}
+
+async fn started(session: &Session) -> Outcome<Vec<Scaler>> {
+    let file = farm_file(session).await?;
+    let holder = holder("flamenco-azure on the simulator");
+    let pools = pools(&session.client, &file).await?;
+    pools.into_iter().map(|pool| scaler(&session.client, &file, pool, &holder)).collect()
 }

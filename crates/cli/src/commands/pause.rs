@@ -12,7 +12,7 @@ use crate::args::{ConfirmArgs, ResumeArgs};
 use crate::failure::{Exit, Outcome};
 use crate::farmfile::FarmFile;
 use crate::session::{Session, Target};
-use crate::{cost, farm, preflight, progress, show};
+use crate::{cost, farm, preflight, progress, scalers, show};
 
 /// Runs `pause`.
 pub async fn pause(session: &Session, args: ConfirmArgs) -> Outcome {
@@ -33,7 +33,8 @@ pub async fn pause(session: &Session, args: ConfirmArgs) -> Outcome {
     if !args.force {
         drain_everything(session, &target, &inventory).await?;
     }
-    carry_out(session, &target.farm, &steps, "run `flamenco-azure pause` again to go on").await?;
+    let work = carry_out(session, &target.farm, &steps, "run `flamenco-azure pause` again to go on");
+    scalers::beside(session, work).await?;
     let took = session.clock.now().duration_since(begun).unsigned_abs();
     session.printer.info(format!("{} in {}", session.printer.bold("paused"), progress::seconds(took)));
     cost::present_idle(session, &file.farm).await;
@@ -70,6 +71,11 @@ async fn drain_everything(session: &Session, target: &Target, inventory: &Invent
             "waiting for the Workers of pool `{}` to finish (`--force` does not)",
             pool.name()
         ));
+        scale::drain(session.printer, &manager, &nodes, nodes.len()).await?;
+    }
+    let nodes = scale::set_nodes(session, target, inventory).await?;
+    if !nodes.is_empty() {
+        session.printer.info("waiting for the Workers of the scale sets to finish (`--force` does not)");
         scale::drain(session.printer, &manager, &nodes, nodes.len()).await?;
     }
     Ok(())

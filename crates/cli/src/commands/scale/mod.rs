@@ -5,9 +5,11 @@ mod fleet;
 
 pub use batch::{drain, pools};
 
+use flamenco_azure_core::inventory::Inventory;
 use flamenco_azure_core::pool::WorkerPool as _;
 use manager_vm::ManagerHost;
 use vmss_scaler::look;
+use vmss_scaler::observe::InstanceState;
 
 use crate::args::ScaleArgs;
 use crate::failure::{Failure, Outcome};
@@ -61,6 +63,19 @@ fn within_limit(session: &Session, pool: &str, wanted: u32) -> Outcome<()> {
         .hint("raise `maxNodes` in the farm file and deploy, then scale; nothing was changed"))
 }
 
+/// The nodes of the farm's scale sets that are there to stay.
+pub async fn set_nodes(session: &Session, target: &Target, inventory: &Inventory) -> Outcome<Vec<String>> {
+    let mut nodes = Vec::new();
+    for set in target.resources(inventory, vmss_scaler::wire::SCALE_SET) {
+        let mode = vmss_scaler::read::mode(&set.body);
+        let machines = look::machines(&session.client, &set.id, mode, session.clock.now()).await;
+        let machines = machines.map_err(|error| Failure::azure(flamenco_azure_core::error::chain(&error)))?;
+        let stays = machines.into_iter().filter(|one| one.instance.state != InstanceState::Deleting);
+        nodes.extend(stays.map(|machine| machine.name));
+    }
+    Ok(nodes)
+}
+
 /// Lets the Manager forget the Workers of nodes that are gone.
 async fn tidy(session: &Session, target: &Target, manager: &dyn ManagerHost, force: bool) -> Outcome<()> {
     let inventory = farm::observe(&session.client, &target.group).await?;
@@ -68,12 +83,7 @@ async fn tidy(session: &Session, target: &Target, manager: &dyn ManagerHost, for
     for pool in pools(session, target, &inventory) {
         keep.extend(pool.nodes().await?.into_iter().map(|node| node.id));
     }
-    for set in target.resources(&inventory, vmss_scaler::wire::SCALE_SET) {
-        let mode = vmss_scaler::read::mode(&set.body);
-        let machines = look::machines(&session.client, &set.id, mode, session.clock.now()).await;
-        let machines = machines.map_err(|error| Failure::azure(flamenco_azure_core::error::chain(&error)))?;
-        keep.extend(machines.into_iter().map(|machine| machine.name));
-    }
+    keep.extend(set_nodes(session, target, &inventory).await?);
     let Err(error) = manager.forget_nodes(&keep).await else { return Ok(()) };
     let mut failure = Failure::from(error);
     failure.message =

@@ -271,6 +271,11 @@ fn show(session: &Session, status: &FarmStatus) {
     }
     if let Some(next) = next(status) {
         printer.info(format!("  next     {next}"));
+    } else if session.simulator.is_some()
+        && status.pools.iter().any(|pool| pool.of_sets && !pool.state.steady)
+    {
+        printer
+            .info("  next     no simulated machine runs a scaler: `flamenco-azure scaler run` does it here");
     }
 }
 
