@@ -46,7 +46,8 @@ const BEGIN: &str = "<!-- begin: written by cargo xtask compare -->\n";
 const END: &str = "<!-- end -->\n";
 
 pub(crate) fn compare(args: &CompareArgs) -> anyhow::Result<()> {
-    let words: Vec<String> = std::iter::once("compare".to_owned()).chain(args.scenarios.iter().cloned()).collect();
+    let words: Vec<String> =
+        std::iter::once("compare".to_owned()).chain(args.scenarios.iter().cloned()).collect();
     let out = yard(&words).stderr(Stdio::inherit()).output().context("could not run cargo")?;
     ensure!(out.status.success(), "the scenarios could not be played");
     let table = String::from_utf8(out.stdout)?;

@@ -1,6 +1,7 @@
 //! A mirror of Azure's token buckets: slows down before a 429, not after.
 //!
-//! Figures: Microsoft's page "Compute throttling limits" (per region; tokens are refilled by the minute).
+//! Figures: Microsoft's page "Compute throttling limits" (per region; tokens are refilled by the minute), and "Understand
+//! how Azure Resource Manager throttles requests" for the gate that all requests of a subscription go through.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -94,6 +95,38 @@ impl Class {
     }
 }
 
+/// ARM's own gate, before any provider sees a request: tokens per minute, and most. Full buckets hold 250 reads and 200
+/// writes; a part is left to requests that are not counted here and to other people's.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Gate {
+    Reads,
+    Writes,
+}
+
+impl Gate {
+    fn of(class: Class) -> Self {
+        match class {
+            Class::SetGet
+            | Class::SetList
+            | Class::MachineList
+            | Class::InstanceGet
+            | Class::Operation => Self::Reads,
+            Class::SetCreate
+            | Class::SetUpdate
+            | Class::SetDelete
+            | Class::InstanceUpdate
+            | Class::InstanceDelete => Self::Writes,
+        }
+    }
+
+    fn limit(self) -> Limit {
+        match self {
+            Self::Reads => Limit { refill: 1500, most: 200 },
+            Self::Writes => Limit { refill: 600, most: 160 },
+        }
+    }
+}
+
 /// One token in the unit that is counted in: a bucket with a refill of one gets one unit a millisecond.
 const TOKEN: u64 = 60_000;
 
@@ -137,6 +170,7 @@ impl Bucket {
 /// The buckets of one subscription in one region.
 #[derive(Debug, Clone, Default)]
 pub struct Buckets {
+    gates: BTreeMap<Gate, Bucket>,
     subscription: BTreeMap<Class, Bucket>,
     resource: BTreeMap<(Class, String), Bucket>,
 }
@@ -149,11 +183,14 @@ impl Buckets {
         let one = resource
             .and_then(|id| self.resource.get(&(class, id.to_ascii_lowercase())))
             .map_or(now, |bucket| bucket.next(now));
-        all.max(one)
+        let gate = self.gates.get(&Gate::of(class)).map_or(now, |bucket| bucket.next(now));
+        all.max(one).max(gate)
     }
 
     /// A request was sent.
     pub fn take(&mut self, class: Class, resource: Option<&str>, now: Timestamp) {
+        let gate = Gate::of(class);
+        self.gates.entry(gate).or_insert_with(|| Bucket::full(gate.limit(), now)).take(now);
         for bucket in self.of(class, resource, now) {
             bucket.take(now);
         }

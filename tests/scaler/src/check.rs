@@ -207,10 +207,14 @@ impl Judge {
         };
         let mut all = BTreeMap::new();
         for (id, one) in world.resources().iter().filter(|(id, _)| !own(id)) {
-            all.insert(id.clone(), json!({"tags": one.tags, "sku": one.extra.get("sku"), "properties": one.properties}));
+            all.insert(
+                id.clone(),
+                json!({"tags": one.tags, "sku": one.extra.get("sku"), "properties": one.properties}),
+            );
         }
         for set in world.scale_sets().iter().filter(|set| set.id.contains("foreign")) {
-            let machines: Vec<String> = world.set_instances(&set.id).into_iter().map(|one| one.vm_id).collect();
+            let machines: Vec<String> =
+                world.set_instances(&set.id).into_iter().map(|one| one.vm_id).collect();
             all.insert(format!("{}/machines", set.id), json!([set.capacity, machines]));
         }
         for (name, group) in world.groups() {
@@ -265,21 +269,26 @@ impl Judge {
     }
 
     fn lease(&mut self, call: &Call) {
-        let sure = self.leases.get(&call.process).is_some_and(|renewed| {
-            call.sent.duration_since(*renewed).unsigned_abs() <= WRITE_WITHIN
-        });
+        let sure = self
+            .leases
+            .get(&call.process)
+            .is_some_and(|renewed| call.sent.duration_since(*renewed).unsigned_abs() <= WRITE_WITHIN);
         if !sure {
             let last = self.leases.get(&call.process).copied();
             self.say(
                 call.sent,
-                format!("{} writes without a fresh lease ({last:?}): {} {}", call.process, call.method, call.url),
+                format!(
+                    "{} writes without a fresh lease ({last:?}): {} {}",
+                    call.process, call.method, call.url
+                ),
             );
         }
     }
 
     /// The set that a write is about, and the machines that it would delete.
     fn aim(call: &Call) -> Aim {
-        let path = call.url.split('?').next().unwrap_or_default().trim_start_matches("https://management.azure.com");
+        let path =
+            call.url.split('?').next().unwrap_or_default().trim_start_matches("https://management.azure.com");
         let parts: Vec<&str> = path.split('/').collect();
         let place = |word: &str| parts.iter().position(|part| part.eq_ignore_ascii_case(word));
         if let Some(at) = place("virtualMachineScaleSets") {
@@ -289,7 +298,9 @@ impl Judge {
             let named = || named.clone().filter_map(|id| Some(id.as_str()?.to_owned())).collect();
             return match (call.method.as_str(), parts.get(at + 2), parts.get(at + 3)) {
                 ("DELETE", None, _) => Aim::Removal(set),
-                ("POST", Some(verb), None) if verb.eq_ignore_ascii_case("delete") => Aim::Machines(set, named()),
+                ("POST", Some(verb), None) if verb.eq_ignore_ascii_case("delete") => {
+                    Aim::Machines(set, named())
+                }
                 ("DELETE", Some(_), Some(id)) => Aim::Machines(set, vec![(*id).to_owned()]),
                 ("PUT" | "PATCH", None, _) => Aim::Change(set),
                 _ => Aim::Other,
@@ -327,7 +338,8 @@ impl Judge {
             Aim::Tags => {
                 let body: Value = serde_json::from_str(&call.body).unwrap_or_default();
                 let tags = body.pointer("/properties/tags").and_then(Value::as_object);
-                body["operation"] == "Merge" && tags.is_some_and(|all| all.keys().all(|key| key == TOTAL_NODES_NOW))
+                body["operation"] == "Merge"
+                    && tags.is_some_and(|all| all.keys().all(|key| key == TOTAL_NODES_NOW))
             }
             Aim::Other => false,
         };
@@ -390,7 +402,10 @@ impl Judge {
         if live > allowed {
             self.say(
                 now,
-                format!("{live} nodes after {} {}: {most} are wanted, {allowed} allowed", call.method, call.url),
+                format!(
+                    "{live} nodes after {} {}: {most} are wanted, {allowed} allowed",
+                    call.method, call.url
+                ),
             );
         }
     }
@@ -472,7 +487,9 @@ impl Listener for Judge {
         }
         match Self::aim(call) {
             // Tags alone make no nodes.
-            Aim::Change(_) if (fine || status == 0) && call.body.contains("\"capacity\"") => self.growth(world, call),
+            Aim::Change(_) if (fine || status == 0) && call.body.contains("\"capacity\"") => {
+                self.growth(world, call)
+            }
             Aim::Removal(set) => {
                 let working = self.doomed.remove(&(call.process.clone(), set.clone())).unwrap_or(0);
                 if fine && working > 0 {

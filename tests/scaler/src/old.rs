@@ -201,9 +201,10 @@ impl OldScaler {
         }
         for (set, named) in by_set {
             let (messages, ids): (Vec<usize>, Vec<String>) = named.into_iter().unzip();
-            let request = Request::post(format!("{}/delete", self.set_id(&set)), Some(json!({"instanceIds": ids})))
-                .api_version(API)
-                .idempotent();
+            let request =
+                Request::post(format!("{}/delete", self.set_id(&set)), Some(json!({"instanceIds": ids})))
+                    .api_version(API)
+                    .idempotent();
             // Accepted is as good as done to it; refused, they come back and are counted again.
             if let Ok(operation) = self.client.begin(&request).await {
                 self.operations.insert(set.clone(), operation);
@@ -304,7 +305,8 @@ impl OldScaler {
         }
         let mut taken: Vec<String> = sets.iter().map(|set| set.name.clone()).collect();
         for _ in 0..remaining.div_ceil(per) {
-            let name = (0..).map(|n| format!("vmss{n}")).find(|name| !taken.contains(name)).unwrap_or_default();
+            let name =
+                (0..).map(|n| format!("vmss{n}")).find(|name| !taken.contains(name)).unwrap_or_default();
             let request = Request::put(self.set_id(&name).as_str(), self.model(&name)).api_version(API);
             if let Ok(operation) = self.client.begin(&request).await {
                 self.operations.insert(name.clone(), operation);

@@ -89,12 +89,34 @@ pub fn all() -> Vec<Scenario> {
     let mut all = vec![
         of("A", "one node is wanted", 0, 60, vec![(0, Event::Want(1))]),
         of("B", "a message about a machine that is gone, 100 nodes", 100, 360, vec![(60, Event::Poison)]),
-        of("C", "ten machines ask to go and one that is gone, 100 nodes", 100, 120, vec![(60, Event::Batch(10))]),
-        of("D", "four evictions and a restart, 100 nodes", 100, 60, vec![(60, Event::Evict(4)), (92, Event::Restart)]),
-        of("E", "scarce Spot for 100 minutes, then one failed list, 100 nodes", 100, 180, vec![
-            (0, Event::Market(Some(60))), (6000, Event::Market(None)), (8400, Event::ListFails),
-        ]),
-        of("F", "100 are raised to 500, one asks to go within the minute", 100, 60, vec![(65, Event::Want(500)), (68, Event::Batch(1))]),
+        of(
+            "C",
+            "ten machines ask to go and one that is gone, 100 nodes",
+            100,
+            120,
+            vec![(60, Event::Batch(10))],
+        ),
+        of(
+            "D",
+            "four evictions and a restart, 100 nodes",
+            100,
+            60,
+            vec![(60, Event::Evict(4)), (92, Event::Restart)],
+        ),
+        of(
+            "E",
+            "scarce Spot for 100 minutes, then one failed list, 100 nodes",
+            100,
+            180,
+            vec![(0, Event::Market(Some(60))), (6000, Event::Market(None)), (8400, Event::ListFails)],
+        ),
+        of(
+            "F",
+            "100 are raised to 500, one asks to go within the minute",
+            100,
+            60,
+            vec![(65, Event::Want(500)), (68, Event::Batch(1))],
+        ),
         of("G1", "nothing happens to 1,000 nodes", 1000, 60, vec![]),
         of("G5", "nothing happens to 5,000 nodes", 5000, 60, vec![]),
         of("H", "0.2 evictions per node and hour, 1,000 nodes", 1000, 120, evictions(1000, 120, None)),
@@ -222,8 +244,7 @@ impl Stage {
             }
             Who::New => {
                 let holder = format!("scaler-{}", self.starts);
-                let mut scaler =
-                    self.yard.scaler_on(self.pool.clone(), &holder, self.yard.queue(&self.pool));
+                let mut scaler = self.yard.scaler_on(self.pool.clone(), &holder, self.yard.queue(&self.pool));
                 tokio::task::spawn_local(async move {
                     let (_keep, told) = mpsc::channel(1);
                     run(&mut scaler, &clock, told, &mut |_, _| true).await;
@@ -348,7 +369,8 @@ impl Stage {
             Event::Market(room) => self.yard.world().spot_capacity(LOCATION, SIZE, None, *room),
             Event::ListFails => {
                 let at = Match::on("GET", "virtualMachineScaleSets?");
-                let refused = Action::error(403, "AuthorizationFailed", "The client does not have authorization.");
+                let refused =
+                    Action::error(403, "AuthorizationFailed", "The client does not have authorization.");
                 self.yard.world().inject(Fault::once(at, refused));
             }
         }
@@ -364,7 +386,11 @@ impl Stage {
         let target: u32 = group.get(tag).and_then(|text| text.parse().ok()).unwrap_or(0);
         let tally = &mut self.tally;
         tally.restored.sort_unstable();
-        let at = |percent: usize| tally.restored.get((tally.restored.len() * percent / 100).min(tally.restored.len().saturating_sub(1)));
+        let at = |percent: usize| {
+            tally
+                .restored
+                .get((tally.restored.len() * percent / 100).min(tally.restored.len().saturating_sub(1)))
+        };
         let per_hour = |count: u64| count * 60 / minutes;
         Row {
             off_target: tally.off_target,
@@ -390,7 +416,9 @@ pub fn compare(scenarios: &[Scenario], seed: u64) -> BTreeMap<&'static str, [Row
     std::thread::scope(|scope| {
         for _ in 0..threads {
             scope.spawn(|| {
-                while let Some((scenario, who)) = work.get(next.fetch_add(1, std::sync::atomic::Ordering::SeqCst)) {
+                while let Some((scenario, who)) =
+                    work.get(next.fetch_add(1, std::sync::atomic::Ordering::SeqCst))
+                {
                     let row = play(scenario, *who, seed);
                     rows.lock().unwrap().insert((scenario.name, *who == Who::New), row);
                 }

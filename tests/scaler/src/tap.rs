@@ -78,7 +78,8 @@ pub struct Weather {
 
 impl Weather {
     fn strike(&mut self, call: &Call) -> Option<Action> {
-        let out = |(part, until): &(String, Timestamp)| *until > call.arrived && call.url.contains(part.as_str());
+        let out =
+            |(part, until): &(String, Timestamp)| *until > call.arrived && call.url.contains(part.as_str());
         if self.outages.iter().any(out) {
             return Some(Action::error(503, "ServiceUnavailable", "The service is unavailable."));
         }
@@ -86,10 +87,19 @@ impl Weather {
             return None;
         }
         let codes = [
-            ("AllocationFailed", "Allocation failed. We do not have sufficient capacity for the requested VM size."),
-            ("OverconstrainedZonalAllocationRequest", "Allocation failed. Constraints applied are: - Availability Zone"),
+            (
+                "AllocationFailed",
+                "Allocation failed. We do not have sufficient capacity for the requested VM size.",
+            ),
+            (
+                "OverconstrainedZonalAllocationRequest",
+                "Allocation failed. Constraints applied are: - Availability Zone",
+            ),
             ("InternalExecutionError", "An internal execution error occurred. Please retry later."),
-            ("OperationNotAllowed", "Operation could not be completed as it results in exceeding approved LowPriorityCores quota."),
+            (
+                "OperationNotAllowed",
+                "Operation could not be completed as it results in exceeding approved LowPriorityCores quota.",
+            ),
         ];
         let (code, words) = codes[self.rng.random_range(0..codes.len())];
         let operation = self.operations && call.writes();

@@ -125,8 +125,9 @@ impl Yard {
         let me = yard.world().principal_mut().object_id.clone();
         // Storage Blob Data Contributor, Storage Queue Data Contributor.
         for role in ["ba92f5b4-2d11-453d-a403-e96b0029c9fe", "974c5e8b-45b9-4653-ba55-5f855dd0fb88"] {
-            let definition =
-                format!("/subscriptions/{SUBSCRIPTION}/providers/Microsoft.Authorization/roleDefinitions/{role}");
+            let definition = format!(
+                "/subscriptions/{SUBSCRIPTION}/providers/Microsoft.Authorization/roleDefinitions/{role}"
+            );
             let id = format!("{account}/providers/Microsoft.Authorization/roleAssignments/{role}");
             let body = json!({"properties": {"roleDefinitionId": definition, "principalId": me, "principalType": "User"}});
             yard.put(&id, "2022-04-01", body).await;

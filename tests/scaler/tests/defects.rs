@@ -198,7 +198,8 @@ law!(defect_12_old_a_gap_of_one_in_a_busy_set_makes_a_set_of_25, async {
     farm.yard.client.send(&Request::patch(&id, tags).api_version(wire::COMPUTE_API)).await.unwrap();
     assert!(farm.yard.world().evict_in(&id, "3", 0));
     farm.yard.wait(3 * MINUTE).await;
-    assert_eq!((farm.yard.world().scale_sets().len(), farm.yard.nodes()), (5, 124));
+    let sets = farm.yard.world().scale_sets().len();
+    assert_eq!((sets, farm.yard.nodes()), (5, 124));
 });
 
 law!(defect_14_old_an_idle_farm_is_written_to_all_the_time, async {
@@ -347,7 +348,9 @@ law!(defect_24_sets_without_a_profile_or_a_size_are_passed_over, async {
 
 #[test]
 fn defect_25_queue_names_fit_whatever_farms_are_called() {
-    for (farm, pool) in [("a", "b"), ("a-rather-long-name-of-a-farm", "and-a-pool-with-a-name"), ("Ünïcode_(1)", "P.1")] {
+    for (farm, pool) in
+        [("a", "b"), ("a-rather-long-name-of-a-farm", "and-a-pool-with-a-name"), ("Ünïcode_(1)", "P.1")]
+    {
         let name = vmss_scaler::queue::queue_name(farm, pool);
         assert!((3..=63).contains(&name.len()), "{name}");
         assert!(name.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-'), "{name}");

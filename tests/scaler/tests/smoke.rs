@@ -17,7 +17,23 @@ async fn up_evicted_restored_by_message_and_down() {
         let mut scaler = yard.scaler(pool, "one").await;
         yard.want("30").await;
         let hour = Duration::from_hours(1);
-        let pass = yard.run(&mut scaler, hour, |pass| { eprintln!("{:?} {:?} {:?}", pass.decision.as_ref().map(|d| (d.target, d.nodes, d.pledged, d.actions.len(), d.notes.clone())), pass.troubles, pass.done.iter().map(|d| (d.outcome, d.words.clone())).collect::<Vec<_>>()); pass.settled() }).await;
+        let pass = yard
+            .run(&mut scaler, hour, |pass| {
+                eprintln!(
+                    "{:?} {:?} {:?}",
+                    pass.decision.as_ref().map(|d| (
+                        d.target,
+                        d.nodes,
+                        d.pledged,
+                        d.actions.len(),
+                        d.notes.clone()
+                    )),
+                    pass.troubles,
+                    pass.done.iter().map(|d| (d.outcome, d.words.clone())).collect::<Vec<_>>()
+                );
+                pass.settled()
+            })
+            .await;
         assert!(pass.is_some(), "{mode:?}: 30 nodes");
         assert_eq!(yard.nodes(), 30);
         assert_eq!(yard.world().evict_some(7).len(), 7);
@@ -32,7 +48,11 @@ async fn up_evicted_restored_by_message_and_down() {
         for _ in 0..2 {
             queue.send(&text).await.unwrap();
         }
-        yard.run(&mut scaler, hour, |pass| pass.settled() && pass.decision.as_ref().unwrap().target == Some(29)).await.unwrap();
+        yard.run(&mut scaler, hour, |pass| {
+            pass.settled() && pass.decision.as_ref().unwrap().target == Some(29)
+        })
+        .await
+        .unwrap();
         assert_eq!(yard.nodes(), 29);
         yard.want("0").await;
         yard.run(&mut scaler, hour, |pass| pass.settled()).await.unwrap();
