@@ -83,7 +83,7 @@ impl Daemon {
     /// Reads until a line has this in it.
     fn until(&mut self, text: &str) -> String {
         loop {
-            let line = self.lines.recv_timeout(Duration::from_secs(60));
+            let line = self.lines.recv_timeout(Duration::from_mins(1));
             let line = line.unwrap_or_else(|_| panic!("no `{text}` in {:#?}", self.seen));
             self.seen.push(line.clone());
             if line.contains(text) {
@@ -114,7 +114,7 @@ impl Daemon {
         panic!("it did not end: {:#?}", self.seen);
     }
 
-    fn get(&self, address: &str, path: &str) -> String {
+    fn get(address: &str, path: &str) -> String {
         let mut stream = TcpStream::connect(address).unwrap();
         write!(stream, "GET {path} HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n\r\n").unwrap();
         let mut text = String::new();
@@ -135,9 +135,9 @@ fn defect_07_only_the_signals_that_mean_it_end_the_service_and_they_give_the_lea
     assert_eq!(daemon.told().trim(), "READY=1");
 
     // It leads, says so, and its figures are there for this machine.
-    let health = daemon.get(&address, "/healthz");
+    let health = Daemon::get(&address, "/healthz");
     assert!(health.starts_with("HTTP/1.1 200") && health.contains("spot: leads"), "{health}");
-    let metrics = daemon.get(&address, "/metrics");
+    let metrics = Daemon::get(&address, "/metrics");
     for row in [
         "flamenco_scaler_target_nodes{pool=\"spot\"} 3",
         "flamenco_scaler_leading{pool=\"spot\"} 1",

@@ -66,7 +66,8 @@ fn commands() -> String {
             text += &arguments(command.get_arguments());
         }
         for below in command.get_subcommands() {
-            write!(text, "\n#### {} {}\n\n{}.\n", command.get_name(), below.get_name(), about(below)).unwrap();
+            write!(text, "\n#### {} {}\n\n{}.\n", command.get_name(), below.get_name(), about(below))
+                .unwrap();
             if below.get_arguments().next().is_some() {
                 text += "\n";
                 text += &arguments(below.get_arguments());

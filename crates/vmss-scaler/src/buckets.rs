@@ -106,11 +106,9 @@ enum Gate {
 impl Gate {
     fn of(class: Class) -> Self {
         match class {
-            Class::SetGet
-            | Class::SetList
-            | Class::MachineList
-            | Class::InstanceGet
-            | Class::Operation => Self::Reads,
+            Class::SetGet | Class::SetList | Class::MachineList | Class::InstanceGet | Class::Operation => {
+                Self::Reads
+            }
             Class::SetCreate
             | Class::SetUpdate
             | Class::SetDelete

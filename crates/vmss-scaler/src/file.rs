@@ -212,7 +212,7 @@ impl ScalerFile {
         match density.resolve() {
             Ok(density) => policy.density = density,
             Err(error) => {
-                findings.push(Finding::new(&at("vmsPerScaleSet"), error.to_string(), "correct the number"))
+                findings.push(Finding::new(&at("vmsPerScaleSet"), error.to_string(), "correct the number"));
             }
         }
         policy.on_demand_percent = file.on_demand_percent;

@@ -147,8 +147,8 @@ fn stand_in(set: &ResourceId, id: &str) -> VmId {
 }
 
 fn state(provisioning: Option<&str>, statuses: Option<&Value>) -> InstanceState {
-    let codes = statuses.and_then(Value::as_array).into_iter().flatten();
-    let power = codes.filter_map(|one| one.get("code")?.as_str()?.strip_prefix("PowerState/")).next();
+    let mut codes = statuses.and_then(Value::as_array).into_iter().flatten();
+    let power = codes.find_map(|one| one.get("code")?.as_str()?.strip_prefix("PowerState/"));
     match provisioning.map(str::to_ascii_lowercase).as_deref() {
         Some("creating") => InstanceState::Creating,
         Some("deleting") => InstanceState::Deleting,

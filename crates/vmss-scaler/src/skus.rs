@@ -152,10 +152,10 @@ fn local_disks(
     placements: Option<&str>,
     number: impl Fn(&str) -> u64,
 ) -> Vec<(LocalDisk, u64)> {
+    const GIB: u64 = 1 << 30;
     if !supported {
         return Vec::new();
     }
-    const GIB: u64 = 1 << 30;
     let may = |disk: LocalDisk| match placements {
         None => disk != LocalDisk::NvmeDisk,
         Some(all) => all.split(',').any(|one| one.trim().eq_ignore_ascii_case(disk.as_str())),

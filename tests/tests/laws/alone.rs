@@ -236,6 +236,7 @@ fn deploy_on_an_existing_machine_survives_a_crash_at_every_call() {
 
 #[test]
 fn bad_input_names_the_field_and_changes_nothing() {
+    type Poke<'a> = &'a dyn Fn(&mut World);
     let image = id(&["images-rg", "Microsoft.Compute/images", "centos-render"]);
     let elsewhere = |world: &mut World| {
         world.edit(&id(&["images-rg", "Microsoft.Compute/images", "centos-render"]), |image| {
@@ -254,7 +255,6 @@ fn bad_input_names_the_field_and_changes_nothing() {
         world.principal_mut().set_group_role("burst-rg", Some(Role::Owner));
         world.add_group("burst-rg", "westeurope", Tags::new());
     };
-    type Poke<'a> = &'a dyn Fn(&mut World);
     let cases: &[(&str, &str, Poke<'_>, &[&str])] = &[
         ("farm: burst", "farm: Burst_1", &nothing, &["`farm`", "not a legal farm name"]),
         ("farm: burst", "farm: 1burst", &nothing, &["`pools[0].name`", "begin"]),

@@ -37,7 +37,8 @@ pub async fn dispatch(session: &Session, command: &Command) -> Outcome {
         Command::Ssh(args) => connect::ssh(session, args).await,
         Command::Doctor(args) => doctor::run(session, args).await,
         Command::Whoami => whoami::run(session).await,
-        Command::Demo => demo::run(session).await,
+        // A life has many commands in it.
+        Command::Demo => Box::pin(demo::run(session)).await,
         Command::ShamanUrl(_) | Command::Completions(_) | Command::Man => Ok(Exit::Done),
     }
 }

@@ -135,7 +135,7 @@ fn client(file: &ScalerFile, simulator: Option<&Simulator>, environment: &Enviro
     })?;
     let mut credentials = environment.credentials(Path::new("/"));
     if file.client_id.is_some() {
-        credentials.client_id = file.client_id.clone();
+        credentials.client_id.clone_from(&file.client_id);
         credentials.on_azure_vm = true;
     }
     Ok(ArmClient::new(ArmOptions {

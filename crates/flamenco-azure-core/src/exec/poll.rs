@@ -140,7 +140,8 @@ mod tests {
 
     #[test]
     fn a_scale_set_is_empty_when_its_capacity_is_0() {
-        let set = |capacity: u32| json!({"id": "/subscriptions/s/resourceGroups/g", "sku": {"capacity": capacity}});
+        let set =
+            |capacity: u32| json!({"id": "/subscriptions/s/resourceGroups/g", "sku": {"capacity": capacity}});
         assert_eq!(look(Some(&set(0)), Condition::NoMachines), Look::Holds(vec![]));
         assert_eq!(look(Some(&set(3)), Condition::NoMachines), Look::NotYet("3 nodes".to_owned()));
     }

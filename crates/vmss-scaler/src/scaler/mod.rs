@@ -416,7 +416,7 @@ impl Scaler {
                     look.observed.view = RenderView { busy: busy.collect() };
                 }
                 Err(error) => {
-                    pass.troubles.push(format!("the render manager does not say who is idle: {error}"))
+                    pass.troubles.push(format!("the render manager does not say who is idle: {error}"));
                 }
             }
         }

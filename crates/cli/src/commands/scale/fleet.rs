@@ -23,7 +23,7 @@ const HEARD: Duration = Duration::from_mins(3);
 /// How often the pool is looked at.
 const LOOK: Duration = Duration::from_secs(10);
 /// How long `--wait` waits for nodes: longer than any that boots within its budget.
-const LONGEST: Duration = Duration::from_mins(60);
+const LONGEST: Duration = Duration::from_hours(1);
 
 pub(super) async fn run(
     session: &Session,
