@@ -50,7 +50,8 @@ const DICTIONARY: &str =
     "the schema has a dictionary of identities here, the generated model a struct without members";
 
 /// Lists of instances carry what the specification gives their set only.
-const SPOT_INSTANCE: &str = "answered by Azure in lists of instances (recorded 2024), not in the specification";
+const SPOT_INSTANCE: &str =
+    "answered by Azure in lists of instances (recorded 2024), not in the specification";
 
 /// All exceptions.
 pub const KNOWN: &[Known] = &[
