@@ -1,22 +1,35 @@
 //! A pool of Azure scale sets held at an exact node count.
 //!
 //! For programs that want so many machines, Spot or not, and no more: missing ones are replaced in one pass, walls of
-//! capacity and quota are gone around, a machine that asks to go lowers the farm by one and exactly once. This is the
-//! pure half: it reads no clock, keeps no state of its own and sends nothing. The caller observes, stores [`State`],
-//! calls [`reconcile()`] and carries out what it says.
+//! capacity and quota are gone around, a machine that asks to go lowers the farm by one and exactly once.
+//!
+//! The half that decides is pure: it reads no clock, keeps no state of its own and sends nothing.
 //!
 //! | module | what it holds |
 //! |---|---|
-//! | [`spec`] | the part of the farm file: limits, density, placements, patience |
+//! | [`spec`] | limits, density, placements, patience |
 //! | [`names`] | names of scale sets and computers, never used twice |
 //! | [`target`] | the target from tags, less what asked to go |
 //! | [`request`], [`ledger`] | the deletion message; each counts once or not at all |
-//! | [`marks`] | where there is no capacity or quota, and until when |
+//! | [`marks`], [`boots`], [`room`] | where there is no capacity or quota, or nothing starts; what quotas leave |
 //! | [`observe`] | what is known about the sets: how old, how complete |
 //! | [`asked`] | what was asked of Azure and is perhaps not seen yet |
 //! | [`mod@reconcile`] | the decision |
 //! | [`buckets`] | Azure's token buckets, mirrored |
 //! | [`state`] | all that survives a restart, as one JSON document |
+//! | [`template`], [`skus`], [`desired`], [`read`] | bodies of scale sets, and what Azure's answers say |
+//! | [`file`](mod@file), [`surroundings`], [`alone`], [`guest`] | the scaler's own file; what a farm has around it; what runs on machines |
+//!
+//! The half that talks to Azure is thin.
+//!
+//! | module | what it does |
+//! |---|---|
+//! | [`look`](mod@look) | reads sets and machines, as often as Azure's budget allows |
+//! | [`store`], [`storage`] | the state's blob under a lease |
+//! | [`queue`] | the deletion queue and its poison queue |
+//! | [`act`], [`scaler`] | one pass after the other: read, decide, store, send |
+//! | [`run`](mod@run), [`metrics`] | the loop and its figures |
+//! | [`service`] | [`ScaleSetFleet`], the pool behind core's `WorkerPool` |
 //!
 //! # A pass
 //!
@@ -63,20 +76,20 @@
 //! # }
 //! ```
 //!
-//! # What a caller has to do
+//! # What a caller of the pure half has to do
 //!
-//! Per pass: read the tags and [settle](target::Count::settle) the count; [receive](ledger::Ledger::receive) messages;
-//! [settle](ledger::Ledger::settle) the ledger and [forget](asked::Asked::forget) what is seen; [`reconcile()`];
-//! [note](asked::Asked::note) the decision; store the state; only then send the actions, in their order, and tell
-//! [accepted](asked::Asked::accepted), [refused](asked::Asked::refused) and [marks](marks::Marks::refused) what came of
-//! them. A request whose outcome is unknown is told nothing. Before a machine is deleted its VM id is compared.
+//! [`Scaler`] does it. Per pass: read the tags and [settle](target::Count::settle) the count;
+//! [receive](ledger::Ledger::receive) messages; [settle](ledger::Ledger::settle) the ledger and
+//! [forget](asked::Asked::forget) what is seen; [`reconcile()`]; [note](asked::Asked::note) the decision; store the state;
+//! only then send the actions, in their order, and tell [accepted](asked::Asked::accepted), [refused](asked::Asked::refused)
+//! and [marks](marks::Marks::refused) what came of them. A request whose outcome is unknown is told nothing. Before a
+//! machine is deleted its VM id is compared.
 //!
 //! # The defects of Avere's VMScaler
 //!
-//! `tests/defects.rs` has a test for each of the 28 listed defects that a pure half can show not to have. These wait for
-//! the half that talks to Azure: 7 (signals end the process), 14 in its part about reads, 16 in its part about blocking
-//! calls, 17 in its part about the queue's visibility, 22 (operations that are polled), 23 (secrets), 24 (missing fields
-//! in answers), 25 in its part about queue names, 28 (two scalers at once: the lease).
+//! Each of the 28 listed defects has a test named after it: in `tests/defects.rs` those that the pure half shows not to
+//! have, in the workspace's `tests/scaler` the others, on the simulated Azure and beside a model of the old program that
+//! has them; the signals (7) in the daemon's test.
 
 pub mod act;
 pub mod alone;
