@@ -91,7 +91,7 @@ impl Judge {
             foreign: BTreeMap::new(),
             doomed: BTreeMap::new(),
         };
-        judge.foreign = judge.others(world);
+        judge.foreign = Self::others(world);
         judge
     }
 
@@ -169,7 +169,7 @@ impl Judge {
         all.iter().map(|nodes| (*nodes).min(self.limits.max_nodes)).collect()
     }
 
-    fn say(&mut self, now: Timestamp, what: String) {
+    fn say(&mut self, now: Timestamp, what: impl std::fmt::Display) {
         self.wrong.push(format!("{}: {what}", now.strftime("%H:%M:%S")));
     }
 
@@ -191,7 +191,7 @@ impl Judge {
         self.note_live(world);
         self.names(world);
         self.count(world);
-        let now = self.others(world);
+        let now = Self::others(world);
         let changed: Vec<&String> =
             self.foreign.keys().filter(|id| now.get(*id) != self.foreign.get(*id)).collect();
         if !changed.is_empty() {
@@ -200,7 +200,7 @@ impl Judge {
     }
 
     /// Everything foreign that stays as it is when nobody touches it.
-    fn others(&self, world: &World) -> BTreeMap<String, Value> {
+    fn others(world: &World) -> BTreeMap<String, Value> {
         let own = |name: &str| {
             let name = name.to_ascii_lowercase();
             name.contains("/virtualmachinescalesets/") && !name.contains("foreign")
@@ -231,7 +231,7 @@ impl Judge {
             let unique = world.resource(&set.id).and_then(|one| one.text("/uniqueId")).unwrap_or_default();
             let known = self.names.entry(set.id.to_ascii_lowercase()).or_insert_with(|| unique.to_owned());
             if known != unique {
-                *known = unique.to_owned();
+                unique.clone_into(known);
                 self.say(world.now(), format!("the name of {} is used again", set.id));
             }
         }
@@ -488,7 +488,7 @@ impl Listener for Judge {
         match Self::aim(call) {
             // Tags alone make no nodes.
             Aim::Change(_) if (fine || status == 0) && call.body.contains("\"capacity\"") => {
-                self.growth(world, call)
+                self.growth(world, call);
             }
             Aim::Removal(set) => {
                 let working = self.doomed.remove(&(call.process.clone(), set.clone())).unwrap_or(0);

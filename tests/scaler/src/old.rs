@@ -18,7 +18,7 @@ const SWEEP: Duration = Duration::from_secs(5);
 /// A capacity pass is due in the first sweep after so long.
 const CAPACITY: Duration = Duration::from_mins(1);
 /// A set that was not at capacity for so long is sealed.
-const SEAL_AFTER: Duration = Duration::from_mins(60);
+const SEAL_AFTER: Duration = Duration::from_hours(1);
 /// A received message comes back after so long.
 const VISIBILITY: Duration = Duration::from_mins(10);
 
@@ -111,7 +111,7 @@ impl OldScaler {
         let retry = RetryPolicy {
             max_tries: 4,
             first_delay: Duration::from_secs(30),
-            max_delay: Duration::from_secs(240),
+            max_delay: Duration::from_mins(4),
             budget: Duration::from_mins(30),
             patience: Duration::ZERO,
             ..RetryPolicy::default()
@@ -163,12 +163,11 @@ impl OldScaler {
     async fn read_total(&mut self) {
         let read = self.client.get(&self.group()).await.ok().flatten();
         let tag = read.as_ref().and_then(|body| body.pointer("/tags/TOTAL_NODES")?.as_str()?.parse().ok());
-        match tag {
-            Some(total) => self.total = total,
-            None => {
-                self.total = 0;
-                self.write_total().await;
-            }
+        if let Some(total) = tag {
+            self.total = total;
+        } else {
+            self.total = 0;
+            self.write_total().await;
         }
     }
 
@@ -305,8 +304,10 @@ impl OldScaler {
         }
         let mut taken: Vec<String> = sets.iter().map(|set| set.name.clone()).collect();
         for _ in 0..remaining.div_ceil(per) {
-            let name =
-                (0..).map(|n| format!("vmss{n}")).find(|name| !taken.contains(name)).unwrap_or_default();
+            let name = (0..=u32::MAX)
+                .map(|n| format!("vmss{n}"))
+                .find(|name| !taken.contains(name))
+                .unwrap_or_default();
             let request = Request::put(self.set_id(&name).as_str(), self.model(&name)).api_version(API);
             if let Ok(operation) = self.client.begin(&request).await {
                 self.operations.insert(name.clone(), operation);

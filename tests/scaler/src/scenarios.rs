@@ -212,7 +212,7 @@ impl Stage {
     async fn new(who: Who, seed: u64) -> Self {
         let yard = Yard::new(seed).await;
         let file = yard.file();
-        let pool = yard.pools(&file).await.remove(0);
+        let pool = yard.pools(&file).remove(0);
         yard.queue(&pool).ensure().await.unwrap();
         Self {
             who,

@@ -152,7 +152,7 @@ impl Farm {
         let mut file = yard.file();
         shape(seed, &mut file);
         foreign(&yard).await;
-        let pool = yard.pools(&file).await.remove(0);
+        let pool = yard.pools(&file).remove(0);
         let limits = Limits {
             group: yard.group.to_string(),
             farm: file.farm.clone(),
@@ -415,7 +415,7 @@ impl Farm {
                 if let Some((set, one)) = self.some_machine() {
                     let id = format!("{}/providers/{}/{set}", self.yard.group, wire::SCALE_SET);
                     self.log(&format!("{} of {set} breaks", one.instance_id));
-                    self.yard.world().break_instance(&id, &one.instance_id, count % 2 == 0);
+                    self.yard.world().break_instance(&id, &one.instance_id, count.is_multiple_of(2));
                 }
                 return;
             }

@@ -212,7 +212,7 @@ impl Yard {
     }
 
     /// The file's pools.
-    pub async fn pools(&self, file: &ScalerFile) -> Vec<Pool> {
+    pub fn pools(&self, file: &ScalerFile) -> Vec<Pool> {
         let catalog = self.catalog();
         file.pools(&catalog).unwrap_or_else(|findings| panic!("{findings:?}"))
     }

@@ -1,6 +1,7 @@
 //! The listed defects of Avere's VMScaler: that its model has them on the simulated Azure, and that ours has not those
 //! which take the half that talks to Azure to show. The others are in `crates/vmss-scaler/tests/defects.rs`; 7 (signals)
 //! is a test of the daemon; 14 (idle reads and writes) is one in `speed.rs`.
+#![allow(clippy::unwrap_used, reason = "tests")]
 
 use std::time::Duration;
 
@@ -48,7 +49,7 @@ async fn old(nodes: u32) -> Old {
 /// Ours with so many nodes, all up.
 async fn new(nodes: u32) -> (Yard, Pool, JoinHandle<()>) {
     let yard = Yard::new(1).await;
-    let pool = yard.pools(&yard.file()).await.remove(0);
+    let pool = yard.pools(&yard.file()).remove(0);
     yard.want(&nodes.to_string()).await;
     let mut scaler = yard.scaler(pool.clone(), "one").await;
     let clock = yard.clock;
@@ -248,7 +249,7 @@ law!(defect_20_a_typo_in_the_tag_is_money_with_the_old_one_and_not_with_ours, as
     let yard = Yard::new(1).await;
     let mut file = yard.file();
     file.pools[0].max_nodes = 50;
-    let pool = yard.pools(&file).await.remove(0);
+    let pool = yard.pools(&file).remove(0);
     let mut scaler = yard.scaler(pool, "one").await;
     yard.want("400").await;
     let end = yard.now() + 10 * MINUTE;

@@ -12,7 +12,7 @@ async fn up_evicted_restored_by_message_and_down() {
         let yard = Yard::new(1).await;
         let mut file = yard.file();
         file.pools[0].orchestration = mode;
-        let pool = yard.pools(&file).await.remove(0);
+        let pool = yard.pools(&file).remove(0);
         let queue = yard.queue(&pool);
         let mut scaler = yard.scaler(pool, "one").await;
         yard.want("30").await;
@@ -39,7 +39,7 @@ async fn up_evicted_restored_by_message_and_down() {
         assert_eq!(yard.world().evict_some(7).len(), 7);
         yard.wait(Duration::from_secs(40)).await;
         assert_eq!(yard.nodes(), 23);
-        yard.run(&mut scaler, hour, |pass| pass.settled()).await.unwrap();
+        yard.run(&mut scaler, hour, vmss_scaler::Pass::settled).await.unwrap();
         assert_eq!(yard.nodes(), 30);
         let sets = yard.world().scale_sets();
         let name = sets[0].id.rsplit('/').next().unwrap().to_owned();
@@ -55,7 +55,7 @@ async fn up_evicted_restored_by_message_and_down() {
         .unwrap();
         assert_eq!(yard.nodes(), 29);
         yard.want("0").await;
-        yard.run(&mut scaler, hour, |pass| pass.settled()).await.unwrap();
+        yard.run(&mut scaler, hour, vmss_scaler::Pass::settled).await.unwrap();
         assert_eq!((yard.nodes(), yard.world().scale_sets().len()), (0, 0));
     }
 }

@@ -13,7 +13,7 @@ use vmss_scaler::run::run;
 const HOUR: Duration = Duration::from_hours(1);
 
 async fn start(yard: &Yard) -> JoinHandle<()> {
-    let pool = yard.pools(&yard.file()).await.remove(0);
+    let pool = yard.pools(&yard.file()).remove(0);
     let mut scaler = yard.scaler(pool, "one").await;
     let clock = yard.clock;
     tokio::task::spawn_local(async move {
