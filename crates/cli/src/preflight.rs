@@ -209,6 +209,7 @@ pub async fn by_topic(
         of_sizes = fleet::placements(farm, sizes);
     }
     of_sizes.extend(images?);
+    of_sizes.extend(fleet::above_the_limit(farm, inventory));
     let mut quotas = quota_findings(farm, inventory, sizes, &usages);
     quotas.extend(fleet::quotas(farm, inventory, sizes, &usages));
     Ok(vec![

@@ -81,6 +81,7 @@ pub fn scaler(client: &ArmClient, file: &ScalerFile, pool: Pool, holder: &str) -
         queue: queue(client, file, &pool)?,
         renders: None,
         holder: holder.to_owned(),
+        dead: Some(Arc::new(is_dead)),
         pool,
     }))
 }
@@ -104,12 +105,28 @@ pub fn chosen(pools: Vec<Pool>, name: Option<&str>) -> Outcome<Vec<Pool>> {
     Ok(found)
 }
 
+/// What the service calls itself.
+pub const SERVICE: &str = "flamenco-azure-scaler";
+
 /// What this process calls itself, for others that find the lease taken.
 pub fn holder(what: &str) -> String {
     let read = |path: &str| std::fs::read_to_string(path).ok().filter(|text| !text.trim().is_empty());
     let host = read("/etc/hostname").or_else(|| read("/proc/sys/kernel/hostname"));
     let host = host.as_deref().map_or("this machine", str::trim);
     format!("{what} on {host}, process {}", std::process::id())
+}
+
+/// Whether a holder that called itself so by [`holder`] was the service on this machine, and its process is gone. Others
+/// are never judged: processes of other users and containers cannot be seen from everywhere.
+fn is_dead(by: &str) -> bool {
+    let Some((what, process)) = by.rsplit_once(", process ") else { return false };
+    let Ok(process) = process.parse::<u32>() else { return false };
+    let ours = holder(SERVICE);
+    let here = ours.rsplit_once(", process ").is_some_and(|(same, _)| same == what);
+    let proc = Path::new("/proc");
+    here && process != std::process::id()
+        && proc.join("self").exists()
+        && !proc.join(process.to_string()).exists()
 }
 
 /// A failure of the scaler's storage, in words.

@@ -139,6 +139,7 @@ impl Looker {
                 view: RenderView::default(),
                 room: None,
                 asked: asked.clone(),
+                growing: BTreeSet::new(),
             },
             sets: BTreeMap::new(),
             listed_now: BTreeSet::new(),

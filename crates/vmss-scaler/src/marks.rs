@@ -13,6 +13,10 @@ use serde::{Deserialize, Serialize};
 use crate::asked::later;
 use crate::spec::{Placement, Priority};
 
+/// While no placement is open, one that lacks capacity is asked once more so long after its last refusal: with nowhere
+/// else to go, the field's hour is too long to miss that machines are there again.
+pub const PROBE_AFTER: Duration = Duration::from_mins(15);
+
 const MINUTE: Duration = Duration::from_mins(1);
 const HOUR: Duration = Duration::from_hours(1);
 
@@ -189,6 +193,20 @@ impl Marks {
             .iter()
             .filter(|mark| mark.until > now && mark.scope.covers(placement))
             .max_by_key(|mark| mark.until)
+    }
+
+    /// The first placement to ask although it is marked: where none is open, and lack of capacity is all that is known
+    /// against it, for [`PROBE_AFTER`] at least.
+    pub fn probe(&self, placements: &[Placement], now: Timestamp) -> Option<usize> {
+        if placements.iter().any(|one| self.blocking(one, now).is_none()) {
+            return None;
+        }
+        let due = |mark: &Mark| {
+            mark.cause == Cause::Capacity && later(mark.since, PROBE_AFTER).is_some_and(|end| now >= end)
+        };
+        placements
+            .iter()
+            .position(|one| self.0.iter().filter(|mark| mark.until > now && mark.scope.covers(one)).all(due))
     }
 
     /// Which of the placements cannot be used now, why, and until when.

@@ -1,7 +1,7 @@
 //! What is known about a pool's scale sets: data that reads fill in and [`reconcile`](crate::reconcile::reconcile)
 //! looks at.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use async_trait::async_trait;
 use flamenco_azure_core::tags::{self, Tags};
@@ -44,6 +44,9 @@ pub struct Observed {
     pub room: Option<Room>,
     /// What this scaler asked Azure for and has perhaps not seen yet.
     pub asked: Asked,
+    /// Scale sets of which Azure last said that a growth this scaler asked for is still under way: why one that shows
+    /// a failure has failed is not known yet.
+    pub growing: BTreeSet<String>,
 }
 
 impl Observed {
@@ -56,6 +59,7 @@ impl Observed {
             view: RenderView::default(),
             room: None,
             asked: Asked::starting(as_of),
+            growing: BTreeSet::new(),
         }
     }
 
@@ -99,6 +103,13 @@ pub enum Provisioning {
     Deleting,
     /// Azure does not say, or something new.
     Unknown,
+}
+
+impl Provisioning {
+    /// Whether the last operation has ended, well or badly.
+    pub fn is_settled(self) -> bool {
+        matches!(self, Self::Succeeded | Self::Failed)
+    }
 }
 
 /// The mark on a scale set that is grown no more; kept in a tag.

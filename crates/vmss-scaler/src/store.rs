@@ -13,8 +13,9 @@ use std::time::Duration;
 use azure_core::http::headers::HeaderName;
 use azure_core::http::{Etag, RequestContent};
 use azure_storage_blob::models::{
-    BlobClientAcquireLeaseOptions, BlobClientDownloadOptions, BlobClientGetPropertiesResultHeaders,
-    BlobClientSetMetadataOptions, BlockBlobClientUploadOptions, LeaseStatus,
+    BlobClientAcquireLeaseOptions, BlobClientBreakLeaseOptions, BlobClientDownloadOptions,
+    BlobClientGetPropertiesResultHeaders, BlobClientSetMetadataOptions, BlockBlobClientUploadOptions,
+    LeaseStatus,
 };
 use azure_storage_blob::{BlobClient, BlobClientOptions, BlobContainerClient, BlobContainerClientOptions};
 use jiff::Timestamp;
@@ -225,7 +226,25 @@ impl StateBlob {
         Ok(lease)
     }
 
-    /// The same, waiting as long as another scaler has it. `held` is told who, each time it changes.
+    /// Ends the lease of a holder that is known to be dead, so that nobody waits a minute for it. Nothing happens if
+    /// another one holds it by now.
+    pub async fn break_dead(&self, holder: &str) -> Result<(), StoreError> {
+        let inner = &self.inner;
+        if self.holder().await?.as_deref() != Some(plain(holder).as_str()) {
+            return Ok(());
+        }
+        let broken = inner.sender.send("end the lease of a dead process", || {
+            let at_once = BlobClientBreakLeaseOptions { break_period: Some(0), ..Default::default() };
+            inner.blob.break_lease(Some(at_once))
+        });
+        match broken.await {
+            Ok(_) => Ok(()),
+            Err(failure) if failure.error.is_one_of(NOT_OURS) => Ok(()),
+            Err(failure) => Err(failure.error.into()),
+        }
+    }
+
+    /// [`Self::acquire`], waiting as long as another scaler has it. `held` is told who, each time it changes.
     pub async fn wait(&self, holder: &str, held: &mut (dyn FnMut(&str) + Send)) -> Result<Lease, StoreError> {
         let mut told = None;
         loop {

@@ -112,6 +112,26 @@ fn a_walled_placement_is_left_sealed_and_used_again_when_its_mark_is_over() {
 }
 
 #[test]
+fn where_no_placement_is_open_one_set_is_tried_long_before_the_mark_is_over() {
+    let mut farm = farm(0, |policy| policy.placements.truncate(1));
+    let only = farm.policy.placements[0].clone();
+    farm.world.room.insert(only.clone(), 0);
+    farm.want("100");
+    for _ in 0..6 {
+        farm.pass();
+        farm.wait(Duration::from_secs(30));
+    }
+    farm.world.room.insert(only, PLENTY);
+    for _ in 0..8 {
+        farm.pass();
+        farm.wait(Duration::from_mins(1));
+    }
+    assert_eq!(farm.running().len(), 0, "not run against each minute");
+    farm.converge(STEP, Duration::from_mins(45));
+    assert_eq!(farm.running().len(), 100, "long before the hour is over");
+}
+
+#[test]
 fn a_crash_before_sending_asks_for_nothing_twice_and_delays_only_by_the_patience() {
     let mut farm = farm(10, |_| {});
     farm.want("35");

@@ -12,15 +12,24 @@ SCHEMAS = {
     "microsoft.batch/batchaccounts": ("2024-07-01/Microsoft.Batch", "batchAccounts"),
     "microsoft.batch/batchaccounts/pools": ("2024-07-01/Microsoft.Batch", "batchAccounts_pools"),
     "microsoft.compute/virtualmachines": ("2024-07-01/Microsoft.Compute", "virtualMachines"),
+    "microsoft.compute/virtualmachinescalesets": ("2024-07-01/Microsoft.Compute", "virtualMachineScaleSets"),
     "microsoft.network/natgateways": ("2024-03-01/Microsoft.Network.NRP", "natGateways"),
     "microsoft.network/networkinterfaces": ("2024-03-01/Microsoft.Network.NRP", "networkInterfaces"),
     "microsoft.network/networksecuritygroups": ("2024-03-01/Microsoft.Network.NRP", "networkSecurityGroups"),
     "microsoft.network/publicipaddresses": ("2024-03-01/Microsoft.Network.NRP", "publicIPAddresses"),
     "microsoft.network/virtualnetworks": ("2024-03-01/Microsoft.Network.NRP", "virtualNetworks"),
     "microsoft.storage/storageaccounts": ("2023-05-01/Microsoft.Storage", "storageAccounts"),
+    "microsoft.storage/storageaccounts/blobservices/containers": (
+        "2023-05-01/Microsoft.Storage",
+        "storageAccounts_blobServices_containers",
+    ),
     "microsoft.storage/storageaccounts/fileservices/shares": (
         "2023-05-01/Microsoft.Storage",
         "storageAccounts_fileServices_shares",
+    ),
+    "microsoft.storage/storageaccounts/queueservices/queues": (
+        "2023-05-01/Microsoft.Storage",
+        "storageAccounts_queueServices_queues",
     ),
 }
 

@@ -244,7 +244,10 @@ impl Stage {
             }
             Who::New => {
                 let holder = format!("scaler-{}", self.starts);
-                let mut scaler = self.yard.scaler_on(self.pool.clone(), &holder, self.yard.queue(&self.pool));
+                let mut parts = self.yard.parts(self.pool.clone(), &holder, self.yard.queue(&self.pool));
+                // The service on one machine: a process that comes after another knows that it is dead.
+                parts.dead = Some(std::sync::Arc::new(move |by: &str| by != holder));
+                let mut scaler = vmss_scaler::Scaler::new(parts);
                 tokio::task::spawn_local(async move {
                     let (_keep, told) = mpsc::channel(1);
                     run(&mut scaler, &clock, told, &mut |_, _| true).await;

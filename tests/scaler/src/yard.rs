@@ -243,14 +243,20 @@ impl Yard {
 
     /// The same on a queue that is there.
     pub fn scaler_on(&self, pool: Pool, holder: &str, queue: Arc<DeletionQueue>) -> Scaler {
-        Scaler::new(Parts {
+        Scaler::new(self.parts(pool, holder, queue))
+    }
+
+    /// What a scaler is made of that can judge of no other process.
+    pub fn parts(&self, pool: Pool, holder: &str, queue: Arc<DeletionQueue>) -> Parts {
+        Parts {
             arm: self.arm.clone(),
             store: StateBlob::new(&self.storage(), &pool.blob_name()).expect("the name fits"),
             queue: Some(queue),
             renders: None,
             holder: holder.to_owned(),
+            dead: None,
             pool,
-        })
+        }
     }
 
     /// Passes, as the loop makes them, until `done` or `limit` of virtual time has passed.

@@ -16,6 +16,7 @@ use vmss_scaler::run::run;
 use vmss_scaler::scaler::{Pool, Standing};
 use vmss_scaler::{request, wire};
 
+const SECOND: Duration = Duration::from_secs(1);
 const MINUTE: Duration = Duration::from_mins(1);
 
 struct Old {
@@ -374,4 +375,72 @@ law!(defect_28_of_two_scalers_one_works_and_the_other_says_who, async {
     // Its lease ends by itself.
     yard.wait(2 * MINUTE).await;
     assert_eq!(second.pass().await.standing, Standing::Leading);
+});
+
+law!(defect_08_old_a_restart_with_a_deficit_makes_sets_too_many, async {
+    let mut farm = old(100).await;
+    farm.task.abort();
+    assert_eq!(farm.yard.world().evict_some(4).len(), 4);
+    farm.yard.wait(MINUTE).await;
+    farm.task = start_old(&farm.yard, &farm.queue);
+    farm.yard.wait(20 * MINUTE).await;
+    let sets = farm.yard.world().scale_sets().len();
+    assert!(farm.yard.nodes() > 100 && sets > 4, "{} nodes in {sets} sets", farm.yard.nodes());
+});
+
+law!(defect_13_old_a_set_whose_creation_failed_stays_as_it_is_for_ever, async {
+    let (yard, queue) = (Yard::new(1).await, OldQueue::default());
+    yard.world().spot_capacity(LOCATION, SIZE, None, Some(5));
+    yard.want("25").await;
+    let _task = start_old(&yard, &queue);
+    let failed = |yard: &Yard| {
+        let sets = yard.world().scale_sets();
+        sets.first().is_some_and(|set| set.state == ProvisioningState::Failed)
+    };
+    for _ in 0..20 * 60 {
+        if !failed(&yard) {
+            yard.wait(SECOND).await;
+        }
+    }
+    // Below its size, before it was seen at it: neither grown while it is Failed nor, without a time, ever sealed.
+    let id = set(&yard, "vmss0").id;
+    let _ = yard
+        .client
+        .run(&Request::patch(&id, json!({"sku": {"capacity": 10}})).api_version(wire::COMPUTE_API))
+        .await;
+    yard.world().spot_capacity(LOCATION, SIZE, None, None);
+    yard.want("10").await;
+    yard.wait(180 * MINUTE).await;
+    let seen = set(&yard, "vmss0");
+    assert_eq!((seen.capacity, seen.machines, seen.state), (10, 5, ProvisioningState::Failed));
+    let world = yard.world();
+    let tags = world.resource(&seen.id).and_then(|one| one.tags.clone()).unwrap_or_default();
+    assert!(!tags.contains_key("SEALED"), "{tags:?}");
+});
+
+law!(defect_16_old_a_wall_is_run_against_each_minute, async {
+    let (yard, queue) = (Yard::new(1).await, OldQueue::default());
+    yard.world().spot_capacity(LOCATION, SIZE, None, Some(0));
+    yard.want("100").await;
+    let _task = start_old(&yard, &queue);
+    yard.wait(10 * MINUTE).await;
+    yard.world().take_log();
+    yard.wait(60 * MINUTE).await;
+    let refused = sent(yard.world().log(), "PUT", "/virtualMachineScaleSets/");
+    assert!(refused >= 150, "{refused} in an hour");
+});
+
+law!(defect_19_old_sealed_sets_pile_up, async {
+    let farm = old(100).await;
+    let sets = farm.yard.world().scale_sets();
+    for set in &sets {
+        by_hand(&farm.yard, &set.id, json!({"tags": {"SEALED": "2026-01-01T00:00:00Z"}})).await;
+    }
+    assert_eq!(farm.yard.world().evict_some(8).len(), 8);
+    farm.yard.wait(30 * MINUTE).await;
+    // One new set for eight nodes, and no sealed one is ever filled again.
+    let now = farm.yard.world().scale_sets();
+    assert_eq!(now.len(), 5);
+    assert!(now.iter().filter(|set| set.capacity < 25).count() >= 1, "{now:?}");
+    assert!(farm.yard.nodes() > 100);
 });

@@ -4,6 +4,7 @@
 use std::time::Duration;
 
 use scaler_yard::yard::Yard;
+use vmss_scaler::scaler::Standing;
 use vmss_scaler::template::Mode;
 
 #[tokio::test(start_paused = true)]
@@ -58,4 +59,24 @@ async fn up_evicted_restored_by_message_and_down() {
         yard.run(&mut scaler, hour, vmss_scaler::Pass::settled).await.unwrap();
         assert_eq!((yard.nodes(), yard.world().scale_sets().len()), (0, 0));
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_restarted_service_ends_the_lease_of_its_dead_process_and_of_nobody_else() {
+    let yard = Yard::new(1).await;
+    let pool = yard.pools(&yard.file()).remove(0);
+    let mut first = yard.scaler(pool.clone(), "here, process 1").await;
+    yard.want("3").await;
+    assert_eq!(first.pass().await.standing, Standing::Leading);
+    drop(first);
+    let begun = yard.now();
+    let next = |dead: &'static str| {
+        let mut parts = yard.parts(pool.clone(), "here, process 2", yard.queue(&pool));
+        parts.dead = Some(std::sync::Arc::new(move |by: &str| by == dead));
+        vmss_scaler::Scaler::new(parts)
+    };
+    let held = Standing::Waiting { by: "here, process 1".to_owned() };
+    assert_eq!(next("there, process 1").pass().await.standing, held);
+    assert_eq!(next("here, process 1").pass().await.standing, Standing::Leading);
+    assert!(yard.now().duration_since(begun).as_secs() < 10);
 }

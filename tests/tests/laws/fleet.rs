@@ -232,6 +232,22 @@ fn a_missing_program_is_refused_before_anything_is_made() {
 }
 
 #[test]
+fn a_limit_below_what_runs_is_refused_and_changes_nothing() {
+    let yard = Yard::new(FLEET, |_| {});
+    yard.run("deploy --yes");
+    yard.run("scale spot --nodes 4 --wait");
+    yard.write(&FLEET.replace("maxNodes: 20", "maxNodes: 3").replace("nodes: 4", "nodes: 0"));
+    let before = yard.settled();
+    let failure = yard.outcome("deploy --yes").unwrap_err();
+    assert_eq!(failure.exit, Exit::User, "{failure}");
+    assert!(failure.message.contains("maxNodes: 3 is below the 4 nodes"), "{failure}");
+    assert_eq!(writes(&yard), Vec::<String>::new());
+    assert_same(&yard.settled(), &before, "a refused deploy");
+    yard.run("scale spot --nodes 3 --wait");
+    yard.run("deploy --yes");
+}
+
+#[test]
 fn what_stands_in_the_way_of_scale_sets_is_said_before_anything_is_made() {
     let image = format!(
         "/subscriptions/{SUBSCRIPTION}/resourceGroups/images/providers/Microsoft.Compute/images/frames"

@@ -86,9 +86,7 @@ pub(super) fn list(world: &World, request: &Request) -> SimResponse {
 fn brief(resource: &Resource, expand: &str) -> Value {
     let envelope = resource.envelope();
     let mut body = Map::new();
-    for name in
-        ["id", "name", "type", "location", "tags", "managedBy", "sku", "kind", "identity", "zones", "plan"]
-    {
+    for name in ["id", "name", "type", "location", "tags", "managedBy", "sku", "kind", "identity", "plan"] {
         if let Some(value) = envelope.get(name) {
             body.insert(name.into(), value.clone());
         }

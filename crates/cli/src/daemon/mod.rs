@@ -152,7 +152,7 @@ async fn keep(args: &Args, printer: Printer, client: &ArmClient, file: ScalerFil
     // The signals are caught before anything is sent.
     let mut signals = Signals::catch()?;
     let pools = scalers::pools(client, &file).await?;
-    let holder = scalers::holder("flamenco-azure-scaler");
+    let holder = scalers::holder(scalers::SERVICE);
     let board = Arc::new(Board::default());
     let listener = tokio::net::TcpListener::bind(args.listen).await.map_err(|error| {
         Failure::user(format!("cannot listen on {}: {error}", args.listen))

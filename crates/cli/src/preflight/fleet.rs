@@ -5,17 +5,43 @@ use std::collections::BTreeMap;
 use flamenco_azure_core::arm::{ArmClient, ArmError, Kind, Request};
 use flamenco_azure_core::ids::{Location, ResourceId};
 use flamenco_azure_core::inventory::{Inventory, Observed};
-use flamenco_azure_core::spec::{Farm, FleetImage, Priority};
+use flamenco_azure_core::spec::{Farm, Fleet, FleetImage, Priority};
 use flamenco_azure_core::tags;
 use manager_vm::spec::Names;
 use serde_json::Value;
+use vmss_scaler::observe::POOL;
 use vmss_scaler::surroundings;
+use vmss_scaler::wire::SCALE_SET;
 
 use super::{COMPUTE_API, Finding, Sizes, finding};
 use crate::fleets;
 
 /// <https://learn.microsoft.com/rest/api/compute/gallery-image-versions>
 const GALLERY_API: &str = "2023-07-03";
+
+/// Pools that have more nodes than their farm file would allow: the scaler would remove what is above it at once.
+pub(super) fn above_the_limit(farm: &Farm, inventory: &Inventory) -> Vec<Finding> {
+    let nodes = |fleet: &Fleet| -> u64 {
+        let sets = inventory.of_kind(SCALE_SET).filter(|set| {
+            inventory.owner(set).as_deref() == Some(farm.name.as_str())
+                && tags::get(&set.tags(), POOL) == Some(fleet.name.as_str())
+        });
+        sets.filter_map(|set| set.body.pointer("/sku/capacity").and_then(Value::as_u64)).sum()
+    };
+    let above = |fleet: &Fleet| {
+        let (have, most) = (nodes(fleet), fleet.max_nodes);
+        (have > u64::from(most)).then(|| {
+            finding(
+                format!("pool `{}`: maxNodes: {most} is below the {have} nodes that it has", fleet.name),
+                format!(
+                    "`flamenco-azure scale {} --nodes {most} --wait` first, or raise maxNodes",
+                    fleet.name
+                ),
+            )
+        })
+    };
+    farm.fleets.iter().filter_map(above).collect()
+}
 
 /// Placements that the scaler could not use: Spot where there is none, zones, documents that are too long.
 pub(super) fn placements(farm: &Farm, sizes: &Sizes) -> Vec<Finding> {

@@ -52,6 +52,8 @@ pub(super) struct Survey<'a> {
     pub(super) coming: Vec<Coming<'a>>,
     /// Whether each placement of the policy can be used now.
     pub(super) open: Vec<bool>,
+    /// The placement that is open for one set only, to see whether its wall is gone.
+    pub(super) probe: Option<usize>,
     pub(super) next_generation: u64,
     /// Sets whose machines are not known.
     pub(super) unread: Vec<&'a str>,
@@ -75,7 +77,8 @@ impl<'a> Survey<'a> {
     ) -> Self {
         let ranks: BTreeMap<&Placement, usize> =
             policy.placements.iter().enumerate().map(|(rank, one)| (one, rank)).collect();
-        let open = policy.placements.iter().map(|one| marks.blocking(one, now).is_none()).collect();
+        let mut open: Vec<bool> =
+            policy.placements.iter().map(|one| marks.blocking(one, now).is_none()).collect();
         let sorter = Sorter { observed, target, policy, now };
         let mut sets: Vec<Seen<'a>> =
             observed.sets.iter().map(|set| sorter.sort(set, ranks.get(&set.placement).copied())).collect();
@@ -102,6 +105,17 @@ impl<'a> Survey<'a> {
             .map(|(_, asked)| Coming { asked, rank: ranks.get(&asked.placement).copied() })
             .collect();
 
+        // The answer to the last request there is waited for.
+        let under_way = |rank: usize| {
+            let busy = |seen: &Seen| seen.waiting || !seen.set.provisioning.is_settled();
+            coming.iter().any(|one| one.rank == Some(rank))
+                || sets.iter().any(|seen| seen.rank == Some(rank) && busy(seen))
+        };
+        let probe = marks.probe(&policy.placements, now).filter(|rank| !under_way(*rank));
+        if let Some(rank) = probe {
+            open[rank] = true;
+        }
+
         let mut unread: Vec<&'a str> =
             sets.iter().filter(|seen| !seen.known).map(|seen| seen.set.name.as_str()).collect();
         unread.extend(twice);
@@ -126,13 +140,12 @@ impl<'a> Survey<'a> {
         let highest =
             sets.iter().map(|seen| seen.set.generation).max().map_or(0, |highest| highest.saturating_add(1));
         // A set in which something goes on, or an empty one, is not to stay as it is.
-        let settled = |seen: &Seen| {
-            matches!(seen.set.provisioning, Provisioning::Succeeded | Provisioning::Failed) && seen.listed > 0
-        };
+        let settled = |seen: &Seen| seen.set.provisioning.is_settled() && seen.listed > 0;
         let still = coming.is_empty() && unread.is_empty() && sets.iter().all(settled);
         Self {
             calm: still && pledged == running && live as u64 == listed,
             open,
+            probe,
             next_generation: observed.asked.next_generation.max(highest),
             unread,
             running,
@@ -181,12 +194,15 @@ impl<'a> Sorter<'a, '_> {
         let removed = self.observed.asked.removals.get(&set.name);
         let doomed = set.provisioning == Provisioning::Deleting
             || removed.is_some_and(|when| !when.shown(as_of, self.policy));
+        // Its failure is seen before its reason is heard: the same request would only fail again.
+        let unexplained =
+            set.provisioning == Provisioning::Failed && self.observed.growing.contains(&set.name);
         let mut seen = Seen {
             set,
             rank,
             known: false,
             doomed,
-            waiting: asked.is_some(),
+            waiting: asked.is_some() || unexplained,
             live: Vec::new(),
             goners: Vec::new(),
             listed: 0,
@@ -218,7 +234,7 @@ impl<'a> Sorter<'a, '_> {
         // Azure counts a machine that is being deleted in the capacity or not: the larger outcome is assumed.
         let missing = set.capacity.saturating_sub(seen.listed - deleting);
         seen.base = set.capacity.max(seen.listed - deleting);
-        let settled = matches!(set.provisioning, Provisioning::Succeeded | Provisioning::Failed);
+        let settled = set.provisioning.is_settled();
         let on_their_way = if settled { 0 } else { missing };
         seen.owed = if settled { missing } else { 0 };
         // What is listed may be from before machines went that the asked capacity is without: all of it may be nodes.

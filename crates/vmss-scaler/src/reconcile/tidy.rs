@@ -5,12 +5,12 @@ use jiff::Timestamp;
 use super::raise::Grown;
 use super::survey::{Seen, Survey};
 use super::{Action, Decision, Planned, Why};
-use crate::observe::{Provisioning, SealReason};
+use crate::observe::SealReason;
 use crate::spec::Policy;
 
 /// Whether the set has no machines, gets none and was not asked for any.
 fn empty(seen: &Seen) -> bool {
-    let idle = matches!(seen.set.provisioning, Provisioning::Succeeded | Provisioning::Failed);
+    let idle = seen.set.provisioning.is_settled();
     seen.known && !seen.doomed && !seen.waiting && seen.listed == 0 && seen.pledged == 0 && idle
 }
 
@@ -46,7 +46,10 @@ pub(super) fn seal(
         let wall = |rank: usize| !survey.open[rank] && grown.wanted_at[rank] > 0 && nodes < policy.density;
         let reason = match seen.rank {
             None => Some((SealReason::Unlisted, Why::Unlisted)),
-            Some(rank) if seen.known && wall(rank) => Some((SealReason::Wall, Why::Walled)),
+            // One that is being asked for more may get it.
+            Some(rank) if seen.known && seen.set.provisioning.is_settled() && !seen.waiting && wall(rank) => {
+                Some((SealReason::Wall, Why::Walled))
+            }
             Some(_) => None,
         };
         match reason {

@@ -91,7 +91,13 @@ pub struct Parts {
     pub renders: Option<Arc<dyn RenderManager>>,
     /// What the scaler calls itself, for others that find the lease taken: a host and a process.
     pub holder: String,
+    /// Whether a holder of that name is surely dead, such as the last process of this service on this machine: its lease is
+    /// ended at once. None: nobody can tell.
+    pub dead: Option<Dead>,
 }
+
+/// Tells whether a holder is dead.
+pub type Dead = Arc<dyn Fn(&str) -> bool + Send + Sync>;
 
 // What is inside prints by itself or not at all.
 impl std::fmt::Debug for Parts {
@@ -215,7 +221,16 @@ impl Scaler {
     async fn lead(&mut self) -> Result<(), StoreError> {
         if self.lease.is_none() {
             self.lose();
-            self.lease = Some(self.parts.store.acquire(&self.parts.holder).await?);
+            let (store, holder) = (&self.parts.store, &self.parts.holder);
+            let lease = match store.acquire(holder).await {
+                Err(StoreError::Held { by }) if self.parts.dead.as_ref().is_some_and(|dead| dead(&by)) => {
+                    tracing::info!(by, "the process that holds the lease is dead: it is ended");
+                    store.break_dead(&by).await?;
+                    store.acquire(holder).await
+                }
+                other => other,
+            };
+            self.lease = Some(lease?);
         }
         self.tend().await?;
         if self.state.is_none() {
@@ -406,6 +421,7 @@ impl Scaler {
                 &mut self.buckets,
             )
             .await;
+        look.observed.growing = self.operations.growing();
         pass.troubles.append(&mut look.troubles);
         if let Some(renders) = &self.parts.renders {
             match renders.workers().await {

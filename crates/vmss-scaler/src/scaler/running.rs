@@ -1,10 +1,11 @@
 //! Operations under way: followed without waiting for them, so that a slow one holds nothing up.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use flamenco_azure_core::arm::{ArmClient, ArmError, Kind, Next, Operation};
 use futures::StreamExt as _;
 
+use crate::act;
 use crate::buckets::{Buckets, Class};
 use crate::look;
 use crate::reconcile::Action;
@@ -18,6 +19,8 @@ pub struct Running {
     /// What was asked for.
     pub action: Action,
     operation: Operation,
+    /// The last poll was answered, or none was due yet.
+    heard: bool,
 }
 
 /// How an operation ended.
@@ -39,7 +42,7 @@ pub struct Operations {
 impl Operations {
     /// Follows an operation.
     pub fn follow(&mut self, action: Action, operation: Operation) {
-        self.all.insert(self.next, Running { action, operation });
+        self.all.insert(self.next, Running { action, operation, heard: true });
         self.next += 1;
     }
 
@@ -51,6 +54,14 @@ impl Operations {
     /// Whether none runs.
     pub fn is_empty(&self) -> bool {
         self.all.is_empty()
+    }
+
+    /// The scale sets that grow as far as Azure last said. One that cannot be asked about is not among them: what the
+    /// set itself shows has to do then.
+    pub fn growing(&self) -> BTreeSet<String> {
+        let growth = |action: &Action| matches!(action, Action::Create { .. } | Action::Grow { .. });
+        let heard = self.all.values().filter(|one| one.heard && growth(&one.action));
+        heard.map(|one| act::cost(&one.action).1.to_owned()).collect()
     }
 
     /// Polls those that are due and returns those that ended.
@@ -81,15 +92,17 @@ impl Operations {
         });
         let answers: Vec<_> = futures::stream::iter(polls).buffered(AT_ONCE).collect().await;
         let mut ended = Vec::new();
-        for (number, running, answer) in answers {
+        for (number, mut running, answer) in answers {
             match answer {
                 Ok(true) => ended.push(end(running, client)),
                 Ok(false) => {
+                    running.heard = true;
                     self.all.insert(number, running);
                 }
                 // Says nothing about the operation: asked again in the next pass, until its deadline.
                 Err(error) => {
                     look::closed(buckets, Class::Operation, None, &error, client.clock().now());
+                    running.heard = false;
                     self.all.insert(number, running);
                 }
             }

@@ -114,6 +114,7 @@ impl Farm {
             view: view(&self.busy),
             room: None,
             asked: state.asked.clone(),
+            growing: BTreeSet::new(),
         };
         if self.world.chance(self.blur / 2) {
             match self.world.rng.random_range(0..3) {

@@ -20,6 +20,7 @@ pub(super) fn judge(interaction: &Interaction) -> Vec<String> {
         let id = shown.get("id").and_then(Value::as_str);
         if let Some(id) = id.filter(|id| is_resource(id) && shown.get("name").is_some()) {
             failures.extend(judge_resource(id, shown));
+            failures.extend(super::scale::judge(id, shown));
         }
     }
     failures
