@@ -65,6 +65,7 @@
 //! ```
 
 pub mod desired;
+pub mod environment;
 pub mod error;
 pub mod observe;
 pub mod service;
