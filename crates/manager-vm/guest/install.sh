@@ -20,10 +20,16 @@ unpack() {
     rm -rf "$work"
     changed=yes
   fi
-  if [ "$(readlink "$base/$link" || true)" != "$folder" ]; then
+  point "$link" "$folder"
+}
+
+# point LINK FOLDER: /opt/flamenco/LINK -> FOLDER.
+point() {
+  local base=$root/opt/flamenco
+  if [ "$(readlink "$base/$1" || true)" != "$2" ]; then
     rm -f "$base/.link"
-    ln -s "$folder" "$base/.link"
-    mv -T "$base/.link" "$base/$link"
+    ln -s "$2" "$base/.link"
+    mv -T "$base/.link" "$base/$1"
     changed=yes
   fi
 }

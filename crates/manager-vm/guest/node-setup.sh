@@ -6,6 +6,7 @@ umask 022
 
 @LIB@
 @INSTALL@
+@APP_PACKAGES@
 
 shelf=$root@RESOURCES@/flamenco-azure
 home=$root/var/lib/flamenco-worker
@@ -35,11 +36,25 @@ done
 mkdir -p "$home/home" "$shared"
 [ "$(stat -c %U:%G "$home/home")" = flamenco:flamenco ] || chown flamenco:flamenco "$home" "$home/home"
 
+# A program is the pool's application package where it has one, else what the Manager put on the share.
 changed=
-checksum @FLAMENCO_ARCHIVE@ @FLAMENCO_SHA256@
-unpack "$shelf/"@FLAMENCO_ARCHIVE@ "$sha" @FLAMENCO_FOLDER@ flamenco-worker flamenco
-checksum @BLENDER_ARCHIVE@ @BLENDER_SHA256@
-unpack "$shelf/"@BLENDER_ARCHIVE@ "$sha" @BLENDER_FOLDER@ blender blender
+find_package flamenco-worker flamenco-worker
+if [ -n "$package" ]; then
+  take_package flamenco-worker flamenco
+else
+  checksum @FLAMENCO_ARCHIVE@ @FLAMENCO_SHA256@
+  unpack "$shelf/"@FLAMENCO_ARCHIVE@ "$sha" @FLAMENCO_FOLDER@ flamenco-worker flamenco
+fi
+find_package blender blender
+if [ -n "$package" ]; then
+  take_package blender blender
+else
+  checksum @BLENDER_ARCHIVE@ @BLENDER_SHA256@
+  unpack "$shelf/"@BLENDER_ARCHIVE@ "$sha" @BLENDER_FOLDER@ blender blender
+fi
+find_package ffmpeg ffmpeg
+[ -z "$package" ] || take_package ffmpeg ffmpeg
+worker_ffmpeg
 put "$home/flamenco-worker.yaml" 0644 <<FILE
 @WORKER_YAML@
 FILE

@@ -69,6 +69,7 @@ pub(super) fn values(config: &GuestConfig) -> Result<Values, GuestError> {
         ("ADMIN", plain(&config.admin_user)),
         ("LIB", Value::Fragment(without_comments(include_str!("../../guest/lib.sh")))),
         ("INSTALL", Value::Fragment(without_comments(include_str!("../../guest/install.sh")))),
+        ("APP_PACKAGES", Value::Fragment(without_comments(include_str!("../../guest/app-packages.sh")))),
         ("FOLDER_MOUNT_UNIT", fragment(include_str!("../../guest/folder.mount"))),
     ]
     .into();

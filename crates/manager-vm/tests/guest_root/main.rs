@@ -141,3 +141,25 @@ fn what_stops_a_set_up_is_what_deploy_shows() {
     full.expect("umount /opt/flamenco");
     set_up(&full, &good).unwrap();
 }
+
+/// Batch's folder of a package is its own users' alone: what is installed belongs to root and runs as the Worker's user.
+#[test]
+fn an_application_package_runs_as_the_workers_user() {
+    let Some(site) = Site::new(None) else { return };
+    let config = config(&site);
+    let manager = site.machine("manager");
+    set_up(&manager, &config).unwrap();
+    let node = site.machine("node");
+    let folder = "/mnt/batch/tasks/applications/blender5.0.12026-11-03-07-04";
+    node.write(&format!("{folder}/blender"), 0o770, "#!/bin/sh\necho Blender 5.0.1 as $(id -un)\n");
+    node.expect("useradd --no-create-home _azbatch && chown -R _azbatch /mnt/batch/tasks && chmod -R o= /mnt/batch/tasks");
+    let run = "setpriv --reuid flamenco --regid flamenco --init-groups";
+    let command = start_task_command(&config).unwrap();
+    node.expect(&format!(
+        "mkdir -p /mnt/batch/tasks/shared && {NODE} AZ_BATCH_APP_PACKAGE_blender_5_0_1={folder} {command}"
+    ));
+    assert!(!node.run(&format!("{run} {folder}/blender")).ok);
+    assert_eq!(node.expect(&format!("{run} /opt/flamenco/blender/blender")), "Blender 5.0.1 as flamenco\n");
+    assert_eq!(node.expect("stat -L -c '%a %U %G' /opt/flamenco/blender/blender"), "755 root root\n");
+    assert_eq!(node.expect("stat -L -c '%a %U %G' /opt/flamenco/blender"), "755 root root\n");
+}
