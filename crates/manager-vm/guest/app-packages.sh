@@ -54,11 +54,17 @@ worker_ffmpeg() {
     if [ "$(readlink "$tools/$own" || true)" = "$other" ]; then return 0; fi
     mkdir -p "$tools"
     if [ -f "$tools/$own" ]; then mv -T "$tools/$own" "$tools/flamencos-own"; fi
-    ln -s "$other" "$tools/$own"
-  else
-    if ! [ -L "$tools/$own" ]; then return 0; fi
-    rm "$tools/$own"
-    if [ -f "$tools/flamencos-own" ]; then mv -T "$tools/flamencos-own" "$tools/$own"; fi
+    ln -sfn "$other" "$tools/$own"
+    changed=yes
+    return 0
   fi
-  changed=yes
+  if [ -L "$tools/$own" ]; then
+    rm "$tools/$own"
+    changed=yes
+  fi
+  # Also after a run that was killed on its way.
+  if [ -f "$tools/flamencos-own" ]; then
+    mv -T "$tools/flamencos-own" "$tools/$own"
+    changed=yes
+  fi
 }

@@ -159,6 +159,9 @@ fn another_version_or_another_upload_of_one_replaces_what_a_node_has() {
     assert_eq!(node.folders(), ["blender.package", "flamenco-3.8.5-linux-amd64"]);
 }
 
+/// How a node writes the name of a variable.
+type Spelling = fn(&str) -> String;
+
 /// Microsoft's pages and nodes disagree about the case of the variables, and without a default version there is only
 /// the variable with the version.
 #[test]
@@ -169,7 +172,7 @@ fn a_package_is_found_under_every_name_that_nodes_give_it() {
     let (site, config) = farm();
     let addons = Unpacked { package: Package::new("blender-addons", "1.0"), ..package("blender", "1.0") };
     let versioned = Unpacked { is_default: false, ..package("blender", "v5-daily") };
-    let cases: [(&str, Vec<Unpacked>, fn(&str) -> String); 6] = [
+    let cases: [(&str, Vec<Unpacked>, Spelling); 6] = [
         ("lower", vec![package("blender", "5.0.1")], str::to_owned),
         ("upper", vec![package("blender", "5.0.1")], |name| name.replace("blender", "BLENDER")),
         ("kept", vec![package("blender", "5.0.1")], |name| name.replace("blender", "Blender")),
@@ -258,7 +261,9 @@ fn several_versions_without_a_default_are_refused() {
     let (site, config) = farm();
     let node = Node::new(&site, "node", &config);
     let mut two = vec![package("blender", "5.0.1"), package("blender", "5.1.0")];
-    two.iter_mut().for_each(|package| package.is_default = false);
+    for package in &mut two {
+        package.is_default = false;
+    }
     let run = node.start(&node.with(&two));
     let reason = "this pool has several versions of the application package blender, and none is its default";
     assert_eq!(
@@ -287,6 +292,30 @@ fn an_unforeseen_failure_keeps_its_exit_code() {
         "{last}"
     );
     assert!(!node.path("/opt/flamenco/flamenco").exists());
+}
+
+/// A node that lost its power in the middle of a start task: what is half made is not taken for installed.
+#[test]
+fn a_start_task_that_was_killed_is_made_up_for() {
+    if !tools() {
+        return;
+    }
+    let (site, config) = farm();
+    let node = Node::new(&site, "node", &config);
+    assert_eq!(node.start(&node.with(&three())).code, 0);
+    let base = node.path("/opt/flamenco").display().to_string();
+    // Killed while it copied, and after it moved Flamenco's own FFmpeg away.
+    node.sh(&format!(
+        "cd '{base}' && mkdir -p .unpack.killed/out && echo half >blender.package/blender && \
+         rm blender.package/.flamenco-azure-package && rm flamenco/tools/ffmpeg-linux-amd64"
+    ));
+    let two = &three()[..2];
+    let run = node.start(&node.with(two));
+    assert_eq!(run.code, 0, "{}", run.err);
+    assert_eq!(node.says(BLENDER).as_deref(), Some("blender 5.0.1"));
+    assert_eq!(node.says(FFMPEG).as_deref(), Some("ffmpeg of flamenco-worker 3.9"));
+    assert!(!node.path("/opt/flamenco/.unpack.killed").exists());
+    assert!(node.log().contains(&RESTART.to_owned()));
 }
 
 /// The scripts read no variable that a start task does not have.

@@ -62,14 +62,14 @@ impl<'a> Node<'a> {
             if !folder.exists() {
                 let zip =
                     folder.with_file_name(format!("{}.zip", folder.file_name().unwrap().to_str().unwrap()));
-                self.python(PACK, &[zip.to_str().unwrap(), &unpacked.package.id, &unpacked.package.version]);
-                self.python(UNPACK, &[zip.to_str().unwrap(), folder.to_str().unwrap()]);
+                Self::python(PACK, &[zip.to_str().unwrap(), &unpacked.package.id, &unpacked.package.version]);
+                Self::python(UNPACK, &[zip.to_str().unwrap(), folder.to_str().unwrap()]);
             }
         }
         StartTaskEnvironment { packages: packages.to_vec(), ..self.environment.clone() }.variables()
     }
 
-    fn python(&self, script: &str, args: &[&str]) {
+    fn python(script: &str, args: &[&str]) {
         let output = Command::new("python3").arg("-c").arg(script).args(args).output().unwrap();
         assert!(output.status.success(), "{output:?}");
     }
@@ -119,8 +119,9 @@ impl<'a> Node<'a> {
         names
     }
 
+    /// Runs a line of the shell on the machine's files.
     pub(crate) fn sh(&self, script: &str) {
-        let output = Command::new("sh").args(["-ec", script]).output().unwrap();
+        let output = Command::new("sh").args(["-ec", script]).current_dir(self.path("/")).output().unwrap();
         assert!(output.status.success(), "{output:?}");
     }
 
