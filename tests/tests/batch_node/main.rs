@@ -235,6 +235,13 @@ fn a_package_that_cannot_be_used_fails_the_start_task_and_heals() {
     // A folder at the top of the zip, as upstream archives have one.
     node.sh(&format!("cd '{folder}' && mkdir top && mv blender top/"));
     refused(&no_program);
+    // Nor is it taken for another package where only the variable with the version is there.
+    let versioned = node.with(&[Unpacked { is_default: false, ..blender.clone() }]);
+    let run = node.start(&versioned);
+    assert_eq!(
+        (run.code, run.err.lines().last()),
+        (1, Some(format!("flamenco-azure: failed: {no_program}").as_str()))
+    );
     // The program's name is a folder's.
     node.sh(&format!("cd '{folder}' && mkdir blender"));
     refused(&no_program);
