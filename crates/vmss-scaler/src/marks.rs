@@ -15,7 +15,7 @@ use crate::spec::{Placement, Priority};
 
 /// While no placement is open, one that lacks capacity is asked once more so long after its last refusal: with nowhere
 /// else to go, the field's hour is too long to miss that machines are there again.
-pub const PROBE_AFTER: Duration = Duration::from_mins(15);
+pub const PROBE_AFTER: Duration = Duration::from_mins(10);
 
 const MINUTE: Duration = Duration::from_mins(1);
 const HOUR: Duration = Duration::from_hours(1);
@@ -195,18 +195,30 @@ impl Marks {
             .max_by_key(|mark| mark.until)
     }
 
+    /// Machines that were asked for at `asked` were made: what was known against the placement's capacity by then is over.
+    pub fn granted(&mut self, placement: &Placement, asked: Timestamp) {
+        self.0.retain(|mark| {
+            mark.cause != Cause::Capacity || mark.since > asked || !mark.scope.covers(placement)
+        });
+    }
+
     /// The first placement to ask although it is marked: where none is open, and lack of capacity is all that is known
     /// against it, for [`PROBE_AFTER`] at least.
-    pub fn probe(&self, placements: &[Placement], now: Timestamp) -> Option<usize> {
-        if placements.iter().any(|one| self.blocking(one, now).is_none()) {
+    pub fn probe<'a>(
+        &self,
+        mut placements: impl Iterator<Item = &'a Placement> + Clone,
+        now: Timestamp,
+    ) -> Option<&'a Placement> {
+        if placements.clone().any(|one| self.blocking(one, now).is_none()) {
             return None;
         }
         let due = |mark: &Mark| {
             mark.cause == Cause::Capacity && later(mark.since, PROBE_AFTER).is_some_and(|end| now >= end)
         };
-        placements
-            .iter()
-            .position(|one| self.0.iter().filter(|mark| mark.until > now && mark.scope.covers(one)).all(due))
+        let over = |mark: &Mark| mark.until <= now;
+        placements.find(|one| {
+            self.0.iter().filter(|mark| mark.scope.covers(one)).all(|mark| over(mark) || due(mark))
+        })
     }
 
     /// Which of the placements cannot be used now, why, and until when.

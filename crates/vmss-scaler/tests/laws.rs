@@ -9,7 +9,7 @@ use proptest::prelude::*;
 use vmss_scaler::buckets::{Buckets, Class};
 use vmss_scaler::error::TargetError;
 use vmss_scaler::ledger::{Fate, Ledger, MOST_FAILURES, Verdict};
-use vmss_scaler::marks::{Cause, Mark, Marks, Reach, Scope, Zones};
+use vmss_scaler::marks::{Cause, Mark, Marks, PROBE_AFTER, Reach, Scope, Zones};
 use vmss_scaler::names::{COMPUTER_SUFFIX, Names};
 use vmss_scaler::observe::{
     Instance, InstanceState, Observed, Provisioning, RenderView, ScaleSet, Seal, SealReason, VmId,
@@ -212,6 +212,57 @@ fn regular_placements_get_no_more_than_their_share() {
             decision.rejected[0]
         );
     }
+}
+
+#[test]
+fn with_nowhere_to_go_one_set_is_tried_and_not_unsealed() {
+    let mut marks = Marks::default();
+    let no_spot = Kind::CapacityUnavailable { scope: CapacityScope::Sku };
+    marks.refused(&policy().placements[0], "SkuNotAvailable", &no_spot, now());
+    let mut observed = farm(&[4, 5]);
+    for set in &mut observed.sets {
+        set.sealed = Some(Seal { at: now(), why: SealReason::Wall });
+    }
+    let asked = |observed: &Observed, marks: &Marks, percent: u8, after: Duration| {
+        let policy = Policy { on_demand_percent: percent, ..policy() };
+        let observed = Observed { as_of: now() + after, ..observed.clone() };
+        let decision = reconcile(&observed, &Target::nodes(40), marks, &policy, now() + after);
+        let all = decision.actions.into_iter().map(|planned| match planned.action {
+            Action::Grow { from, to, unseal, placement, .. } => (placement.priority, from, to, unseal),
+            Action::Create { capacity, placement, .. } => (placement.priority, 0, capacity, false),
+            other => panic!("{other}"),
+        });
+        all.collect::<Vec<_>>()
+    };
+    let spot = |from, to, unseal| (Priority::Spot, from, to, unseal);
+    let soon = PROBE_AFTER - Duration::from_secs(1);
+    assert_eq!(asked(&observed, &marks, 0, soon), []);
+    assert_eq!(asked(&observed, &marks, 0, PROBE_AFTER), [spot(5, 10, false)]);
+    let paid = asked(&observed, &marks, 100, PROBE_AFTER);
+    assert!(paid.iter().all(|one| one.0 == Priority::Regular), "there is a way to go: {paid:?}");
+    assert_eq!(asked(&farm(&[]), &marks, 0, PROBE_AFTER), [spot(0, 10, false)]);
+    // While one is tried, nothing else is.
+    let mut trying = observed.clone();
+    trying.sets[0].provisioning = Provisioning::Updating;
+    assert_eq!(asked(&trying, &marks, 0, PROBE_AFTER), []);
+    // It was granted: the rest follows.
+    marks.granted(&policy().placements[0], now());
+    assert_eq!(asked(&observed, &marks, 0, PROBE_AFTER).len(), 4, "both are filled, two are made");
+    marks.refused(&policy().placements[0], "SkuNotAvailable", &no_spot, now());
+    marks.granted(&policy().placements[0], now() - Duration::from_secs(1));
+    assert_eq!(asked(&observed, &marks, 0, Duration::ZERO), [], "refused after that was asked for");
+}
+
+#[test]
+fn a_set_that_failed_is_not_asked_again_before_it_is_known_why() {
+    let mut observed = farm(&[4]);
+    observed.sets[0].provisioning = Provisioning::Failed;
+    let actions = |observed: &Observed| {
+        reconcile(observed, &Target::nodes(10), &Marks::default(), &policy(), now()).actions.len()
+    };
+    assert_eq!(actions(&observed), 1);
+    observed.growing.insert(observed.sets[0].name.clone());
+    assert_eq!(actions(&observed), 0);
 }
 
 #[test]

@@ -84,7 +84,7 @@ pub(super) fn plan(
             grown.sets.insert(index, add);
             decision
                 .actions
-                .push(Planned { action: grow(seen, placement, add), why: Why::Missing { missing } });
+                .push(Planned { action: grow(seen, placement, add, !probe), why: Why::Missing { missing } });
         }
         // Places that come free, or can be used as soon as the last request is seen: no new set is made for them.
         let places = places(survey, rank, policy);
@@ -119,7 +119,8 @@ pub(super) fn plan(
     grown
 }
 
-fn grow(seen: &Seen, placement: &Placement, add: u32) -> Action {
+/// A sealed set is unsealed unless it is only tried whether it can grow.
+fn grow(seen: &Seen, placement: &Placement, add: u32, unseal: bool) -> Action {
     Action::Grow {
         set: seen.set.name.clone(),
         generation: seen.set.generation,
@@ -127,7 +128,7 @@ fn grow(seen: &Seen, placement: &Placement, add: u32) -> Action {
         etag: seen.set.etag.clone(),
         from: seen.set.capacity,
         to: seen.base.saturating_add(add - seen.owed),
-        unseal: seen.set.sealed.is_some(),
+        unseal: unseal && seen.set.sealed.is_some(),
     }
 }
 

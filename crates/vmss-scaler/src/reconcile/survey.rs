@@ -111,7 +111,10 @@ impl<'a> Survey<'a> {
             coming.iter().any(|one| one.rank == Some(rank))
                 || sets.iter().any(|seen| seen.rank == Some(rank) && busy(seen))
         };
-        let probe = marks.probe(&policy.placements, now).filter(|rank| !under_way(*rank));
+        let paid = policy.on_demand_percent > 0;
+        let usable = policy.placements.iter().filter(|one| paid || one.priority == Priority::Spot);
+        let probe = marks.probe(usable, now).and_then(|one| ranks.get(one).copied());
+        let probe = probe.filter(|rank| !under_way(*rank));
         if let Some(rank) = probe {
             open[rank] = true;
         }
@@ -233,7 +236,10 @@ impl<'a> Sorter<'a, '_> {
         }
         // Azure counts a machine that is being deleted in the capacity or not: the larger outcome is assumed.
         let missing = set.capacity.saturating_sub(seen.listed - deleting);
-        seen.base = set.capacity.max(seen.listed - deleting);
+        // Machines that were told to go are not in what the set is grown from, though they are still listed: Azure's
+        // capacity is without them by now, or the set's etag is not that of this look.
+        let untold = seen.live.len() + seen.goners.len();
+        seen.base = set.capacity.max(untold as u32 + may_stay);
         let settled = set.provisioning.is_settled();
         let on_their_way = if settled { 0 } else { missing };
         seen.owed = if settled { missing } else { 0 };

@@ -19,7 +19,7 @@ use jiff::Timestamp;
 use serde_json::{Value, json};
 
 pub use report::{Done, Ending, Pass, Standing, Sums};
-pub use running::{Ended, Operations, Running};
+pub use running::{Ended, OperationOutcome, Operations, Running};
 
 use crate::act;
 use crate::asked::later;
@@ -352,7 +352,18 @@ impl Scaler {
     async fn hear(&mut self, state: &mut State, pass: &mut Pass) {
         let now = self.now();
         for ended in self.operations.poll(&self.reads, &mut self.buckets).await {
-            let Some(error) = ended.error else { continue };
+            let growth = match &ended.action {
+                Action::Create { placement, .. } | Action::Grow { placement, .. } => Some(placement),
+                _ => None,
+            };
+            let error = match (ended.outcome, growth) {
+                (OperationOutcome::Failed(error), _) => error,
+                (OperationOutcome::Done, Some(placement)) => {
+                    state.marks.granted(placement, ended.since);
+                    continue;
+                }
+                _ => continue,
+            };
             self.sums.failures += 1;
             let text = chain(&*error);
             match &ended.action {

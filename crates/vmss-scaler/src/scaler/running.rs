@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use flamenco_azure_core::arm::{ArmClient, ArmError, Kind, Next, Operation};
 use futures::StreamExt as _;
+use jiff::Timestamp;
 
 use crate::act;
 use crate::buckets::{Buckets, Class};
@@ -18,6 +19,7 @@ const AT_ONCE: usize = 8;
 pub struct Running {
     /// What was asked for.
     pub action: Action,
+    since: Timestamp,
     operation: Operation,
     /// The last poll was answered, or none was due yet.
     heard: bool,
@@ -28,8 +30,21 @@ pub struct Running {
 pub struct Ended {
     /// What was asked for.
     pub action: Action,
-    /// Why it failed, if it did. An operation that gave way to a later one did not.
-    pub error: Option<Box<ArmError>>,
+    /// When that was.
+    pub since: Timestamp,
+    /// What came of it.
+    pub outcome: OperationOutcome,
+}
+
+/// What came of an operation.
+#[derive(Debug)]
+pub enum OperationOutcome {
+    /// It was done.
+    Done,
+    /// It gave way to a later one.
+    Superseded,
+    /// It failed.
+    Failed(Box<ArmError>),
 }
 
 /// The operations by number, in the order in which they began.
@@ -41,8 +56,8 @@ pub struct Operations {
 
 impl Operations {
     /// Follows an operation.
-    pub fn follow(&mut self, action: Action, operation: Operation) {
-        self.all.insert(self.next, Running { action, operation, heard: true });
+    pub fn follow(&mut self, action: Action, operation: Operation, since: Timestamp) {
+        self.all.insert(self.next, Running { action, since, operation, heard: true });
         self.next += 1;
     }
 
@@ -112,9 +127,10 @@ impl Operations {
 }
 
 fn end(running: Running, client: &ArmClient) -> Ended {
-    let error = match running.operation.next(client.clock().now()) {
-        Next::Failed(error) if !matches!(error.kind(), Kind::Preempted) => Some(error),
-        _ => None,
+    let outcome = match running.operation.next(client.clock().now()) {
+        Next::Failed(error) if matches!(error.kind(), Kind::Preempted) => OperationOutcome::Superseded,
+        Next::Failed(error) => OperationOutcome::Failed(error),
+        _ => OperationOutcome::Done,
     };
-    Ended { action: running.action, error }
+    Ended { action: running.action, since: running.since, outcome }
 }

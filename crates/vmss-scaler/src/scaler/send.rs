@@ -71,7 +71,7 @@ impl Scaler {
             }
             Outcome::Accepted(operation) => {
                 state.asked.accepted(action, now);
-                self.operations.follow(action.clone(), *operation);
+                self.operations.follow(action.clone(), *operation, now);
                 (Ending::Accepted, String::new())
             }
             Outcome::Moot => {
