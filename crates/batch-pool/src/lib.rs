@@ -68,6 +68,7 @@ pub mod desired;
 pub mod environment;
 pub mod error;
 pub mod observe;
+pub mod packages;
 pub mod service;
 pub mod spec;
 pub mod wire;

@@ -5,7 +5,7 @@ use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use flamenco_azure_core::exec::{Progress, Reporter};
-use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
+use indicatif::{HumanBytes, MultiProgress, ProgressBar, ProgressStyle};
 use serde_json::json;
 
 use crate::printer::{Mode, Printer};
@@ -54,6 +54,25 @@ impl Lines {
         }
     }
 
+    /// A bar with bytes; a line at the end.
+    fn moved(&self, what: &str, done: u64, total: u64) {
+        if !self.lock().contains_key(what) {
+            let bar = self.bars.as_ref().map(|bars| {
+                let style = ProgressStyle::with_template("  {msg} {bar:24} {bytes}/{total_bytes} {bytes_per_sec}")
+                    .unwrap_or_else(|_| ProgressStyle::default_bar());
+                bars.add(ProgressBar::new(total).with_style(style).with_message(what.to_owned()))
+            });
+            self.lock().insert(what.to_owned(), Running { title: what.to_owned(), bar });
+        }
+        if let Some(Running { bar: Some(bar), .. }) = self.lock().get(what) {
+            bar.set_position(done);
+        }
+        if done >= total {
+            let mark = self.printer.paint("32", "✓");
+            self.end(what, &mark, &format!("  {}", HumanBytes(total)));
+        }
+    }
+
     fn lock(&self) -> std::sync::MutexGuard<'_, BTreeMap<String, Running>> {
         self.running.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -70,7 +89,8 @@ impl Reporter for Lines {
                 if let Some(step) = members.get("step").and_then(|s| s.get("id")).cloned() {
                     members.insert("step".to_owned(), step);
                 }
-                self.printer.event(&format!("step-{name}"), members.into());
+                let about = if matches!(progress, Progress::Moved { .. }) { "" } else { "step-" };
+                self.printer.event(&format!("{about}{name}"), members.into());
             }
             return;
         }
@@ -103,6 +123,7 @@ impl Reporter for Lines {
                 let mark = self.printer.paint("31", "✗");
                 self.end(step, &mark, "");
             }
+            Progress::Moved { what, done, total } => self.moved(what, *done, *total),
         }
     }
 }

@@ -52,6 +52,15 @@ pub enum Progress {
         /// Why, in words.
         message: String,
     },
+    /// Bytes are being read, packed, fetched or sent: a hundred times at most, and at the end.
+    Moved {
+        /// What is done with what, such as `send blender 5.0.1`.
+        what: String,
+        /// Bytes so far.
+        done: u64,
+        /// Bytes there are.
+        total: u64,
+    },
 }
 
 /// Receives the events of a run.
