@@ -1,5 +1,5 @@
 //! The OData `$filter` subset that clients of the simulated services use:
-//! `field eq 'value'`, `ne`, `startswith(field,'x')`, `contains(field,'x')`, `and`, `or`, `not`, parentheses.
+//! `field eq 'value'`, `ne`, `lt`, `le`, `gt`, `ge`, `startswith(field,'x')`, `contains(field,'x')`, `and`, `or`, `not`, parentheses.
 
 /// A parsed filter.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -8,6 +8,10 @@ pub(crate) enum Filter {
     All,
     /// `field eq 'value'`
     Equal(String, String),
+    /// `field lt 'value'`; numbers by their value, everything else (times too) as text.
+    Less(String, String),
+    /// `field gt 'value'`
+    Greater(String, String),
     /// `startswith(field,'value')`
     Starts(String, String),
     /// `contains(field,'value')`
@@ -40,11 +44,22 @@ impl Filter {
         match self {
             Self::All => true,
             Self::Equal(name, value) => field(name).is_some_and(|v| v == *value),
+            Self::Less(name, value) => field(name).is_some_and(|v| order(&v, value).is_lt()),
+            Self::Greater(name, value) => field(name).is_some_and(|v| order(&v, value).is_gt()),
             Self::Starts(name, value) => field(name).is_some_and(|v| v.starts_with(value.as_str())),
             Self::Contains(name, value) => field(name).is_some_and(|v| v.contains(value.as_str())),
             Self::And(a, b) => a.admits(field) && b.admits(field),
             Self::Or(a, b) => a.admits(field) || b.admits(field),
             Self::Not(inner) => !inner.admits(field),
+        }
+    }
+
+    /// What a field must start with for anything to pass, when the filter says so plainly.
+    pub(crate) fn prefix(&self, name: &str) -> Option<&str> {
+        match self {
+            Self::Starts(field, value) if field.eq_ignore_ascii_case(name) => Some(value),
+            Self::And(a, b) => a.prefix(name).or_else(|| b.prefix(name)),
+            _ => None,
         }
     }
 
@@ -55,6 +70,14 @@ impl Filter {
             Self::And(a, b) => a.required(name).or_else(|| b.required(name)),
             _ => None,
         }
+    }
+}
+
+/// Numbers by their value, other texts by their letters.
+fn order(a: &str, b: &str) -> std::cmp::Ordering {
+    match (a.parse::<f64>(), b.parse::<f64>()) {
+        (Ok(a), Ok(b)) => a.total_cmp(&b),
+        _ => a.cmp(b),
     }
 }
 
@@ -163,12 +186,27 @@ fn comparison(field: String, tokens: &mut Vec<Token>) -> Result<Filter, String> 
     let Some(Token::Word(operator)) = tokens.pop() else {
         return Err(format!("no operator after {field}"));
     };
+    // `DateTime'2026-11-21T00:00:00Z'` is the text behind its type.
+    if matches!(tokens.last(), Some(Token::Word(word)) if word.eq_ignore_ascii_case("datetime")) {
+        tokens.pop();
+    }
     let Some(Token::Text(value) | Token::Word(value)) = tokens.pop() else {
         return Err(format!("no value after {field} {operator}"));
     };
     match operator.to_ascii_lowercase().as_str() {
         "eq" => Ok(Filter::Equal(field, value)),
         "ne" => Ok(Filter::Not(Box::new(Filter::Equal(field, value)))),
+        "lt" => Ok(Filter::Less(field, value)),
+        "gt" => Ok(Filter::Greater(field, value)),
+        // Of what is there; an absent field passes neither.
+        "le" => Ok(Filter::Or(
+            Box::new(Filter::Less(field.clone(), value.clone())),
+            Box::new(Filter::Equal(field, value)),
+        )),
+        "ge" => Ok(Filter::Or(
+            Box::new(Filter::Greater(field.clone(), value.clone())),
+            Box::new(Filter::Equal(field, value)),
+        )),
         _ => Err(format!("unknown operator {operator}")),
     }
 }
@@ -188,6 +226,8 @@ mod tests {
         let field = |name: &str| match name {
             "size" => Some("D8as".to_owned()),
             "kind" => Some("it's".to_owned()),
+            "since" => Some("2026-11-21T18:00:00Z".to_owned()),
+            "count" => Some("12".to_owned()),
             _ => None,
         };
         Filter::parse(text).unwrap().admits(&field)
@@ -201,6 +241,9 @@ mod tests {
         assert!(passes("kind eq 'it''s'"));
         assert!(passes("not (absent eq 'x')"));
         assert!(passes(""));
+        assert!(passes("since gt DateTime'2026-11-21T17:59:59Z' and since le '2026-11-21T18:00:00Z'"));
+        assert!(passes("count gt 9 and count lt 100 and count ge 12 and not (count lt 12)"));
+        assert!(!passes("absent lt 'z' or absent ge ''"));
     }
 
     #[test]

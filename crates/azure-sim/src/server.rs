@@ -24,6 +24,8 @@ use crate::world::World;
 
 /// Bodies larger than this are refused: ARM's own limit is 4 MB.
 const MAX_BODY: usize = 8 * 1024 * 1024;
+/// As long as this are bodies to storage accounts: blocks of a larger package are for a real account.
+const MAX_UPLOAD: usize = 512 * 1024 * 1024;
 
 /// Called after every answered request, for example to save the world.
 pub type AfterCall = Arc<dyn Fn(&World) + Send + Sync>;
@@ -70,14 +72,15 @@ where
 
 async fn answer(State(served): State<Served>, request: Request) -> Response {
     let (parts, body) = request.into_parts();
-    let Ok(body) = to_bytes(body, MAX_BODY).await else {
-        return render(SimResponse::arm_error(413, "RequestEntityTooLarge", "The request is too large."));
-    };
     let host = parts.headers.get(header::HOST).and_then(|h| h.to_str().ok()).unwrap_or("localhost");
     let path = parts.uri.path_and_query().map_or("/", |p| p.as_str());
     let (machine, path) = machine(path);
     let (service, path) =
         if machine.is_some() { (crate::imds::HOST.to_owned(), path) } else { service(host, path) };
+    let most = if service.ends_with(".core.windows.net") { MAX_UPLOAD } else { MAX_BODY };
+    let Ok(body) = to_bytes(body, most).await else {
+        return render(SimResponse::arm_error(413, "RequestEntityTooLarge", "The request is too large."));
+    };
     let Ok(url) = Url::parse(&format!("https://{service}{path}")) else {
         return render(SimResponse::arm_error(400, "InvalidRequestUri", "The request URI is not valid."));
     };

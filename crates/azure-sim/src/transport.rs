@@ -11,6 +11,7 @@ use azure_core::error::{Error, ErrorKind};
 use azure_core::http::headers::Headers;
 use azure_core::http::{AsyncRawResponse, Body, HttpClient, Request, StatusCode};
 use azure_core::time::{Duration, OffsetDateTime};
+use futures::AsyncReadExt as _;
 use jiff::Timestamp;
 
 use crate::wire::SimRequest;
@@ -99,7 +100,7 @@ impl SimTransport {
     }
 }
 
-fn wire_request(request: &Request) -> azure_core::Result<SimRequest> {
+async fn wire_request(request: &Request) -> azure_core::Result<SimRequest> {
     let headers: BTreeMap<String, String> = request
         .headers()
         .iter()
@@ -107,9 +108,13 @@ fn wire_request(request: &Request) -> azure_core::Result<SimRequest> {
         .collect();
     let body = match request.body() {
         Body::Bytes(bytes) => bytes.to_vec(),
-        // Streams are for uploads, which go to the storage data plane.
-        Body::SeekableStream(_) => {
-            return Err(Error::with_message(ErrorKind::Io, "the simulator takes no streamed bodies"));
+        Body::SeekableStream(stream) => {
+            // From its beginning, whatever an earlier try has read of it.
+            let mut stream = stream.clone();
+            stream.reset().await?;
+            let mut bytes = Vec::new();
+            stream.read_to_end(&mut bytes).await?;
+            bytes
         }
     };
     Ok(SimRequest { method: request.method().to_string(), url: request.url().clone(), headers, body })
@@ -120,7 +125,7 @@ impl HttpClient for SimTransport {
     async fn execute_request(&self, request: &Request) -> azure_core::Result<AsyncRawResponse> {
         let call = self.calls.fetch_add(1, Ordering::SeqCst) + 1;
         self.obey(call, Phase::Before).await;
-        let wire = wire_request(request)?;
+        let wire = wire_request(request).await?;
         let response = {
             let mut world = self.world();
             world.advance_to((self.now)());

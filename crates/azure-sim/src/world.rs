@@ -136,6 +136,9 @@ pub struct World {
     /// Batch application packages whose blob was never uploaded, by id in lower case.
     #[serde(default)]
     pub(crate) lost_packages: BTreeSet<String>,
+    /// How links to upload packages to are signed.
+    #[serde(default)]
+    pub(crate) package_links: Option<crate::batch::PackageLinks>,
     /// api-version of the request at hand: a few bodies changed with it.
     #[serde(skip)]
     pub(crate) spoken: String,
@@ -193,6 +196,7 @@ impl World {
             list_lag_s: 0,
             storage: crate::storage::data::Store::default(),
             lost_packages: BTreeSet::new(),
+            package_links: None,
             spoken: String::new(),
             caller: None,
             role_lag_s: 0,
@@ -270,7 +274,22 @@ impl World {
         {
             self.log.drain(..=self.log.len() - limit);
         }
-        self.log.push(Exchange { request: request.clone(), response: response.clone() });
+        // Of an upload or a download only the beginning: packages would fill the memory.
+        let beginning = |body: &[u8]| body[..body.len().min(LOGGED)].to_vec();
+        let request = SimRequest {
+            method: request.method.clone(),
+            url: request.url.clone(),
+            headers: request.headers.clone(),
+            body: beginning(&request.body),
+        };
+        let response = SimResponse {
+            status: response.status,
+            headers: response.headers.clone(),
+            body: if is_content(&request) { beginning(&response.body) } else { response.body.clone() },
+            lost: response.lost,
+            latency: response.latency,
+        };
+        self.log.push(Exchange { request, response });
     }
 
     /// Moves the virtual clock forward (never backwards) and lets everything happen that was due.
@@ -514,6 +533,14 @@ impl World {
     pub fn from_json(text: &str) -> Result<Self, serde_json::Error> {
         serde_json::from_str(text)
     }
+}
+
+/// How much of a request's body the log keeps: more than Azure takes anywhere but for uploads.
+const LOGGED: usize = 4 * 1024 * 1024;
+
+/// Whether the answer is the content of a blob.
+fn is_content(request: &SimRequest) -> bool {
+    request.url.host_str().is_some_and(|host| host.ends_with(".blob.core.windows.net"))
 }
 
 /// FNV-1a: a stable hash, so that tokens themselves never stand in a world file.

@@ -235,6 +235,8 @@ fn a_package_is_uploaded_to_the_linked_account() {
     let batch = format!("{}/providers/Microsoft.Batch/batchAccounts/farmbatch", group_path());
     let body = tagged(json!({"autoStorage": {"storageAccountId": account()}}));
     make(&mut w, &batch, &body);
+    // The link is signed with the account's key.
+    assert!(w.edit(&account(), |storage| storage.set("allowSharedKeyAccess", json!(true))));
     put(&mut w, &format!("{batch}/applications/Blender_4"), &json!({}));
     let made = put(&mut w, &format!("{batch}/applications/Blender_4/versions/1"), &json!({})).json_body();
     let url = made["properties"]["storageUrl"].as_str().unwrap();
@@ -243,5 +245,8 @@ fn a_package_is_uploaded_to_the_linked_account() {
     upload.body = b"zip".to_vec();
     assert_eq!(w.handle(&upload).status, 201);
     let block = url.replace('?', "?comp=block&blockid=YQ%3D%3D&");
-    assert_eq!(w.handle(&plain("PUT", &block)).status, 201);
+    let mut block = plain("PUT", &block);
+    assert_eq!(w.handle(&block).status, 400);
+    block.body = b"zip".to_vec();
+    assert_eq!(w.handle(&block).status, 201);
 }

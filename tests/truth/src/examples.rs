@@ -33,7 +33,7 @@ pub const EXCEPTIONS: &[(&str, &str)] = &[
         "VirtualMachine_Create_WithNetworkInterfaceConfiguration",
         "interfaces that are made with their machine are not simulated",
     ),
-    ("PoolStopResize", "the plain pool is at rest"),
+    ("NodeEnableScheduling", "the plain node takes tasks already"),
     ("NetworkInterfaceCreate", "its second configuration names no subnet"),
     ("GetProvider", "a made-up provider"),
     ("PutTagsResource", "a made-up provider"),

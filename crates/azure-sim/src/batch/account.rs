@@ -22,6 +22,12 @@ fn count_limit(world: &World, location: &str, counter: &str, usual: u32) -> u32 
     world.limits.get(&key).copied().unwrap_or(usual)
 }
 
+/// How many of something an account may have.
+pub(super) fn count_of(world: &World, account: &str, counter: &str, usual: u32) -> usize {
+    let location = world.resource(account).and_then(|a| a.location.clone()).unwrap_or_default();
+    usize::try_from(count_limit(world, &location, counter, usual)).unwrap_or(usize::MAX)
+}
+
 /// Pools that an account may have.
 pub(super) fn pool_quota(world: &World, location: &str) -> u32 {
     count_limit(world, location, "pools", 100)
@@ -106,12 +112,10 @@ pub(super) fn body(world: &World, account: &Resource) -> Value {
                 .collect();
             properties["dedicatedCoreQuota"] = json!(core_quota(world, &location, "cores"));
             properties["dedicatedCoreQuotaPerVMFamily"] = json!(families);
-            properties["dedicatedCoreQuotaPerVMFamilyEnforced"] = json!(true);
             properties["lowPriorityCoreQuota"] = json!(core_quota(world, &location, "lowPriorityCores"));
         }
-        if !own {
-            properties["dedicatedCoreQuotaPerVMFamilyEnforced"] = json!(false);
-        }
+        // Recorded in both modes.
+        properties["dedicatedCoreQuotaPerVMFamilyEnforced"] = json!(true);
         if let Some(storage) = properties.get_mut("autoStorage").filter(|storage| storage.is_object()) {
             storage["lastKeySync"] = json!(account.created_at.to_string());
             if storage.get("authenticationMode").is_none() {
@@ -207,15 +211,13 @@ fn create(
         .count();
     let full = there >= usize::try_from(count_limit(world, &location, "accounts", 3)).unwrap_or(usize::MAX);
     let mode = request.body.pointer("/properties/poolAllocationMode").and_then(Value::as_str);
-    if mode == Some("UserSubscription") && request.body.pointer("/properties/keyVaultReference/id").is_none()
+    if mode == Some("UserSubscription")
+        && let Some(reason) = key_vault_trouble(request)
     {
-        return arm_error(
-            world,
-            400,
-            "InvalidRequestBody",
-            "A key vault reference is required for accounts in UserSubscription mode.",
-            TARGET,
-        );
+        // Recorded.
+        let message = "The specified Request Body is not syntactically valid.";
+        let refusal = arm_error(world, 400, "InvalidRequestBody", message, TARGET);
+        return super::with_details(refusal, &[("Reason", &reason)]);
     }
     let time = seconds(ACCOUNT, Verb::Create);
     let poll = format!("{id}/operationResults/{{id}}");
@@ -231,6 +233,24 @@ fn create(
     }
     let operation = world.begin(spec, &request.api_version);
     SimResponse::empty(202).with_headers(&operation.put_headers())
+}
+
+/// What is wrong with the key vault of an account that lives on its subscription.
+fn key_vault_trouble(request: &Request) -> Option<String> {
+    let text = |name: &str| {
+        request.body.pointer(&format!("/properties/keyVaultReference/{name}")).and_then(Value::as_str)
+    };
+    let (Some(id), Some(url)) = (text("id"), text("url")) else {
+        // Recorded.
+        return Some(
+            "keyVaultReference must be set if poolAllocationMode is specified as 'UserSubscription' on a PUT request"
+                .to_owned(),
+        );
+    };
+    if url.is_empty() || !id.to_ascii_lowercase().contains("/providers/microsoft.keyvault/vaults/") {
+        return Some("keyVaultReference must name a key vault and its URL".to_owned());
+    }
+    None
 }
 
 fn stamped_quota(world: &mut World) -> String {
@@ -259,6 +279,13 @@ fn new_account(
         "allowedAuthenticationModes": ["SharedKey", "AAD", "TaskAuthenticationToken"],
     });
     take(&mut account, &request.body);
+    if account.text("/poolAllocationMode") == Some("UserSubscription") {
+        // Recorded: such an account has no shared keys.
+        let modes = account.property("/allowedAuthenticationModes").and_then(Value::as_array);
+        let modes: Vec<Value> =
+            modes.into_iter().flatten().filter(|mode| *mode != "SharedKey").cloned().collect();
+        account.set("allowedAuthenticationModes", json!(modes));
+    }
     let identity = request.body.get("identity").cloned().unwrap_or_else(|| json!({"type": "None"}));
     account.extra.insert("identity".into(), identity);
     account

@@ -18,6 +18,8 @@ const NOTHING: u64 = 2;
 const SHRINK: u64 = 25;
 const GROW: u64 = 45;
 const STOP: u64 = 5;
+/// Nothing at all can be allocated (recorded: a quota of zero shows within 5 s).
+const REFUSED: u64 = 4;
 
 /// An event of a pool's allocation.
 pub(super) fn event(pool: &str, round: u64, what: &str) -> Effect {
@@ -45,6 +47,7 @@ pub(super) fn begin(world: &mut World, pool_key: &str, dedicated: u32, spot: u32
     }
     let grows = [false, true].iter().any(|kind| pool.count(*kind) < pool.target(*kind));
     let seconds = match (grows, leaving.is_empty()) {
+        (true, true) if is_hopeless(world, pool_key) => REFUSED,
         (true, _) => GROW,
         (false, false) => SHRINK,
         (false, true) => NOTHING,
@@ -53,6 +56,22 @@ pub(super) fn begin(world: &mut World, pool_key: &str, dedicated: u32, spot: u32
     for node in leaving {
         crate::guest::disconnect(world, &node);
     }
+}
+
+/// A resize to what is there already, over at the next request (recorded: a tenth of a second).
+pub(super) fn blink(world: &mut World, pool_key: &str) {
+    start(world, pool_key, 0);
+}
+
+/// Whether a limit that no time changes lets nothing of what is missing come.
+fn is_hopeless(world: &World, pool_key: &str) -> bool {
+    let Some(pool) = world.batch.pools.get(pool_key) else { return false };
+    let Some(size) = catalogue::size(&pool.size) else { return false };
+    let nothing = |spot: bool| {
+        let missing = pool.target(spot).saturating_sub(pool.count(spot));
+        missing == 0 || limits(world, pool, &size, spot).iter().any(|limit| limit.room == 0 && !limit.waits)
+    };
+    nothing(false) && nothing(true)
 }
 
 /// Takes exactly these nodes out; the targets go down with them.
@@ -186,6 +205,9 @@ fn limits(world: &World, pool: &Pool, size: &Size, spot: bool) -> Vec<Limit> {
     } else {
         subscription_limits(world, pool, size, spot)
     };
+    if let Some((code, message)) = world.batch.refusals.get(&pool.size.to_ascii_lowercase()) {
+        limits.push(limit(0, code, message.clone()));
+    }
     let kind = if spot { "low priority" } else { "dedicated" };
     if let Some(room) = addresses_left(world, pool) {
         let message =
@@ -294,11 +316,29 @@ fn subscription_limits(world: &World, pool: &Pool, size: &Size, spot: bool) -> V
     let nodes = cores(world, spot, &|p, _| on_subscription(p));
     let room = quota::limit(world, &pool.location, counter).saturating_sub(machines + nodes) / size.vcpus;
     let code = if spot { "AccountLowPriorityCoreQuotaReached" } else { "AccountCoreQuotaReached" };
-    vec![limit(
-        room,
-        code,
-        format!("The subscription has reached its quota of {counter} in {}", pool.location),
-    )]
+    let words =
+        |counter: &str| format!("The subscription has reached its quota of {counter} in {}", pool.location);
+    let mut limits = vec![limit(room, code, words(counter))];
+    if !spot {
+        let family = size.family.name;
+        let machines = used.families.get(family).copied().unwrap_or(0);
+        let nodes = cores(world, false, &|p, s| on_subscription(p) && s.family == size.family);
+        let room = quota::limit(world, &pool.location, family).saturating_sub(machines + nodes) / size.vcpus;
+        limits.push(limit(room, "AccountVMSeriesCoreQuotaReached", words(family)));
+    }
+    limits
+}
+
+impl World {
+    /// Nodes of a size cannot be allocated any more, with this resize error (`AllocationFailed`,
+    /// `OverconstrainedAllocationRequestError`, `UnsupportedVMSize`); `None` as the code ends it.
+    pub fn refuse_allocation(&mut self, size: &str, code: Option<&str>, message: &str) {
+        let size = size.to_ascii_lowercase();
+        match code {
+            Some(code) => self.batch.refusals.insert(size, (code.to_owned(), message.to_owned())),
+            None => self.batch.refusals.remove(&size),
+        };
+    }
 }
 
 /// Free addresses of the pool's subnet; `None` without a subnet.

@@ -1,13 +1,10 @@
-//! Applications and their packages, the control plane (recorded traffic: everything answers at once).
-//!
-//! A package is `Pending` until it is activated. Its blob is uploaded to the account's own storage; whether it was is not
-//! looked at: the upload counts as made when the package is, unless [`World::lose_package`] says otherwise.
+//! Applications, the control plane (recorded traffic: everything answers at once).
 
 use serde_json::{Value, json};
 
-use super::arm_error;
-use crate::operation::later;
-use crate::resource::{Resource, key, parent_of};
+use super::package::{self, PACKAGE};
+use super::{account, arm_error, invalid_uri};
+use crate::resource::{Resource, parent_of};
 use crate::resources::page;
 use crate::route::Request;
 use crate::wire::SimResponse;
@@ -15,24 +12,37 @@ use crate::world::World;
 
 /// Full type of applications.
 pub(super) const APPLICATION: &str = "Microsoft.Batch/batchAccounts/applications";
-/// Full type of packages.
-pub(super) const PACKAGE: &str = "Microsoft.Batch/batchAccounts/applications/versions";
-const TARGET: &str = "BatchAccount";
+/// What errors say they are about.
+pub(super) const TARGET: &str = "BatchAccount";
 
-/// A link to upload to is good for this long.
-const UPLOAD_S: u64 = 4 * 3600;
+/// Applications of an account (Microsoft Learn "Batch service quotas and limits").
+const MOST: u32 = 20;
 
-fn body(resource: &Resource) -> Value {
-    let mut properties = resource.properties.clone();
-    if let Some(members) = properties.as_object_mut() {
-        members.remove("_sim");
+/// Refuses what concerns applications on an account that has no storage account linked
+/// (`AccountNotEnabledForAutoStorage`, as Batch Explorer knows it; its wording is not recorded).
+pub(super) fn refuse_without_storage(world: &mut World, account: &str) -> Result<(), SimResponse> {
+    let Some(account) = world.resource(account) else { return Err(missing(world, "Account", "account")) };
+    if account.text("/autoStorage/storageAccountId").is_some() {
+        return Ok(());
     }
+    let message = "The specified account is not enabled for auto storage.";
+    Err(arm_error(world, 409, "AccountNotEnabledForAutoStorage", message, TARGET))
+}
+
+/// 404 for an account or application.
+pub(super) fn missing(world: &mut World, code: &str, what: &str) -> SimResponse {
+    let message = format!("The specified {what} does not exist.");
+    arm_error(world, 404, &format!("{code}NotFound"), &message, TARGET)
+}
+
+/// A resource as it is sent.
+pub(super) fn body(resource: &Resource) -> Value {
     json!({
         "type": resource.kind,
         "id": resource.id,
         "name": resource.name,
         "etag": resource.etag,
-        "properties": properties,
+        "properties": resource.properties,
     })
 }
 
@@ -40,138 +50,97 @@ fn answer(resource: &Resource) -> SimResponse {
     SimResponse::json(200, &body(resource)).with_header("etag", &resource.etag)
 }
 
-/// `…/batchAccounts/{a}/applications[/{app}]` and `…/versions[/{v}]`
+/// A new etag in the control plane's form.
+pub(super) fn etag(world: &mut World) -> String {
+    format!("W/\"{}\"", super::wire::new_etag(world))
+}
+
+/// `…/batchAccounts/{a}/applications[/{app}]`
 pub(super) fn handle(world: &mut World, request: &Request) -> SimResponse {
-    let package = request.types.len() > 2;
-    let kind = if package { PACKAGE } else { APPLICATION };
     let id = request.id(world);
-    let parent = if request.is_collection() { Some(id.as_str()) } else { parent_of(&id) };
-    let Some(parent) = parent.filter(|parent| world.resource(parent).is_some()).map(str::to_owned) else {
-        return missing(world, package);
-    };
+    let account =
+        if request.is_collection() { id.clone() } else { parent_of(&id).unwrap_or_default().to_owned() };
+    if let Err(refusal) = refuse_without_storage(world, &account) {
+        return refusal;
+    }
     if request.is_collection() {
-        let all: Vec<Value> = world.children(&parent, kind).map(body).collect();
+        let all: Vec<Value> = world.children(&account, APPLICATION).map(body).collect();
         return page(request, all);
     }
     let found = world.resource(&id).cloned();
     match (request.method.as_str(), found) {
-        ("PUT", found) => put(world, request, &id, kind, found),
+        ("PUT", found) => put(world, request, &id, &account, found),
         // Recorded: 200; a second time 204.
         ("DELETE", None) => SimResponse::empty(204),
-        ("DELETE", Some(_)) => delete(world, &id, package),
-        ("GET" | "PATCH", None) if package => missing_package(world),
-        ("GET" | "PATCH", None) => missing(world, true),
-        ("GET", Some(resource)) => answer(&resource),
-        ("PATCH", Some(resource)) if !package => patch(world, request, resource),
+        ("DELETE", Some(_)) => delete(world, &id),
+        ("GET" | "PATCH", None) => missing(world, "Application", "application"),
+        ("GET", Some(application)) => answer(&application),
+        ("PATCH", Some(application)) => store(world, request, application),
         _ => request.no_such_method(),
     }
 }
 
-fn put(world: &mut World, request: &Request, id: &str, kind: &str, found: Option<Resource>) -> SimResponse {
-    let now = world.now();
-    let mut resource = found.unwrap_or_else(|| Resource::new(id, kind, now));
-    resource.etag = etag(world);
-    if kind == APPLICATION {
-        if resource.property("/allowUpdates").is_none() {
-            resource.set("allowUpdates", json!(true));
-        }
-        take(&mut resource, &request.body);
-    } else {
-        let until = later(now, UPLOAD_S);
-        resource.properties = json!({
-            "storageUrl": upload_url(world, id, until),
-            "storageUrlExpiry": until.to_string(),
-            "state": "Pending",
-        });
+fn put(
+    world: &mut World,
+    request: &Request,
+    id: &str,
+    account: &str,
+    found: Option<Resource>,
+) -> SimResponse {
+    let name = crate::resource::last_segment(id);
+    let plain = name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_' || b == b'-');
+    if !plain || !(1..=64).contains(&name.len()) {
+        return invalid_uri(world, "An application id has 1 to 64 letters, digits, hyphens and underscores.");
     }
-    let response = answer(&resource);
-    world.put(resource);
-    response
-}
-
-/// Where a package is uploaded to: a container of the linked storage account for each application. Without a linked
-/// account nothing answers there.
-fn upload_url(world: &mut World, id: &str, until: jiff::Timestamp) -> String {
-    let application = parent_of(id).unwrap_or_default();
-    let account = parent_of(application).unwrap_or_default();
-    let linked =
-        world.resource(account).and_then(|a| a.text("/autoStorage/storageAccountId")).map(str::to_owned);
-    let plain = |c: char| if c.is_ascii_alphanumeric() { c.to_ascii_lowercase() } else { '-' };
-    let name: String = crate::resource::last_segment(application).chars().map(plain).take(50).collect();
-    let container = format!("app-{}", name.replace("--", "-").trim_matches('-'));
-    let version = crate::resource::last_segment(id).to_owned();
-    let storage = match linked.filter(|storage| world.resource(storage).is_some()) {
-        Some(storage) => {
-            crate::storage::data::ensure_container(world, &storage, &container);
-            crate::resource::last_segment(&storage).to_owned()
+    if found.is_none() {
+        let most = account::count_of(world, account, "applications", MOST);
+        if world.children(account, APPLICATION).count() >= most {
+            let message = "The specified account has reached application quota.";
+            return arm_error(world, 409, "ApplicationQuotaReached", message, TARGET);
         }
-        None => crate::resource::last_segment(account).to_owned(),
-    };
-    crate::storage::data::package_url(world, &storage, &container, &version, until)
+    }
+    let mut application = found.unwrap_or_else(|| Resource::new(id, APPLICATION, world.now()));
+    if application.property("/allowUpdates").is_none() {
+        application.set("allowUpdates", json!(true));
+    }
+    store(world, request, application)
 }
 
-fn take(resource: &mut Resource, sent: &Value) {
+fn store(world: &mut World, request: &Request, mut application: Resource) -> SimResponse {
     for name in ["displayName", "allowUpdates", "defaultVersion"] {
-        if let Some(value) = sent.pointer(&format!("/properties/{name}")).filter(|v| !v.is_null()) {
-            resource.set(name, value.clone());
+        let sent = request.body.pointer(&format!("/properties/{name}")).filter(|value| !value.is_null());
+        let Some(value) = sent.cloned() else { continue };
+        if name == "defaultVersion"
+            && let Err(refusal) = check_default(world, &application.id, value.as_str().unwrap_or_default())
+        {
+            return refusal;
         }
+        application.set(name, value);
     }
-}
-
-fn patch(world: &mut World, request: &Request, mut application: Resource) -> SimResponse {
-    take(&mut application, &request.body);
     application.etag = etag(world);
-    let response = answer(&application);
+    let response = answer(&application).with_header("last-modified", &super::wire::http_date(world.now()));
     world.put(application);
     response
 }
 
-fn delete(world: &mut World, id: &str, package: bool) -> SimResponse {
-    if !package && world.children(id, PACKAGE).next().is_some() {
+/// The default is a package that is there and active (`RequestedDefaultVersionNotActive` as Microsoft's tests of the Node
+/// SDK expect it).
+fn check_default(world: &mut World, application: &str, version: &str) -> Result<(), SimResponse> {
+    match world.resource(&package::id(application, version)).map(package::is_active) {
+        Some(true) => Ok(()),
+        Some(false) => {
+            let message = "The requested default version is not active.";
+            Err(arm_error(world, 409, "RequestedDefaultVersionNotActive", message, TARGET))
+        }
+        None => Err(package::missing(world)),
+    }
+}
+
+fn delete(world: &mut World, id: &str) -> SimResponse {
+    if world.children(id, PACKAGE).next().is_some() {
         let message = "The specified application contains packages and cannot be deleted.";
         return arm_error(world, 409, "ApplicationPackagesNotEmpty", message, TARGET);
     }
     world.remove(id);
     SimResponse::empty(200)
-}
-
-/// `POST …/versions/{v}/activate`
-pub(super) fn activate(world: &mut World, request: &Request) -> SimResponse {
-    let id = request.id(world);
-    let Some(mut package) = world.resource(&id).cloned() else { return missing_package(world) };
-    if world.lost_packages.contains(&key(&id)) {
-        let message = "No blob could be found for the specified application package.";
-        return arm_error(world, 409, "ApplicationPackageBlobNotFound", message, TARGET);
-    }
-    let Some(format) = request.body.get("format").and_then(Value::as_str) else {
-        return arm_error(
-            world,
-            400,
-            "MissingRequiredProperty",
-            "The format of the package is missing.",
-            TARGET,
-        );
-    };
-    package.set("state", json!("Active"));
-    package.set("format", json!(format));
-    package.set("lastActivationTime", json!(world.now().to_string()));
-    package.etag = etag(world);
-    let response = answer(&package);
-    world.put(package);
-    response
-}
-
-fn etag(world: &mut World) -> String {
-    format!("W/\"{}\"", super::wire::new_etag(world))
-}
-
-fn missing(world: &mut World, application: bool) -> SimResponse {
-    let (code, what) =
-        if application { ("ApplicationNotFound", "application") } else { ("AccountNotFound", "account") };
-    arm_error(world, 404, code, &format!("The specified {what} does not exist."), TARGET)
-}
-
-fn missing_package(world: &mut World) -> SimResponse {
-    let message = "The specified application package does not exist.";
-    arm_error(world, 404, "ApplicationPackageNotFound", message, TARGET)
 }

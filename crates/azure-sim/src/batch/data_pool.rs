@@ -68,7 +68,11 @@ pub(super) fn number(body: &Value, name: &str) -> Option<u32> {
 fn scale(body: &Value) -> Value {
     if body.get("enableAutoScale").and_then(Value::as_bool) == Some(true) {
         let formula = body.get("autoScaleFormula").cloned().unwrap_or_default();
-        return json!({"autoScale": {"formula": formula}});
+        let mut scale = json!({"formula": formula});
+        if let Some(interval) = body.get("autoScaleEvaluationInterval") {
+            scale["evaluationInterval"] = interval.clone();
+        }
+        return json!({"autoScale": scale});
     }
     let mut fixed = Map::new();
     for name in ["targetDedicatedNodes", "targetLowPriorityNodes"] {
@@ -83,7 +87,7 @@ fn scale(body: &Value) -> Value {
 }
 
 /// The request that adds the same pool in the control plane.
-pub(super) fn to_control_plane(request: &Request) -> Request {
+pub(super) fn to_control_plane(request: &Request, account: &str) -> Request {
     let body = &request.body;
     let mut properties = Map::new();
     for name in SAME {
@@ -98,6 +102,10 @@ pub(super) fn to_control_plane(request: &Request) -> Request {
     if let Some(talk) = body.get("enableInterNodeCommunication").and_then(Value::as_bool) {
         let word = if talk { "Enabled" } else { "Disabled" };
         properties.insert("interNodeCommunication".into(), json!(word));
+    }
+    if let Some(references) = body.get("applicationPackageReferences") {
+        let references = super::reference::control_plane(references, account);
+        properties.insert("applicationPackages".into(), references);
     }
     properties.insert("scaleSettings".into(), scale(body));
     let mut request = request.clone();

@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use super::{allocate, nodes};
+use super::{allocate, autoscale, nodes};
 use crate::world::World;
 
 /// Something of a pool or node is due. Events of an earlier resize or boot are passed over.
@@ -12,6 +12,10 @@ pub(crate) fn on_effect(world: &mut World, data: &Value) {
     let pool = text("pool");
     if text("do") == "node" {
         nodes::step(world, pool, text("node"), round, text("to"));
+        return;
+    }
+    if text("do") == "autoscale" {
+        autoscale::due(world, pool, round);
         return;
     }
     if world.batch.pools.get(pool).is_none_or(|p| p.round != round || p.deleting) {

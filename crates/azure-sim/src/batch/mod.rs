@@ -6,13 +6,21 @@
 mod account;
 mod allocate;
 mod application;
+mod autoscale;
 pub(crate) mod data;
+mod data_nodes;
+mod data_ops;
 mod data_pool;
 mod events;
 mod files;
+mod formula;
 mod images;
+mod node_pokes;
 mod nodes;
+mod package;
+mod page;
 mod pool;
+mod reference;
 mod state;
 mod task;
 mod wire;
@@ -27,6 +35,7 @@ use crate::world::World;
 
 pub(crate) use allocate::addresses_left_in;
 pub(crate) use events::on_effect;
+pub(crate) use package::PackageLinks;
 pub(crate) use state::Batch;
 
 /// Full type of accounts.
@@ -49,10 +58,9 @@ pub(crate) fn handle(world: &mut World, request: &Request) -> SimResponse {
         ("GET", "batchaccounts/pools") if request.is_collection() => pool::list(world, request),
         ("POST", "batchaccounts/pools/stopresize") => pool::stop_resize(world, request),
         ("POST", "batchaccounts/pools/disableautoscale") => pool::disable_auto_scale(world, request),
-        ("POST", "batchaccounts/applications/versions/activate") => application::activate(world, request),
-        (_, "batchaccounts/applications" | "batchaccounts/applications/versions") => {
-            application::handle(world, request)
-        }
+        ("POST", "batchaccounts/applications/versions/activate") => package::activate(world, request),
+        (_, "batchaccounts/applications") => application::handle(world, request),
+        (_, "batchaccounts/applications/versions") => package::handle(world, request),
         (_, "batchaccounts/pools") => pool::handle(world, request),
         _ => request.no_such_method(),
     }
@@ -122,6 +130,22 @@ pub(crate) fn cores_in_use(world: &World) -> std::collections::BTreeMap<String, 
 fn arm_error(world: &mut World, status: u16, code: &str, message: &str, target: &str) -> SimResponse {
     let message = stamped(world, message);
     SimResponse::json(status, &json!({"error": {"code": code, "message": message, "target": target}}))
+}
+
+/// The same with details: what is wrong, and its value (recorded traffic).
+fn with_details(mut error: SimResponse, details: &[(&str, &str)]) -> SimResponse {
+    let mut body = error.json_body();
+    let details: Vec<Value> =
+        details.iter().map(|(code, message)| json!({"code": code, "message": message})).collect();
+    body["error"]["details"] = json!(details);
+    error.body = body.to_string().into_bytes();
+    error
+}
+
+/// 400 for a name in the path that cannot be one.
+fn invalid_uri(world: &mut World, reason: &str) -> SimResponse {
+    let message = "The requested URI does not represent any resource on the server.";
+    with_details(arm_error(world, 400, "InvalidUri", message, "BatchAccount"), &[("Reason", reason)])
 }
 
 fn stamped(world: &mut World, message: &str) -> String {

@@ -3,10 +3,9 @@
 use rand::RngCore;
 use serde_json::json;
 
-use super::state::{Node, NodeState};
+use super::state::{Node, NodeState, TaskFailure, Trouble};
 use super::task::{self, Outlook};
 use crate::operation::{Effect, later};
-use crate::resource::key;
 use crate::world::World;
 
 /// How long a node waits for the node setup script on the share before its start task gives up, seconds.
@@ -14,7 +13,7 @@ const PATIENCE: u64 = 1200;
 /// How often it looks.
 const LOOK: u64 = 15;
 
-fn event(pool: &str, node: &str, round: u64, to: &str) -> Effect {
+pub(super) fn event(pool: &str, node: &str, round: u64, to: &str) -> Effect {
     Effect::Provider {
         namespace: "microsoft.batch".to_owned(),
         data: json!({"do": "node", "pool": pool, "node": node, "round": round, "to": to}),
@@ -44,6 +43,7 @@ pub(super) fn create(world: &mut World, pool_key: &str, spot: bool, address: Str
         task_ended: None,
         task_failure: None,
         trouble: None,
+        files: std::collections::BTreeMap::new(),
     };
     if let Some(pool) = world.batch.pools.get_mut(pool_key) {
         pool.nodes.insert(id.clone(), node);
@@ -53,7 +53,7 @@ pub(super) fn create(world: &mut World, pool_key: &str, spot: bool, address: Str
 }
 
 /// Changes a node unless the event is of an earlier boot; gives back its new round.
-fn change(world: &mut World, pool: &str, id: &str, change: impl FnOnce(&mut Node)) -> Option<u64> {
+pub(super) fn change(world: &mut World, pool: &str, id: &str, change: impl FnOnce(&mut Node)) -> Option<u64> {
     let node = world.batch.pools.get_mut(pool)?.nodes.get_mut(id)?;
     change(node);
     Some(node.round)
@@ -91,7 +91,12 @@ pub(super) fn step(world: &mut World, pool: &str, id: &str, round: u64, to: &str
 
 fn booted(world: &mut World, pool: &str, id: &str, round: u64) {
     let now = world.now();
-    if let Some(trouble) = task::no_way_out(world, pool) {
+    let no_packages = |world: &World| {
+        let missing = super::reference::trouble(world, pool)?;
+        Some(Trouble::new("ApplicationPackageError", &missing))
+    };
+    let cut_off = task::no_way_out(world, pool).map(|words| Trouble::new("NodeNotReady", &words));
+    if let Some(trouble) = cut_off.or_else(|| no_packages(world)) {
         change(world, pool, id, |node| {
             node.trouble = Some(trouble);
             node.set(NodeState::Unusable, now);
@@ -117,6 +122,9 @@ fn run_task(world: &mut World, pool: &str, id: &str, round: u64) {
     let now = world.now();
     let started =
         world.batch.pools.get(pool).and_then(|p| p.nodes.get(id)).and_then(|n| n.task_started).unwrap_or(now);
+    if let Some(failure) = next_failure(world, pool) {
+        return task_failed(world, pool, id, failure);
+    }
     let failure = match task::outlook(world, pool) {
         Outlook::Good => {
             // Packages, then the copy of Worker and Blender.
@@ -128,8 +136,20 @@ fn run_task(world: &mut World, pool: &str, id: &str, round: u64) {
             world.schedule(later(now, LOOK), event(pool, id, round, "task"));
             return;
         }
-        Outlook::Waits(reason) | Outlook::Bad(reason) => reason,
+        Outlook::Waits(reason) | Outlook::Bad(reason) => TaskFailure::of_farm(&reason),
     };
+    task_failed(world, pool, id, failure);
+}
+
+/// The failure that a test ordered for the next start task of a pool.
+fn next_failure(world: &mut World, pool: &str) -> Option<TaskFailure> {
+    let next = world.batch.next_failures.get_mut(pool)?;
+    next.left = next.left.checked_sub(1)?;
+    Some(next.failure.clone())
+}
+
+pub(super) fn task_failed(world: &mut World, pool: &str, id: &str, failure: TaskFailure) {
+    let now = world.now();
     let waits = task::shape(world, pool).1;
     change(world, pool, id, |node| {
         node.task_ended = Some(now);
@@ -147,12 +167,21 @@ pub(super) fn boot_again(world: &mut World, pool: &str, id: &str, state: NodeSta
     let round = change(world, pool, id, |node| {
         node.round += 1;
         node.trouble = None;
+        if state == NodeState::Reimaging {
+            node.files.clear();
+        }
         node.set(state, now);
     });
     crate::guest::disconnect(world, id);
     if let Some(round) = round {
         world.schedule(later(now, seconds), event(pool, id, round, "start"));
     }
+}
+
+/// Sets a node's state without any further consequence.
+pub(super) fn become_state(world: &mut World, pool: &str, id: &str, state: NodeState) {
+    let now = world.now();
+    change(world, pool, id, |node| node.set(state, now));
 }
 
 /// Capacity came back for a preempted node.
@@ -172,62 +201,5 @@ fn restore(world: &mut World, pool: &str, id: &str) {
     });
     if let Some(round) = round {
         world.schedule(later(now, 20), event(pool, id, round, "start"));
-    }
-}
-
-/// Until Batch has capacity again for a preempted node, seconds.
-const RESTORE: u64 = 20 * 60;
-
-impl World {
-    fn pool_of(&self, node: &str) -> Option<String> {
-        let found = self.batch.pools.iter().find(|(_, pool)| pool.nodes.contains_key(node));
-        found.map(|(key, _)| key.clone())
-    }
-
-    /// Preempts a Spot node: it stays listed as `preempted`, costs nothing, and comes back after 20 minutes when the
-    /// region has capacity. `false` when there is no such Spot node.
-    pub fn preempt_node(&mut self, node: &str) -> bool {
-        let now = self.now();
-        let Some(pool) = self.pool_of(node) else { return false };
-        let spot = self.batch.pools.get(&pool).and_then(|p| p.nodes.get(node)).is_some_and(|n| n.spot);
-        if !spot {
-            return false;
-        }
-        let round = change(self, &pool, node, |node| {
-            node.round += 1;
-            node.set(NodeState::Preempted, now);
-        });
-        crate::guest::disconnect(self, node);
-        if let Some(round) = round {
-            self.schedule(later(now, RESTORE), event(&pool, node, round, "restore"));
-        }
-        true
-    }
-
-    /// Breaks a node: `unusable`, its worker offline. It stays and is billed until someone removes or reboots it.
-    pub fn lose_node(&mut self, node: &str) -> bool {
-        let now = self.now();
-        let Some(pool) = self.pool_of(node) else { return false };
-        change(self, &pool, node, |node| {
-            node.round += 1;
-            node.trouble = Some("The node agent lost contact with the Batch service".to_owned());
-            node.set(NodeState::Unusable, now);
-        });
-        crate::guest::disconnect(self, node);
-        true
-    }
-
-    /// Start tasks of a pool (resource id) fail from now on, with this reason; `None` repairs them.
-    pub fn fail_start_tasks(&mut self, pool: &str, reason: Option<&str>) {
-        match reason {
-            Some(reason) => self.batch.failing.insert(key(pool), reason.to_owned()),
-            None => self.batch.failing.remove(&key(pool)),
-        };
-    }
-
-    /// Ids of a pool's nodes with their states as on the wire, sorted by id.
-    pub fn nodes(&self, pool: &str) -> Vec<(String, &'static str)> {
-        let pool = self.batch.pools.get(&key(pool));
-        pool.into_iter().flat_map(|p| p.nodes.values()).map(|n| (n.id.clone(), n.state.as_str())).collect()
     }
 }

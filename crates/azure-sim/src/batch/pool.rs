@@ -4,7 +4,7 @@ use jiff::SignedDuration;
 use serde_json::{Map, Value, json};
 
 use super::state::{Allocation, Pool};
-use super::{ACCOUNT, POOL, account, arm_error, images, stamped, wire};
+use super::{ACCOUNT, POOL, account, arm_error, autoscale, images, stamped, wire};
 use crate::catalogue;
 use crate::operation::{End, Spec, Style};
 use crate::resource::{Resource, key, parent_of};
@@ -124,6 +124,11 @@ pub(super) fn create(world: &mut World, request: &Request, id: &str, parent: &st
         Ok(scale) => scale.unwrap_or_default(),
         Err(refusal) => return refusal,
     };
+    if let Some(references) = wanted.get("applicationPackages").cloned()
+        && let Err(refusal) = super::reference::check(world, parent, &references)
+    {
+        return refusal;
+    }
     let now = world.now();
     let mut pool = Resource::new(id, POOL, now);
     pool.etag = format!("W/\"{}\"", wire::new_etag(world));
@@ -147,6 +152,9 @@ pub(super) fn create(world: &mut World, request: &Request, id: &str, parent: &st
         created: now,
         modified: now,
         formula: None,
+        scaling: None,
+        run: None,
+        metrics: std::collections::BTreeMap::new(),
         deleting: false,
         nodes: std::collections::BTreeMap::new(),
     };
@@ -246,12 +254,34 @@ fn stored(wanted: &Value, size: &str) -> Value {
     if let Some(task) = properties.get_mut("startTask") {
         complete_task(task);
     }
+    for user in properties.get_mut("userAccounts").and_then(Value::as_array_mut).into_iter().flatten() {
+        complete_user(user);
+    }
+    // Recorded: an operating system's disk that is named has these settings, empty where nothing is asked for.
+    if let Some(disk) = properties
+        .pointer_mut("/deploymentConfiguration/virtualMachineConfiguration/osDisk")
+        .and_then(Value::as_object_mut)
+    {
+        disk.entry("ephemeralOSDiskSettings").or_insert_with(|| json!({}));
+    }
     properties
+}
+
+/// A user with the service's defaults and without the password (recorded traffic).
+fn complete_user(user: &mut Value) {
+    if let Some(members) = user.as_object_mut() {
+        members.remove("password");
+        members.entry("elevationLevel").or_insert_with(|| json!("NonAdmin"));
+    }
 }
 
 fn complete_task(task: &mut Value) {
     if task.get("userIdentity").is_none() {
-        task["userIdentity"] = json!({"autoUser": {"scope": "Pool", "elevationLevel": "NonAdmin"}});
+        task["userIdentity"] = json!({"autoUser": {}});
+    }
+    if let Some(user) = task.pointer_mut("/userIdentity/autoUser").and_then(Value::as_object_mut) {
+        user.entry("scope").or_insert_with(|| json!("Pool"));
+        user.entry("elevationLevel").or_insert_with(|| json!("NonAdmin"));
     }
     for (name, value) in [("maxTaskRetryCount", json!(0)), ("waitForSuccess", json!(true))] {
         if task.get(name).is_none() {
@@ -268,18 +298,18 @@ pub(super) struct Scale {
     pub(super) timeout: Option<u64>,
     pub(super) option: Option<String>,
     pub(super) formula: Option<String>,
+    /// Of the formula's evaluation.
+    pub(super) interval: Option<u64>,
 }
 
 impl Scale {
-    /// Starts the resize, or switches autoscale on (whose formula is kept and not evaluated).
+    /// Starts the resize, or switches autoscale on.
     pub(super) fn apply(self, world: &mut World, id: &str) {
-        let now = world.now();
-        let Some(pool) = world.batch.pools.get_mut(&key(id)) else { return };
-        pool.formula = self.formula;
-        if pool.formula.is_some() {
-            pool.allocate(Allocation::Steady, now);
-            return;
+        if self.formula.is_some() {
+            return autoscale::enable(world, &key(id), self.formula, self.interval);
         }
+        autoscale::disable(world, &key(id));
+        let Some(pool) = world.batch.pools.get_mut(&key(id)) else { return };
         pool.timeout = self.timeout.unwrap_or(TIMEOUT);
         if let Some(option) = self.option {
             pool.option = option;
@@ -295,34 +325,52 @@ pub(super) fn duration(text: &str) -> Option<u64> {
     u64::try_from(span.as_secs()).ok()
 }
 
+/// `resizeTimeout` of a body, or its value and what is wrong with it.
+pub(super) fn timeout(body: &Value) -> Result<Option<u64>, (String, &'static str)> {
+    let Some(text) = body.get("resizeTimeout").and_then(Value::as_str) else { return Ok(None) };
+    match duration(text).filter(|seconds| *seconds >= LEAST_TIMEOUT) {
+        Some(seconds) => Ok(Some(seconds)),
+        None => Err((text.to_owned(), "The resize timeout must be at least 5 minutes.")),
+    }
+}
+
+/// The interval of evaluation in a body, by its name there.
+pub(super) fn interval(body: &Value, name: &str) -> Result<Option<u64>, (String, &'static str)> {
+    let Some(text) = body.get(name).and_then(Value::as_str) else { return Ok(None) };
+    let legal = autoscale::LEAST_INTERVAL..=autoscale::LONGEST_INTERVAL;
+    match duration(text).filter(|seconds| legal.contains(seconds)) {
+        Some(seconds) => Ok(Some(seconds)),
+        None => Err((text.to_owned(), "The evaluation interval must be between 5 minutes and 168 hours.")),
+    }
+}
+
 fn scale(world: &mut World, wanted: &Value) -> Result<Option<Scale>, SimResponse> {
     let Some(settings) = wanted.get("scaleSettings").filter(|s| s.is_object()) else { return Ok(None) };
     if let Some(formula) = settings.pointer("/autoScale/formula").and_then(Value::as_str) {
-        return Ok(Some(Scale { formula: Some(formula.to_owned()), ..Scale::default() }));
+        let auto = &settings["autoScale"];
+        if let Err(wrong) = super::formula::check(formula) {
+            let (code, message) = autoscale::words(true);
+            let refusal = arm_error(world, 400, code, message, TARGET);
+            return Err(super::with_details(refusal, &[("Message", &wrong.message())]));
+        }
+        return match interval(auto, "evaluationInterval") {
+            Ok(interval) => {
+                Ok(Some(Scale { formula: Some(formula.to_owned()), interval, ..Scale::default() }))
+            }
+            Err((value, reason)) => Err(invalid(world, "evaluationInterval", &value, reason)),
+        };
     }
     let fixed = settings.get("fixedScale").cloned().unwrap_or_default();
     let count = |name: &str| fixed.get(name).and_then(Value::as_u64).and_then(|n| u32::try_from(n).ok());
-    let timeout = match fixed.get("resizeTimeout").and_then(Value::as_str) {
-        None => None,
-        Some(text) => match duration(text).filter(|s| *s >= LEAST_TIMEOUT) {
-            Some(seconds) => Some(seconds),
-            None => {
-                return Err(invalid(
-                    world,
-                    "resizeTimeout",
-                    text,
-                    "The resize timeout must be at least 5 minutes.",
-                ));
-            }
-        },
-    };
+    let timeout =
+        timeout(&fixed).map_err(|(value, reason)| invalid(world, "resizeTimeout", &value, reason))?;
     Ok(Some(Scale {
         // Recorded: a fixed scale that names one count means zero of the other.
         dedicated: Some(count("targetDedicatedNodes").unwrap_or(0)),
         spot: Some(count("targetLowPriorityNodes").unwrap_or(0)),
         timeout,
         option: fixed.get("nodeDeallocationOption").and_then(Value::as_str).map(str::to_owned),
-        formula: None,
+        ..Scale::default()
     }))
 }
 
@@ -351,12 +399,19 @@ fn update(world: &mut World, request: &Request, old: &Resource) -> SimResponse {
             );
         }
     }
+    if let Some(references) = wanted.get("applicationPackages").cloned()
+        && let Err(refusal) =
+            super::reference::check(world, parent_of(&old.id).unwrap_or_default(), &references)
+    {
+        return refusal;
+    }
     let scale = match scale(world, &wanted) {
         Ok(scale) => scale,
         Err(refusal) => return refusal,
     };
-    let changes = scale.as_ref().is_some_and(|s| {
-        s.formula.is_none() && (s.dedicated != Some(pool.dedicated) || s.spot != Some(pool.spot))
+    let changes = scale.as_ref().is_some_and(|s| match &s.formula {
+        Some(formula) => pool.formula.as_ref() != Some(formula),
+        None => s.dedicated != Some(pool.dedicated) || s.spot != Some(pool.spot),
     });
     if changes && pool.allocation != Allocation::Steady {
         return arm_error(world, 409, "PoolBeingResized", "The specified pool is being resized.", TARGET);
@@ -378,7 +433,12 @@ fn update(world: &mut World, request: &Request, old: &Resource) -> SimResponse {
     if let Some(pool) = world.batch.pools.get_mut(&old.key()) {
         pool.modified = now;
     }
+    // The same formula again is no change; the same counts are, where the last resize fell short.
+    let same_formula = scale.as_ref().is_some_and(|scale| {
+        scale.formula.is_some() && scale.formula == pool.formula && scale.interval.is_none()
+    });
     if let Some(scale) = scale
+        && !same_formula
         && (changes || scale.formula.is_some() || !pool.errors.is_empty() || pool.formula.is_some())
     {
         scale.apply(world, &old.id);
@@ -407,10 +467,10 @@ pub(super) fn stop_resize(world: &mut World, request: &Request) -> SimResponse {
 /// `POST …/disableAutoScale`
 pub(super) fn disable_auto_scale(world: &mut World, request: &Request) -> SimResponse {
     let id = request.id(world);
-    match world.batch.pools.get_mut(&key(&id)) {
-        Some(pool) => pool.formula = None,
-        None => return not_found(world),
+    if !world.batch.pools.contains_key(&key(&id)) {
+        return not_found(world);
     }
+    autoscale::disable(world, &key(&id));
     answer(world, &id)
 }
 

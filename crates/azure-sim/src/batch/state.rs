@@ -5,12 +5,51 @@ use std::collections::BTreeMap;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
+use super::autoscale::{Run, Scaling};
+use super::files::PutFile;
+
 /// All pools by lower-cased resource id.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Batch {
     pub(crate) pools: BTreeMap<String, Pool>,
     /// Start tasks that fail, by pool: the reason.
     pub(super) failing: BTreeMap<String, String>,
+    /// How the next start tasks of a pool fail.
+    #[serde(default)]
+    pub(super) next_failures: BTreeMap<String, NextFailures>,
+    /// Sizes of which nodes cannot be allocated: code and message.
+    #[serde(default)]
+    pub(super) refusals: BTreeMap<String, (String, String)>,
+    /// Nodes cannot be reimaged.
+    #[serde(default)]
+    pub(super) no_reimage: bool,
+}
+
+/// So many start tasks fail in this way.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct NextFailures {
+    pub(super) left: u32,
+    pub(super) failure: TaskFailure,
+}
+
+/// How a start task ended that did not succeed.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct TaskFailure {
+    pub(super) exit_code: i32,
+    /// All that it wrote to stderr.
+    pub(super) stderr: String,
+}
+
+impl TaskFailure {
+    /// What the start task of a farm says when it gives up.
+    pub(super) fn of_farm(reason: &str) -> Self {
+        Self { exit_code: 1, stderr: format!("flamenco-azure: failed: {reason}\n") }
+    }
+
+    /// Its last line.
+    pub(super) fn last_words(&self) -> &str {
+        self.stderr.trim_end().lines().next_back().unwrap_or_default()
+    }
 }
 
 /// Where a resize stands.
@@ -65,6 +104,14 @@ pub(crate) struct Pool {
     pub(super) modified: Timestamp,
     /// Autoscale formula, when that is switched on.
     pub(super) formula: Option<String>,
+    #[serde(default)]
+    pub(super) scaling: Option<Scaling>,
+    /// The last evaluation of the formula.
+    #[serde(default)]
+    pub(super) run: Option<Run>,
+    /// What metrics are said to be.
+    #[serde(default)]
+    pub(super) metrics: BTreeMap<String, u32>,
     pub(super) deleting: bool,
     pub(crate) nodes: BTreeMap<String, Node>,
 }
@@ -77,14 +124,25 @@ pub(crate) enum NodeState {
     WaitingForStartTask,
     StartTaskFailed,
     Idle,
+    Running,
     Rebooting,
     Reimaging,
     Unusable,
+    Unknown,
+    Offline,
     Preempted,
     LeavingPool,
 }
 
 impl NodeState {
+    /// Whether the node agent serves files: it runs, and Batch hears of it.
+    pub(super) fn serves_files(self) -> bool {
+        matches!(
+            self,
+            Self::WaitingForStartTask | Self::StartTaskFailed | Self::Idle | Self::Running | Self::Offline
+        )
+    }
+
     /// The word on the wire.
     pub(super) fn as_str(self) -> &'static str {
         match self {
@@ -93,6 +151,9 @@ impl NodeState {
             Self::WaitingForStartTask => "waitingforstarttask",
             Self::StartTaskFailed => "starttaskfailed",
             Self::Idle => "idle",
+            Self::Running => "running",
+            Self::Unknown => "unknown",
+            Self::Offline => "offline",
             Self::Rebooting => "rebooting",
             Self::Reimaging => "reimaging",
             Self::Unusable => "unusable",
@@ -118,9 +179,25 @@ pub(crate) struct Node {
     pub(super) task_started: Option<Timestamp>,
     pub(super) task_ended: Option<Timestamp>,
     /// Why the start task failed.
-    pub(super) task_failure: Option<String>,
+    pub(super) task_failure: Option<TaskFailure>,
     /// What made it unusable.
-    pub(super) trouble: Option<String>,
+    pub(super) trouble: Option<Trouble>,
+    /// Files that were put on it, by path.
+    #[serde(default)]
+    pub(super) files: BTreeMap<String, PutFile>,
+}
+
+/// An error of a node.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Trouble {
+    pub(super) code: String,
+    pub(super) message: String,
+}
+
+impl Trouble {
+    pub(super) fn new(code: &str, message: &str) -> Self {
+        Self { code: code.to_owned(), message: message.to_owned() }
+    }
 }
 
 impl Node {

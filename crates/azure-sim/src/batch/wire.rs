@@ -47,7 +47,9 @@ pub(super) fn arm_pool(world: &World, resource: &Resource) -> Value {
     if let Some(pool) = world.batch.pools.get(&resource.key()) {
         let state = if pool.deleting { "Deleting" } else { "Succeeded" };
         let scale = match &pool.formula {
-            Some(formula) => json!({"autoScale": {"formula": formula, "evaluationInterval": "PT15M"}}),
+            Some(formula) => {
+                json!({"autoScale": {"formula": formula, "evaluationInterval": iso(interval(pool))}})
+            }
             None => json!({"fixedScale": {
                 "targetDedicatedNodes": pool.dedicated,
                 "targetLowPriorityNodes": pool.spot,
@@ -69,12 +71,20 @@ pub(super) fn arm_pool(world: &World, resource: &Resource) -> Value {
         for (name, value) in own {
             properties.insert(name.into(), value);
         }
+        if let Some(run) = &pool.run {
+            properties.insert("autoScaleRun".into(), run.body("evaluationTime"));
+        }
     }
     for (name, value) in resource.properties.as_object().into_iter().flatten() {
         properties.insert(name.clone(), value.clone());
     }
     body["properties"] = Value::Object(properties);
     body
+}
+
+/// Seconds between evaluations.
+fn interval(pool: &Pool) -> u64 {
+    pool.scaling.as_ref().map_or(super::autoscale::INTERVAL, |scaling| scaling.interval)
 }
 
 /// Nodes that are there, leaving ones included.
@@ -129,11 +139,29 @@ pub(super) fn data_pool(resource: &Resource, pool: &Pool, host: &str) -> Value {
         body["displayName"] = json!(name);
     }
     body["enableAutoScale"] = json!(pool.formula.is_some());
+    if let Some(formula) = &pool.formula {
+        body["autoScaleFormula"] = json!(formula);
+        body["autoScaleEvaluationInterval"] = json!(iso(interval(pool)));
+    }
+    if let Some(run) = &pool.run {
+        body["autoScaleRun"] = run.body("timestamp");
+    }
     body["enableInterNodeCommunication"] = json!(resource.text("/interNodeCommunication") == Some("Enabled"));
     if let Some(task) = resource.property("/startTask") {
         body["startTask"] = start_task(task);
     }
     for name in ["metadata", "taskSlotsPerNode", "taskSchedulingPolicy", "networkConfiguration"] {
+        if let Some(value) = resource.properties.get(name) {
+            body[name] = data_spelling(value);
+        }
+    }
+    if let Some(tags) = resource.properties.get("resourceTags") {
+        body["resourceTags"] = tags.clone();
+    }
+    if let Some(references) = resource.properties.get("applicationPackages") {
+        body["applicationPackageReferences"] = super::reference::data_plane(references);
+    }
+    for name in ["userAccounts", "mountConfiguration", "upgradePolicy"] {
         if let Some(value) = resource.properties.get(name) {
             body[name] = data_spelling(value);
         }
@@ -175,9 +203,9 @@ fn data_machine(machine: &Value) -> Value {
     Value::Object(out)
 }
 
-/// Enums that the control plane spells `NonAdmin` and the data plane `nonadmin` (recorded; BatchService.json).
-const LOWER_CASE: &[&str] =
-    &["scope", "elevationLevel", "provision", "dynamicVNetAssignmentScope", "caching", "policy"];
+/// Enums that the control plane spells `NonAdmin` and the data plane `nonadmin` (recorded; BatchService.json). `caching`
+/// is not among them (recorded: `ReadWrite`).
+const LOWER_CASE: &[&str] = &["scope", "elevationLevel", "provision", "dynamicVNetAssignmentScope", "policy"];
 
 /// A part of a pool in the data plane's spelling.
 fn data_spelling(value: &Value) -> Value {
@@ -203,7 +231,7 @@ pub(super) fn node(resource: &Resource, pool: &Pool, node: &Node, host: &str) ->
         "id": id,
         "url": format!("https://{host}/pools/{}/nodes/{id}", last_segment(&pool.id)),
         "state": node.state.as_str(),
-        "schedulingState": "enabled",
+        "schedulingState": if node.state == NodeState::Offline { "disabled" } else { "enabled" },
         "stateTransitionTime": node.since.to_string(),
     });
     if let Some(booted) = node.booted {
@@ -216,8 +244,8 @@ pub(super) fn node(resource: &Resource, pool: &Pool, node: &Node, host: &str) ->
         "vmSize": pool.size.to_ascii_lowercase(),
         "totalTasksRun": 0,
         "totalTasksSucceeded": 0,
-        "runningTasksCount": 0,
-        "runningTaskSlotsCount": 0,
+        "runningTasksCount": u8::from(node.state == NodeState::Running),
+        "runningTaskSlotsCount": u8::from(node.state == NodeState::Running),
         "isDedicated": !node.spot,
         "endpointConfiguration": {"inboundEndpoints": [{
             "name": "SSHRule.0",
@@ -236,7 +264,7 @@ pub(super) fn node(resource: &Resource, pool: &Pool, node: &Node, host: &str) ->
         body["startTaskInfo"] = task_info(node);
     }
     if let Some(trouble) = &node.trouble {
-        body["errors"] = json!([{"code": "NodeNotReady", "message": trouble}]);
+        body["errors"] = json!([{"code": trouble.code, "message": trouble.message}]);
     }
     if node.booted.is_some() {
         body["nodeAgentInfo"] = json!({"version": "1.12.2", "lastUpdateTime": node.since.to_string()});
@@ -260,7 +288,7 @@ fn task_info(node: &Node) -> Value {
     }
     if let Some(ended) = node.task_ended {
         info["endTime"] = json!(ended.to_string());
-        info["exitCode"] = json!(i32::from(node.task_failure.is_some()));
+        info["exitCode"] = json!(node.task_failure.as_ref().map_or(0, |failure| failure.exit_code));
         info["result"] = json!(if node.task_failure.is_some() { "failure" } else { "success" });
     }
     if let Some(failure) = &node.task_failure {
@@ -268,7 +296,7 @@ fn task_info(node: &Node) -> Value {
             "category": "usererror",
             "code": "FailureExitCode",
             "message": "The task exited with an exit code representing a failure",
-            "details": [{"name": "Message", "value": format!("flamenco-azure: failed: {failure}")}],
+            "details": [{"name": "Message", "value": failure.last_words()}],
         });
     }
     info["retryCount"] = json!(0);
@@ -282,15 +310,15 @@ pub(super) fn counts(pool: &Pool, spot: bool) -> Value {
         "creating": count(NodeState::Creating),
         "idle": count(NodeState::Idle),
         "leavingPool": count(NodeState::LeavingPool),
-        "offline": 0,
+        "offline": count(NodeState::Offline),
         "preempted": count(NodeState::Preempted),
         "rebooting": count(NodeState::Rebooting),
         "reimaging": count(NodeState::Reimaging),
-        "running": 0,
+        "running": count(NodeState::Running),
         "starting": count(NodeState::Starting),
         "startTaskFailed": count(NodeState::StartTaskFailed),
         "unusable": count(NodeState::Unusable),
-        "unknown": 0,
+        "unknown": count(NodeState::Unknown),
         "upgradingOS": 0,
         "waitingForStartTask": count(NodeState::WaitingForStartTask),
         "total": present(pool, spot),

@@ -111,7 +111,9 @@ impl World {
         self.lost_packages.insert(key(id));
     }
 
-    /// Sets a core limit: `counter` is `cores`, `lowPriorityCores` or a family name.
+    /// Sets a limit: `counter` is `cores`, `lowPriorityCores` or a family name, each with `batch/` before it for Batch
+    /// accounts; `batch/accounts`, `batch/pools`, `batch/applications`, `batch/packages`. With `storage` for the location:
+    /// `blockBytes`, `blobBytes`, `uncommittedBlocks`, `committedBlocks`.
     pub fn set_limit(&mut self, location: &str, counter: &str, limit: u32) {
         self.limits.insert(format!("{location}/{counter}").to_ascii_lowercase(), limit);
     }

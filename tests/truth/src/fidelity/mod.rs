@@ -8,6 +8,7 @@
 //! it made or showed. It becomes state for what follows.
 
 mod aliases;
+mod batch;
 mod catalogue;
 pub mod compare;
 mod known;
@@ -129,6 +130,9 @@ pub fn ask_alone(interaction: &Interaction) -> SimResponse {
         if let Some(host) = interaction.url.host_str().filter(|host| host.ends_with(".batch.azure.com")) {
             bench.memory.read_pool(&mut bench.world, host, interaction);
         }
+    }
+    if let Some(package) = batch::activated(interaction) {
+        bench.world.upload_package(package, b"PK");
     }
     let request = bench.request(interaction);
     seed::ask(&mut bench.world, &request)
@@ -256,6 +260,11 @@ impl<'a> Bench<'a> {
             (None, method @ (Method::Put | Method::Patch)) => {
                 self.memory.default_body(&mut self.world, interaction.url.path(), method)
             }
+            (None, Method::Post) => {
+                let nodes = self.pool_of(interaction).map(|pool| self.world.nodes(&pool)).unwrap_or_default();
+                let nodes: Vec<String> = nodes.into_iter().map(|(id, _)| id).collect();
+                batch::default_post(interaction.url.path(), &nodes)?
+            }
             (None, _) => return None,
         };
         let mut text = catalogue::substituted(&body).to_string();
@@ -263,6 +272,15 @@ impl<'a> Bench<'a> {
             text = text.replace(theirs.as_str(), ours);
         }
         serde_json::from_str(&text).ok()
+    }
+
+    /// The pool of a request to the data plane, as the control plane names it.
+    fn pool_of(&self, interaction: &Interaction) -> Option<String> {
+        let host = interaction.url.host_str().filter(|host| host.ends_with(".batch.azure.com"))?;
+        let account = self.world.resources().values().find(|r| r.text("/accountEndpoint") == Some(host))?;
+        let mut words = interaction.url.path().trim_matches('/').split('/');
+        let pool = (words.next() == Some("pools")).then(|| words.next()).flatten()?;
+        Some(format!("{}/pools/{pool}", account.id))
     }
 
     fn ask(&mut self, index: usize, name: &str) -> Judged {
@@ -280,7 +298,8 @@ impl<'a> Bench<'a> {
         let setting = Setting {
             retry_after: self.retry_after,
             unknown_request: self.memory.is_plain(&path)
-                || interaction.body.is_none() && matches!(interaction.method, Method::Put | Method::Patch),
+                || interaction.body.is_none() && matches!(interaction.method, Method::Put | Method::Patch)
+                || interaction.body.is_none() && batch::default_post(&path, &[]).is_some(),
             poll: false,
         };
         let verdict = if first_sight(interaction, &answer, there_before) {
@@ -350,6 +369,21 @@ impl<'a> Bench<'a> {
         if let Some(body) = &interaction.body {
             memory.referred(world, body);
         }
+        memory.link_storage(world, &path);
+        if let (Some(account), Some(body)) = (batch::any_account(world, interaction), &interaction.body) {
+            memory.refer_to_packages(world, &account, &path, body);
+        }
+        if let Some(package) = batch::activated(interaction)
+            && batch::left_out(self.session, index, package)
+        {
+            world.upload_package(package, b"PK");
+        }
+        if interaction.method == Method::Post
+            && let Some(pool) = self.pool_of(interaction)
+        {
+            self.memory.prepare_pool(&mut self.world, &pool, &path);
+        }
+        let world = &mut self.world;
         if path.to_lowercase().contains("/roleassignments/") && interaction.method == Method::Put {
             let principal = timing::principal(interaction).unwrap_or_else(|| plain::PRINCIPAL.to_owned());
             let known = !timing::asked_again(self.session, index);

@@ -36,11 +36,6 @@ pub enum Class {
 /// beginning; `""` stands for every method.
 pub const LATER: &[(&str, &str, &str)] = &[
     (
-        "POST",
-        "batch/pools/*/evaluateautoscale",
-        "formulas are kept and not evaluated: the farm's own loop scales",
-    ),
-    (
         "GET",
         "rg/Microsoft.Batch/batchAccounts/*/outboundNetworkDependenciesEndpoints",
         "a list of Microsoft's own hosts",

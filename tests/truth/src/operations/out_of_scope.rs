@@ -89,8 +89,6 @@ pub const OUT_OF_SCOPE: &[(&str, &str, &str)] = &[
     ("", "batch/pools/*/nodes/*/remoteloginsettings", "no remote login into nodes"),
     ("", "batch/pools/*/nodes/*/rdp", "no remote login into nodes"),
     ("", "batch/pools/*/nodes/*/uploadbatchservicelogs", "no remote login into nodes"),
-    ("", "batch/pools/*/nodes/*/disablescheduling", "Batch tasks: Flamenco schedules"),
-    ("", "batch/pools/*/nodes/*/enablescheduling", "Batch tasks: Flamenco schedules"),
     ("", "sub/Microsoft.Batch/locations/*/cloudServiceSkus", "retired by Microsoft"),
     ("", "any/Microsoft.Solutions", "managed applications"),
     ("", "any/Microsoft.VirtualMachineImages", "image builder"),

@@ -75,7 +75,7 @@ const FAILED: Fixed = (
     "AuthenticationFailed",
     "Server failed to authenticate the request. Make sure the value of Authorization header is formed correctly including the signature.",
 );
-const NO_KEYS: Fixed = (
+pub(super) const NO_KEYS: Fixed = (
     403,
     "KeyBasedAuthenticationNotPermitted",
     "Key based authentication is not permitted on this storage account.",
@@ -111,7 +111,7 @@ pub(super) fn may_read(world: &World, who: &str, container: &str) -> bool {
     allowed(world, who, Service::Blob, Right::ReadItem, container)
 }
 
-fn keys_are_off(call: &Call) -> bool {
+pub(super) fn keys_are_off(call: &Call) -> bool {
     call.account.property("/allowSharedKeyAccess") == Some(&serde_json::json!(false))
 }
 

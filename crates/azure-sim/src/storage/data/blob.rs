@@ -4,8 +4,8 @@ use super::access::{self, Right};
 use super::container::the_container;
 use super::lease::{self, What};
 use super::refusal::{BAD_HEADER, BLOB_EXISTS, NO_BLOB, NO_SUCH_METHOD, Refusal};
-use super::state::Blob;
-use super::{Call, block, conditions, content, http_date, new_etag};
+use super::state::{Blob, Content};
+use super::{Call, block, conditions, content, http_date, new_etag, sums};
 use crate::wire::SimResponse;
 use crate::world::World;
 
@@ -72,18 +72,24 @@ fn put(world: &mut World, call: &Call) -> Result<SimResponse, Refusal> {
         return Err(BAD_HEADER.into());
     }
     writable(call, find(world, call)?)?;
-    let data = call.wire.body.clone();
+    block::check_size(world, call, block::Whole)?;
+    let checked = sums::check(call)?;
     let kind = call.header("x-ms-blob-content-type").or(call.header("content-type"));
     let kind = kind.unwrap_or("application/octet-stream").to_owned();
-    Ok(store(world, call, data, kind, Vec::new()))
+    let data = call.wire.body.as_slice().into();
+    // The service sums up a blob that is put at once by itself ("Put Blob").
+    let md5 = base64::Engine::encode(&base64::engine::general_purpose::STANDARD, sums::md5(&call.wire.body));
+    let response = store(world, call, data, kind, Some(md5.clone()), Vec::new());
+    Ok(checked.confirm(response).with_header("content-md5", &md5))
 }
 
 /// Stores a blob under its name, with the lease of the one before.
 pub(super) fn store(
     world: &mut World,
     call: &Call,
-    data: Vec<u8>,
+    data: Content,
     content_type: String,
+    md5: Option<String>,
     blocks: Vec<(String, u64)>,
 ) -> SimResponse {
     let (container, name) = (crate::resource::key(&call.parent_id()), call.name());
@@ -96,6 +102,7 @@ pub(super) fn store(
     let blob = Blob {
         data,
         content_type,
+        md5,
         metadata: call.metadata(),
         etag,
         created: before.map_or(call.now, |blob| blob.created),
@@ -150,4 +157,21 @@ fn change_lease(world: &mut World, call: &Call) -> Result<SimResponse, Refusal> 
     let (lease, response) = blob.lease.at(call.now).operate(call, &fresh)?;
     blob.lease = lease;
     Ok(lease::stamped(response, &blob.etag, blob.modified))
+}
+
+/// Puts a blob, as a service of Azure does for itself.
+pub(crate) fn put_blob(world: &mut World, container: &str, name: &str, bytes: &[u8]) {
+    let (etag, now) = (new_etag(world), world.now());
+    let blob = Blob {
+        data: bytes.into(),
+        content_type: "application/octet-stream".to_owned(),
+        md5: None,
+        metadata: std::collections::BTreeMap::new(),
+        etag,
+        created: now,
+        modified: now,
+        blocks: Vec::new(),
+        lease: lease::Lease::default(),
+    };
+    world.storage.blobs.entry(container.to_owned()).or_default().insert(name.to_owned(), blob);
 }

@@ -19,6 +19,9 @@ pub(super) fn describe(call: &Call, blob: &Blob, status: u16) -> SimResponse {
         .with_header("x-ms-lease-status", state_of_lock)
         .with_header("x-ms-lease-state", state)
         .with_header("x-ms-server-encrypted", "true");
+    if let Some(md5) = &blob.md5 {
+        response.set_header("content-md5", md5);
+    }
     if let Some(duration) = duration {
         response.set_header("x-ms-lease-duration", duration);
     }
@@ -44,7 +47,7 @@ pub(super) fn deliver(call: &Call, blob: &Blob) -> Result<SimResponse, Refusal> 
     let size = blob.data.len();
     let Some(asked) = call.header("x-ms-range").or(call.header("range")) else {
         let mut response = describe(call, blob, 200);
-        response.body.clone_from(&blob.data);
+        response.body = blob.data.bytes();
         return Ok(response);
     };
     let (first, end) = range(asked, size).map_err(|refusal| {
@@ -56,7 +59,7 @@ pub(super) fn deliver(call: &Call, blob: &Blob) -> Result<SimResponse, Refusal> 
     })?;
     let mut response = describe(call, blob, 206)
         .with_header("content-range", &format!("bytes {first}-{}/{size}", end.saturating_sub(1)));
-    response.body = blob.data[first..end].to_vec();
+    response.body = blob.data.cut(first, end).bytes();
     Ok(response)
 }
 

@@ -14,6 +14,7 @@ mod queue;
 mod refusal;
 mod sas;
 mod state;
+mod sums;
 mod xml;
 
 use std::collections::BTreeMap;
@@ -26,6 +27,7 @@ use crate::route::Request;
 use crate::wire::{SimRequest, SimResponse};
 use crate::world::World;
 
+pub(crate) use blob::put_blob;
 pub(crate) use container::ensure_container;
 pub(super) use container::lease_words;
 pub(crate) use sas::package_url;

@@ -2,7 +2,7 @@
 
 use jiff::Timestamp;
 
-use super::access::{NO_PERMISSION, Right};
+use super::access::{NO_KEYS, NO_PERMISSION, Right};
 use super::refusal::{Fixed, Refusal};
 use super::{Call, Service};
 use crate::world::World;
@@ -25,6 +25,9 @@ fn second(at: Timestamp) -> String {
     at.strftime("%Y-%m-%dT%H:%M:%SZ").to_string()
 }
 
+/// The object whose delegation key signed; an account's own key has none.
+const DELEGATE: &str = "de1e6a7e-0000-4000-a000-de1e6a7e0001";
+
 /// The query of a signature for one container or blob, or one queue: `account/blob/container[/name]`.
 fn query(world: &World, resource: &str, kind: &str, permissions: &str, until: Timestamp) -> String {
     let expiry = second(until);
@@ -33,15 +36,17 @@ fn query(world: &World, resource: &str, kind: &str, permissions: &str, until: Ti
     format!("sv=2021-08-06&sr={kind}&sp={permissions}&se={expiry}&sig={signature}")
 }
 
-/// Where a Batch application package is uploaded to: readable and writable without any other credential.
+/// Where a Batch application package is uploaded to, without any other credential. Signed with the account's key, which an
+/// account without shared keys refuses.
 pub(crate) fn package_url(
     world: &World,
     account: &str,
     container: &str,
     name: &str,
+    permissions: &str,
     until: Timestamp,
 ) -> String {
-    let query = query(world, &format!("{account}/blob/{container}/{name}"), "b", "rw", until);
+    let query = query(world, &format!("{account}/blob/{container}/{name}"), "b", permissions, until);
     format!("https://{account}.blob.core.windows.net/{container}/{name}?{query}")
 }
 
@@ -59,13 +64,13 @@ impl World {
         let (path, kind) =
             if name.is_empty() { (container.to_owned(), "c") } else { (format!("{container}/{name}"), "b") };
         let query = query(self, &format!("{account}/blob/{path}"), kind, permissions, until);
-        format!("https://{account}.blob.core.windows.net/{path}?{query}")
+        format!("https://{account}.blob.core.windows.net/{path}?skoid={DELEGATE}&{query}")
     }
 
     /// A signed URL of a queue.
     pub fn queue_sas(&self, account: &str, queue: &str, permissions: &str, until: Timestamp) -> String {
         let query = query(self, &format!("{account}/queue/{queue}"), "q", permissions, until);
-        format!("https://{account}.queue.core.windows.net/{queue}?{query}")
+        format!("https://{account}.queue.core.windows.net/{queue}?skoid={DELEGATE}&{query}")
     }
 }
 
@@ -82,6 +87,9 @@ pub(super) fn check(world: &World, call: &Call, right: Right) -> Result<(), Refu
     };
     if field("sig") != sign(world, &resource, permissions, expiry) {
         return Err(failed("Signature did not match."));
+    }
+    if call.query("skoid").is_none() && super::access::keys_are_off(call) {
+        return Err(NO_KEYS.into());
     }
     match expiry.parse::<Timestamp>() {
         Ok(until) if until > call.now => {}

@@ -1,0 +1,291 @@
+//! Laws of application packages: records, uploads, activation, what pools and nodes have of them.
+#![allow(clippy::unwrap_used)]
+
+mod farm;
+mod support;
+
+use azure_sim::{SimRequest, SimResponse, World};
+use farm::*;
+use serde_json::{Value, json};
+use support::*;
+
+const ZIP: &[u8] = b"PK\x05\x06\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0";
+
+fn code(response: &SimResponse) -> (u16, String) {
+    (response.status, response.error_code().unwrap_or_default())
+}
+
+fn packages() -> String {
+    provider("Microsoft.Storage/storageAccounts/farmpackages")
+}
+
+fn application(name: &str) -> String {
+    format!("{}/applications/{name}", account())
+}
+
+fn version(name: &str, version: &str) -> String {
+    format!("{}/versions/{version}", application(name))
+}
+
+/// A farm whose Batch account has a storage account with shared keys.
+fn linked(mode: &str) -> World {
+    let mut w = world();
+    farm(&mut w);
+    let mut body = tagged(json!({"allowSharedKeyAccess": mode == "StorageKeys"}));
+    body["kind"] = json!("StorageV2");
+    body["sku"] = json!({"name": "Standard_LRS"});
+    make(&mut w, &packages(), &body);
+    let link = json!({"storageAccountId": packages(), "authenticationMode": mode});
+    assert_eq!(put(&mut w, &account(), &tagged(json!({"autoStorage": link}))).status, 200);
+    w
+}
+
+fn url(shown: &SimResponse) -> String {
+    shown.json_body()["properties"]["storageUrl"].as_str().unwrap().to_owned()
+}
+
+fn upload(w: &mut World, url: &str, bytes: &[u8]) -> SimResponse {
+    let mut request = SimRequest::new("PUT", url.parse().unwrap());
+    request = request.header("x-ms-version", "2025-11-05").header("x-ms-blob-type", "BlockBlob");
+    request.body = bytes.to_vec();
+    w.handle(&request)
+}
+
+fn activate(w: &mut World, name: &str, of: &str, format: &str) -> SimResponse {
+    let body = json!({"format": format});
+    send(w, "POST", &format!("{}/activate", version(name, of)), Some(&body))
+}
+
+/// Pushes a version from nothing to active.
+fn push(w: &mut World, name: &str, of: &str, bytes: &[u8]) {
+    if get(w, &application(name)).status == 404 {
+        assert_eq!(put(w, &application(name), &json!({})).status, 200);
+    }
+    let made = put(w, &version(name, of), &json!({}));
+    assert_eq!(upload(w, &url(&made), bytes).status, 201);
+    assert_eq!(activate(w, name, of, "zip").status, 200);
+}
+
+fn referring(references: Value) -> Value {
+    let mut body = pool_body(1, 0);
+    body["properties"]["applicationPackages"] = references;
+    body
+}
+
+#[test]
+fn an_account_without_storage_has_no_applications() {
+    let mut w = world();
+    farm(&mut w);
+    let refused = (409, "AccountNotEnabledForAutoStorage".to_owned());
+    let activate = format!("{}/activate", version("blender", "5"));
+    for (method, path) in [
+        ("GET", format!("{}/applications", account())),
+        ("PUT", application("blender")),
+        ("PUT", version("blender", "5")),
+        ("POST", activate),
+    ] {
+        assert_eq!(code(&send(&mut w, method, &path, Some(&json!({})))), refused, "{method} {path}");
+    }
+}
+
+#[test]
+fn a_package_is_pending_until_its_blob_is_there_and_activated() {
+    let mut w = linked("StorageKeys");
+    assert_eq!(put(&mut w, &application("blender"), &json!({})).status, 200);
+    assert_eq!(code(&get(&mut w, &version("blender", "5.0"))).0, 404);
+    let made = put(&mut w, &version("blender", "5.0"), &json!({}));
+    assert_eq!((made.status, made.json_body()["properties"]["state"].clone()), (200, json!("Pending")));
+    assert_eq!(
+        code(&activate(&mut w, "blender", "5.0", "zip")),
+        (409, "ApplicationPackageBlobNotFound".to_owned())
+    );
+    assert_eq!(upload(&mut w, &url(&made), ZIP).status, 201);
+    assert_eq!(code(&activate(&mut w, "blender", "5.0", "tar")), (400, "InvalidPropertyValue".to_owned()));
+    let active = activate(&mut w, "blender", "5.0", "zip").json_body()["properties"].clone();
+    assert_eq!((active["state"].clone(), active["format"].clone()), (json!("Active"), json!("zip")));
+    assert_eq!(active["lastActivationTime"], w.now().to_string());
+    // Recorded: once more is fine, and the list shows it too.
+    w.advance_by(5);
+    assert_ne!(activate(&mut w, "blender", "5.0", "zip").json_body()["etag"], made.json_body()["etag"]);
+    let list = get(&mut w, &format!("{}/versions", application("blender"))).json_body();
+    assert_eq!(list["value"][0]["properties"]["state"], "Active");
+}
+
+#[test]
+fn the_link_expires_and_each_look_gives_a_fresh_one() {
+    let mut w = linked("StorageKeys");
+    put(&mut w, &application("blender"), &json!({}));
+    let made = put(&mut w, &version("blender", "5.0"), &json!({}));
+    let expiry =
+        made.json_body()["properties"]["storageUrlExpiry"].as_str().unwrap().parse::<jiff::Timestamp>();
+    assert_eq!(expiry.unwrap().duration_since(w.now()).as_secs(), 4 * 3600);
+    w.advance_by(4 * 3600 + 1);
+    let late = upload(&mut w, &url(&made), ZIP);
+    assert_eq!((late.status, late.header("x-ms-error-code")), (403, Some("AuthenticationFailed")));
+    let again = get(&mut w, &version("blender", "5.0"));
+    assert_eq!(again.json_body()["etag"], made.json_body()["etag"], "a look changes nothing");
+    assert_eq!(upload(&mut w, &url(&again), ZIP).status, 201);
+    // Links without the right to read.
+    w.package_links("cw", 600);
+    let blind = url(&get(&mut w, &version("blender", "5.0")));
+    let look = blind.replace('?', "?comp=blocklist&blocklisttype=all&");
+    let look = SimRequest::new("GET", look.parse().unwrap()).header("x-ms-version", "2025-11-05");
+    let refused = w.handle(&look);
+    assert_eq!(
+        (refused.status, refused.header("x-ms-error-code")),
+        (403, Some("AuthorizationPermissionMismatch"))
+    );
+    assert_eq!(upload(&mut w, &blind, ZIP).status, 201);
+}
+
+#[test]
+fn later_api_versions_show_the_link_at_put_only() {
+    let mut w = linked("StorageKeys");
+    put(&mut w, &application("blender"), &json!({}));
+    let path = version("blender", "5.0");
+    let mut ask = |method: &str, api: &str| {
+        let url = format!("https://management.azure.com{path}?api-version={api}").parse().unwrap();
+        let request = SimRequest::new(method, url).header("authorization", "Bearer any");
+        w.handle(&request.json_body(&json!({}))).json_body()["properties"]["storageUrl"].is_string()
+    };
+    assert!(ask("PUT", "2025-06-01") && ask("PUT", "2026-10-01"));
+    assert!(ask("GET", "2025-06-01") && !ask("GET", "2026-10-01"));
+}
+
+#[test]
+fn an_account_with_its_own_identity_signs_nothing_and_one_without_keys_refuses_signatures() {
+    let mut w = linked("BatchAccountManagedIdentity");
+    put(&mut w, &application("blender"), &json!({}));
+    let made = put(&mut w, &version("blender", "5.0"), &json!({}));
+    assert!(!url(&made).contains('?') && made.json_body()["properties"]["storageUrlExpiry"].is_null());
+    assert_eq!(upload(&mut w, &url(&made), ZIP).status, 401);
+    let mut w = linked("StorageKeys");
+    put(&mut w, &application("blender"), &json!({}));
+    let made = put(&mut w, &version("blender", "5.0"), &json!({}));
+    assert!(w.edit(&packages(), |storage| storage.set("allowSharedKeyAccess", json!(false))));
+    let refused = upload(&mut w, &url(&made), ZIP);
+    assert_eq!(refused.header("x-ms-error-code"), Some("KeyBasedAuthenticationNotPermitted"));
+}
+
+#[test]
+fn ids_versions_and_counts_have_limits() {
+    let mut w = linked("StorageKeys");
+    let long = "x".repeat(65);
+    for bad in ["a.b", "a%20b", long.as_str()] {
+        assert_eq!(put(&mut w, &application(bad), &json!({})).status, 400, "{bad}");
+    }
+    w.set_limit("westeurope", "batch/applications", 2);
+    w.set_limit("westeurope", "batch/packages", 1);
+    for name in ["Blender_4-2", "ffmpeg"] {
+        assert_eq!(put(&mut w, &application(name), &json!({})).status, 200);
+    }
+    assert_eq!(put(&mut w, &application("third"), &json!({})).status, 409);
+    assert_eq!(put(&mut w, &application("ffmpeg"), &json!({})).status, 200, "an old one is no third");
+    for bad in [".5", "5+1", long.as_str()] {
+        assert_eq!(put(&mut w, &version("ffmpeg", bad), &json!({})).status, 400, "{bad}");
+    }
+    assert_eq!(put(&mut w, &version("ffmpeg", "7.0.1-a_b"), &json!({})).status, 200);
+    assert_eq!(put(&mut w, &version("ffmpeg", "7.1"), &json!({})).status, 409);
+    assert_eq!(put(&mut w, &version("none", "1"), &json!({})).error_code().unwrap(), "ApplicationNotFound");
+}
+
+#[test]
+fn a_default_is_an_active_version_and_locked_versions_stay() {
+    let mut w = linked("StorageKeys");
+    push(&mut w, "blender", "5.0", ZIP);
+    put(&mut w, &version("blender", "5.1"), &json!({}));
+    let prefer = |w: &mut World, version: &str| {
+        let body = json!({"properties": {"defaultVersion": version, "allowUpdates": false}});
+        send(w, "PATCH", &application("blender"), Some(&body))
+    };
+    assert_eq!(code(&prefer(&mut w, "5.1")), (409, "RequestedDefaultVersionNotActive".to_owned()));
+    assert_eq!(prefer(&mut w, "6").status, 404);
+    assert_eq!(prefer(&mut w, "5.0").json_body()["properties"]["defaultVersion"], "5.0");
+    assert_eq!(put(&mut w, &version("blender", "5.0"), &json!({})).status, 409);
+    assert_eq!(put(&mut w, &version("blender", "5.1"), &json!({})).status, 200, "one that is pending");
+    assert_eq!(
+        code(&delete(&mut w, &application("blender"))),
+        (409, "ApplicationPackagesNotEmpty".to_owned())
+    );
+    // Recorded: the default version can be deleted; a second time 204.
+    for (path, wanted) in [
+        (version("blender", "5.0"), 200),
+        (version("blender", "5.0"), 204),
+        (version("blender", "5.1"), 200),
+        (application("blender"), 200),
+        (application("blender"), 204),
+    ] {
+        assert_eq!(delete(&mut w, &path).status, wanted, "{path}");
+    }
+}
+
+#[test]
+fn the_blob_goes_with_the_record() {
+    let mut w = linked("StorageKeys");
+    push(&mut w, "blender", "5.0", ZIP);
+    delete(&mut w, &version("blender", "5.0"));
+    put(&mut w, &version("blender", "5.0"), &json!({}));
+    assert_eq!(activate(&mut w, "blender", "5.0", "zip").status, 409);
+}
+
+#[test]
+fn pools_refer_to_active_packages_in_both_planes() {
+    let mut w = linked("StorageKeys");
+    push(&mut w, "blender", "5.0", ZIP);
+    put(&mut w, &version("blender", "5.1"), &json!({}));
+    let refused = (409, "InvalidApplicationPackageReferences".to_owned());
+    let many: Vec<Value> = (0..11).map(|_| json!({"id": application("blender"), "version": "5.0"})).collect();
+    for references in [
+        json!([{"id": application("blender")}]),
+        json!([{"id": application("blender"), "version": "5.1"}]),
+        json!([{"id": application("ffmpeg"), "version": "7"}]),
+        json!(many),
+    ] {
+        assert_eq!(code(&put(&mut w, &pool(), &referring(references.clone()))), refused, "{references}");
+    }
+    let wanted = json!([{"id": application("blender"), "version": "5.0"}]);
+    let made = put(&mut w, &pool(), &referring(wanted.clone()));
+    assert_eq!(made.json_body()["properties"]["applicationPackages"], wanted, "{}", made.json_body());
+    let shown = data(&mut w, "GET", "/pools/render?$select=applicationPackageReferences", None).json_body();
+    assert_eq!(
+        shown["applicationPackageReferences"],
+        json!([{"applicationId": application("blender"), "version": "5.0"}])
+    );
+    let change = |references: Value| json!({"applicationPackageReferences": references});
+    let none = change(json!([{"applicationId": "blender"}]));
+    assert_eq!(code(&data(&mut w, "PATCH", "/pools/render", Some(&none))), refused);
+    let body = json!({"properties": {"defaultVersion": "5.0"}});
+    send(&mut w, "PATCH", &application("blender"), Some(&body));
+    assert_eq!(data(&mut w, "PATCH", "/pools/render", Some(&none)).status, 200);
+    let shown = get(&mut w, &pool()).json_body();
+    assert_eq!(shown["properties"]["applicationPackages"], json!([{"id": application("blender")}]));
+    let emptied = data(&mut w, "PATCH", "/pools/render", Some(&change(json!([]))));
+    assert_eq!(emptied.status, 200);
+    assert_eq!(get(&mut w, &pool()).json_body()["properties"]["applicationPackages"], json!([]));
+}
+
+#[test]
+fn a_node_whose_packages_are_gone_or_no_zip_is_unusable_and_others_keep_theirs() {
+    let mut w = linked("StorageKeys");
+    push(&mut w, "blender", "5.0", ZIP);
+    let references = json!([{"id": application("blender"), "version": "5.0"}]);
+    assert_eq!(put(&mut w, &pool(), &referring(references.clone())).status, 200);
+    w.advance_by(400);
+    assert_eq!(states(&w), ["idle"]);
+    w.lose_package(&version("blender", "5.0"));
+    resize(&mut w, 2, 0);
+    w.advance_by(400);
+    let mut now = states(&w);
+    now.sort_unstable();
+    assert_eq!(now, ["idle", "unusable"]);
+    let list = data(&mut w, "GET", "/pools/render/nodes?$filter=state eq 'unusable'", None).json_body();
+    assert_eq!(list["value"][0]["errors"][0]["code"], "ApplicationPackageError");
+    push(&mut w, "tools", "1", b"no zip");
+    let references = json!([{"id": application("tools"), "version": "1"}]);
+    let body = json!({"properties": {"applicationPackages": references}});
+    assert_eq!(send(&mut w, "PATCH", &pool(), Some(&body)).status, 200);
+    let node = w.nodes(&pool()).into_iter().find(|(_, state)| *state == "idle").unwrap().0;
+    assert_eq!(data(&mut w, "POST", &format!("/pools/render/nodes/{node}/reimage"), None).status, 202);
+    w.advance_by(400);
+    assert_eq!(states(&w), ["unusable"; 2]);
+}
