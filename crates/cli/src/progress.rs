@@ -58,8 +58,9 @@ impl Lines {
     fn moved(&self, what: &str, done: u64, total: u64) {
         if !self.lock().contains_key(what) {
             let bar = self.bars.as_ref().map(|bars| {
-                let style = ProgressStyle::with_template("  {msg} {bar:24} {bytes}/{total_bytes} {bytes_per_sec}")
-                    .unwrap_or_else(|_| ProgressStyle::default_bar());
+                let style =
+                    ProgressStyle::with_template("  {msg} {bar:24} {bytes}/{total_bytes} {bytes_per_sec}")
+                        .unwrap_or_else(|_| ProgressStyle::default_bar());
                 bars.add(ProgressBar::new(total).with_style(style).with_message(what.to_owned()))
             });
             self.lock().insert(what.to_owned(), Running { title: what.to_owned(), bar });

@@ -1,6 +1,8 @@
 //! Fetches an upstream archive by https.
 
-use std::io::Write;
+use std::fs::File;
+use std::io::Write as _;
+use std::path::Path;
 use std::sync::Arc;
 
 use azure_core::http::headers::HeaderName;
@@ -36,14 +38,15 @@ fn address(text: &str) -> Result<Url, FetchError> {
     }
 }
 
-/// Writes what is at `url` to `to`: how many bytes it was. Follows where it is led, by https only, and sends nobody a
-/// token. `transport` is the wire, `None` is HTTPS. What was written before a failure is of no use.
+/// Fetches what is at `url` into a file without a name in `work`, which goes with its handle. Follows where it is led, by
+/// https only, and sends nobody a token. `transport` is the wire, `None` is HTTPS.
 pub async fn fetch(
     url: &str,
-    to: &mut (dyn Write + Send),
+    work: &Path,
     transport: Option<Arc<dyn HttpClient>>,
     reporter: &dyn Reporter,
-) -> Result<u64, FetchError> {
+) -> Result<File, FetchError> {
+    let mut to = tempfile::tempfile_in(work).map_err(FetchError::Write)?;
     let transport = transport.unwrap_or_else(|| {
         azure_core::http::new_http_client(Some(HttpClientOptions { automatic_decompression: false }))
     });
@@ -83,7 +86,7 @@ pub async fn fetch(
         }
         return match announced {
             Some(announced) if got != announced => Err(FetchError::Short { url: shown(&at), got, announced }),
-            _ => Ok(got),
+            _ => Ok(to),
         };
     }
     Err(FetchError::Redirects { url: shown(&first) })

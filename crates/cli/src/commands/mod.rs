@@ -1,5 +1,6 @@
 //! One file per command: `async fn run(session, args) -> Outcome`.
 
+pub mod app;
 pub mod connect;
 pub mod demo;
 pub mod deploy;
@@ -28,6 +29,7 @@ pub async fn dispatch(session: &Session, command: &Command) -> Outcome {
         Command::Status(args) => status::run(session, *args).await,
         Command::Scale(args) => scale::run(session, args).await,
         Command::Scaler(args) => scaler::run(session, &args.command).await,
+        Command::App(args) => app::run(session, &args.command).await,
         Command::Download(args) => download::run(session, args).await,
         Command::Pause(args) => pause::pause(session, *args).await,
         Command::Resume(args) => pause::resume(session, *args).await,

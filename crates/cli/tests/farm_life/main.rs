@@ -8,6 +8,7 @@ mod support;
 
 mod administrators;
 mod alone;
+mod apps;
 mod confirm;
 mod doctor;
 mod doctor_live;

@@ -1,0 +1,91 @@
+//! Application packages by the real binary.
+
+use azure_sim::{SimRequest, World};
+use serde_json::json;
+
+use super::place;
+use super::support::{Place, SUBSCRIPTION};
+
+/// A request to the control plane.
+fn arm(world: &mut World, method: &str, path: &str, version: &str, body: &serde_json::Value) {
+    let group = format!("/subscriptions/{SUBSCRIPTION}/resourceGroups/studio-rg/providers");
+    let url = format!("https://management.azure.com{group}/{path}?api-version={version}");
+    let request = SimRequest::new(method, url.parse().unwrap()).header("authorization", "Bearer any");
+    let response = world.handle(&request.json_body(body));
+    assert!(response.is_success(), "{}", response.json_body());
+    world.advance_by(120);
+}
+
+/// A farm, and a program in a folder.
+fn with_program() -> Place {
+    let place = place();
+    place.simulate("deploy --yes").said(0, &[]);
+    std::fs::create_dir_all(place.path("blender-5.0.1/5.0")).unwrap();
+    place.write("blender-5.0.1/blender", "#!/bin/sh\n");
+    place.write("blender-5.0.1/5.0/startup.py", "import bpy\n");
+    let mode = std::os::unix::fs::PermissionsExt::from_mode(0o755);
+    std::fs::set_permissions(place.path("blender-5.0.1/blender"), mode).unwrap();
+    place
+}
+
+fn link_storage(place: &Place) {
+    place.poke(|world| {
+        let storage = "Microsoft.Storage/storageAccounts/studiopackages";
+        let body = json!({"location": "westeurope", "kind": "StorageV2", "sku": {"name": "Standard_LRS"}});
+        arm(world, "PUT", storage, "2023-05-01", &body);
+        let id = format!("/subscriptions/{SUBSCRIPTION}/resourceGroups/studio-rg/providers/{storage}");
+        let body = json!({"properties": {"autoStorage": {"storageAccountId": id}}});
+        arm(world, "PATCH", "Microsoft.Batch/batchAccounts/studiobatch", "2025-06-01", &body);
+    });
+}
+
+#[test]
+fn a_package_is_pushed_listed_chosen_and_removed() {
+    let place = with_program();
+    let push = "app push blender --version 5.0.1 blender-5.0.1";
+    place.simulate(push).ended(1, &["has no auto-storage account", "nothing was uploaded"]);
+    place.simulate("app list").said(0, &["no applications"]);
+    link_storage(&place);
+    place.simulate(push).said(0, &["blender 5.0.1: ", "sent, ready for nodes"]);
+    place.simulate(push).said(0, &["nothing to do, the same content is there"]);
+    place.simulate("app list").said(0, &["blender, no default", "5.0.1", "ready since 2026-11-21"]);
+    place.simulate("app default blender 5.0.1").said(0, &["pools that name no version get 5.0.1"]);
+    place.simulate("app list").said(0, &["blender, default 5.0.1"]);
+    let listed = place.simulate("app list --json");
+    listed.said(0, &["\"application\":\"blender\"", "\"default\":\"5.0.1\"", "\"active\":true"]);
+
+    place.write("blender-5.0.1/5.0/startup.py", "import bpy, sys\n");
+    place.simulate(push).ended(1, &["version 5.0.1 of `blender` is there with other content", "--replace"]);
+    place.simulate(&format!("{push} --replace")).said(0, &["sent, ready for nodes"]);
+
+    place.simulate("app remove blender").ended(1, &["--yes"]);
+    place.simulate("app remove blender 5.0.1 --yes").said(0, &["blender 5.0.1: removed"]);
+    place.simulate("app remove blender --yes").said(0, &["blender: removed"]);
+    place.simulate("app list").said(0, &["no applications"]);
+}
+
+#[test]
+fn what_is_no_package_is_refused_before_anything_is_made() {
+    let place = with_program();
+    link_storage(&place);
+    let before = place.holdings();
+    place.write("empty.zip", "PK\u{5}\u{6}\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0");
+    place.write("text.zip", "no archive");
+    let refusals = [
+        ("app push a/b --version 1 blender-5.0.1", "`a/b` is no application id"),
+        ("app push blender --version .1 blender-5.0.1", "`.1` is no version"),
+        ("app push blender --version 1 gone", "gone"),
+        ("app push blender --version 1 empty.zip", "has no files in it"),
+        ("app push blender --version 1 text.zip", "is neither a folder nor a .zip"),
+        (
+            "app push blender --version 1 https://example.org/blender.tar.xz",
+            "a simulated Azure is not connected",
+        ),
+        ("app default blender 1", "there is no active version 1 of `blender`"),
+        ("app remove blender 1 --yes", "there is no application `blender`"),
+    ];
+    for (line, words) in refusals {
+        place.simulate(line).ended(1, &[words]);
+    }
+    assert_eq!(place.holdings(), before);
+}
