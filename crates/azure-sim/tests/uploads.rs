@@ -205,6 +205,19 @@ fn large_bodies_do_not_fill_the_log() {
     assert_eq!((w.handle(&part).status, w.handle(&part).body.len()), (206, 2));
 }
 
+#[test]
+fn blocks_of_a_hundred_mebibytes_are_taken() {
+    let mut w = prepared();
+    let body = vec![3; 100 * 1024 * 1024];
+    for number in 0..2 {
+        let answer = stage(&mut w, number, &body);
+        assert_eq!((answer.status, answer.header("x-ms-content-crc64").is_some()), (201, true));
+    }
+    assert_eq!(commit(&mut w, &[("Latest", 0), ("Latest", 1), ("Latest", 0)]).status, 201);
+    let request = call(&w, "HEAD", "x=y", b"");
+    assert_eq!(w.handle(&request).header("content-length"), Some("314572800"));
+}
+
 proptest! {
     #![proptest_config(ProptestConfig { cases: 32, ..ProptestConfig::default() })]
 

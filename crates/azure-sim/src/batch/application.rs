@@ -15,8 +15,8 @@ pub(super) const APPLICATION: &str = "Microsoft.Batch/batchAccounts/applications
 /// What errors say they are about.
 pub(super) const TARGET: &str = "BatchAccount";
 
-/// Applications of an account (Microsoft Learn "Batch service quotas and limits").
-const MOST: u32 = 20;
+/// Applications of an account (Microsoft Learn "Batch service quotas and limits"; older accounts have 20).
+const MOST: u32 = 200;
 
 /// Refuses what concerns applications on an account that has no storage account linked
 /// (`AccountNotEnabledForAutoStorage`, as Batch Explorer knows it; its wording is not recorded).

@@ -92,7 +92,8 @@ fn answer(world: &World, request: &Request, package: &Resource) -> SimResponse {
 
 fn shown(world: &World, request: &Request, package: &Resource) -> Value {
     let mut body = application::body(package);
-    if request.method != "PUT" && request.api_version.as_str() > SHOWN_UNTIL {
+    let hidden = world.package_links.as_ref().is_some_and(|links| links.put_only);
+    if request.method != "PUT" && (hidden || request.api_version.as_str() > SHOWN_UNTIL) {
         return body;
     }
     let Some(place) = place(world, &package.id) else { return body };
@@ -105,10 +106,9 @@ fn shown(world: &World, request: &Request, package: &Resource) -> Value {
         let url = format!("https://{account}.blob.core.windows.net/{container}/{}", place.blob);
         properties.insert("storageUrl".into(), json!(url));
     } else {
-        let link = &world.package_links;
-        let until = later(world.now(), link.as_ref().map_or(UPLOAD_S, |link| link.seconds));
-        let rights = link.as_ref().map_or("rw", |link| link.permissions.as_str());
-        let url = storage::package_url(world, account, container, &place.blob, rights, until);
+        let link = world.package_links.clone().unwrap_or_default();
+        let until = later(world.now(), link.seconds);
+        let url = storage::package_url(world, account, container, &place.blob, &link.permissions, until);
         properties.insert("storageUrl".into(), json!(url));
         properties.insert("storageUrlExpiry".into(), json!(until.to_string()));
     }
@@ -248,13 +248,28 @@ impl World {
     /// Links to upload packages to have these permissions (Azure's letters; usually `rw`) and are good for so long (usually
     /// four hours) from now on.
     pub fn package_links(&mut self, permissions: &str, seconds: u64) {
-        self.package_links = Some(PackageLinks { permissions: permissions.to_owned(), seconds });
+        let links = self.package_links.get_or_insert_with(PackageLinks::default);
+        permissions.clone_into(&mut links.permissions);
+        links.seconds = seconds;
+    }
+
+    /// From now on only a PUT shows the link to upload to, whatever the api-version: the change of 2026 that Microsoft Learn
+    /// "Deploy applications to compute nodes with Batch application packages" announces.
+    pub fn hide_package_links(&mut self) {
+        self.package_links.get_or_insert_with(PackageLinks::default).put_only = true;
     }
 }
 
-/// How links to upload packages to are signed, when not as usual.
+/// How links to upload packages to are made, when not as usual.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub(crate) struct PackageLinks {
-    pub(super) permissions: String,
-    pub(super) seconds: u64,
+    permissions: String,
+    seconds: u64,
+    put_only: bool,
+}
+
+impl Default for PackageLinks {
+    fn default() -> Self {
+        Self { permissions: "rw".to_owned(), seconds: UPLOAD_S, put_only: false }
+    }
 }
