@@ -8,7 +8,7 @@
 //!
 //! It has `spec` (ids), `desired` (pure: farm → account and pools), `observe` (reads → inventory), `wire`
 //! (api-versions), `service` ([`BatchPool`], the [`WorkerPool`](flamenco_azure_core::pool::WorkerPool) over Batch) and
-//! `error` (resize errors in words).
+//! `error` (resize errors in words). [`packages`] makes and uploads application packages.
 //!
 //! ```
 //! use batch_pool::{BatchPool, wire};

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use batch_pool::packages::{BlobError, PushError, Pushed};
+use batch_pool::packages::{BlobError, PackageId, PushError, Pushed};
 
 use super::ends::{End, Signing, USUAL, id, packed};
 use super::gate::Tricks;
@@ -36,6 +36,12 @@ pub async fn an_upload_that_was_cut_goes_on_where_it_was(end: &End) {
     end.assert_active(&id, &it).await;
 }
 
+/// Accounts have few applications.
+async fn make_room(end: &End, id: &PackageId) {
+    end.packages.remove(id).await.unwrap();
+    end.packages.remove_application(id.application()).await.unwrap();
+}
+
 pub async fn cut_at_any_request_the_next_push_ends_well(end: &End) {
     let it = packed(5 << 20, 7);
     for cut in 0.. {
@@ -51,6 +57,7 @@ pub async fn cut_at_any_request_the_next_push_ends_well(end: &End) {
         let second = end.push(&id, &it).await.unwrap();
         assert_eq!(end.gate.staged().0, 2 - before, "cut after {cut}");
         end.assert_active(&id, &it).await;
+        make_room(end, &id).await;
         if first.is_ok() {
             assert_eq!(second, Pushed::AlreadyThere);
             assert!(cut >= 4, "{cut}");
@@ -68,6 +75,7 @@ pub async fn a_lost_answer_to_any_request_changes_nothing(end: &End) {
         let all = end.gate.requests();
         end.gate.play(Tricks::default());
         end.assert_active(&id, &it).await;
+        make_room(end, &id).await;
         if all < lost {
             assert!(lost >= 5, "{lost}");
             return;
