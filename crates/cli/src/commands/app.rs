@@ -33,7 +33,7 @@ fn id(application: &str, version: &str) -> Outcome<PackageId> {
     PackageId::new(application, version).map_err(|error| Failure::user(error.to_string()))
 }
 
-/// The packages of the farm's Batch account.
+/// The packages of the farm's Batch account, which has a place for them.
 async fn packages(session: &Session) -> Outcome<BatchPackages> {
     let (target, inventory) = session.target().await?;
     let account = target.resources(&inventory, wire::ACCOUNT).next();
@@ -41,7 +41,9 @@ async fn packages(session: &Session) -> Outcome<BatchPackages> {
         Failure::user(format!("farm `{}` has no Batch account", target.farm))
             .hint("a Batch pool in the farm file brings one: `flamenco-azure deploy`")
     })?;
-    Ok(BatchPackages::new(session.client.clone(), account.id.clone()))
+    let packages = BatchPackages::new(session.client.clone(), account.id.clone());
+    packages.storage().await.map_err(failed)?;
+    Ok(packages)
 }
 
 async fn push(session: &Session, args: &AppPushArgs, id: &PackageId) -> Outcome {
@@ -206,7 +208,7 @@ fn failed(error: PushError) -> Failure {
     let hint = match error {
         PushError::Azure { source, .. } => return Failure { message, ..Failure::from(source) },
         PushError::NoAutoStorage { account } => format!(
-            "nothing was uploaded; link a StorageV2 account first: `az batch account set --name {account} \
+            "link a StorageV2 account first: `az batch account set --name {account} \
              --resource-group GROUP --storage-account ID`"
         ),
         PushError::Applications { .. } | PushError::Packages { .. } => {

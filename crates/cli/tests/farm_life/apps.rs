@@ -43,9 +43,11 @@ fn link_storage(place: &Place) {
 fn a_package_is_pushed_listed_chosen_and_removed() {
     let place = with_program();
     let push = "app push blender --version 5.0.1 blender-5.0.1";
-    place.simulate(push).ended(1, &["has no auto-storage account", "nothing was uploaded"]);
-    place.simulate("app list").said(0, &["no applications"]);
+    for line in [push, "app list", "app default blender 5.0.1", "app remove blender --yes"] {
+        place.simulate(line).ended(1, &["has no auto-storage account", "link a StorageV2 account first"]);
+    }
     link_storage(&place);
+    place.simulate("app list").said(0, &["no applications"]);
     place.simulate(push).said(0, &["blender 5.0.1: ", "sent, ready for nodes"]);
     place.simulate(push).said(0, &["nothing to do, the same content is there"]);
     place.simulate("app list").said(0, &["blender, no default", "5.0.1", "ready since 2026-11-21"]);
