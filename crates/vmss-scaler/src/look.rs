@@ -12,7 +12,7 @@ use std::time::Duration;
 use flamenco_azure_core::arm::{ArmClient, ArmError, Kind, Request};
 use flamenco_azure_core::error::chain;
 use flamenco_azure_core::ids::ResourceId;
-use futures::StreamExt as _;
+use futures::{FutureExt as _, StreamExt as _};
 use jiff::Timestamp;
 
 use crate::asked::Asked;
@@ -163,7 +163,10 @@ impl Looker {
                 let at = client.clock().now();
                 (name, at, machines(client, &id, mode, at).await)
             }
+            .boxed()
         });
+        // Boxed and collected: without, the compiler does not see that the whole can run on any thread.
+        let reads: Vec<_> = reads.collect();
         let answers: Vec<_> = futures::stream::iter(reads).buffer_unordered(AT_ONCE).collect().await;
         for (name, at, answer) in answers {
             match answer {

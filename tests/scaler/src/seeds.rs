@@ -566,7 +566,9 @@ impl Farm {
         // Every message that was received and not answered is visible again.
         self.tick(Duration::from_mins(6)).await;
         if self.processes.is_empty() {
+            // The last one still had its death before it, and died with messages in its hands.
             self.start();
+            self.tick(Duration::from_mins(6)).await;
         }
         // A number that was not set before.
         let nodes = [3, 11, 19, 28, 33, 39][self.dice(6) as usize];

@@ -12,6 +12,7 @@ use scaler_yard::yard::{LOCATION, SIZE, Yard};
 use serde_json::json;
 use tokio::sync::mpsc;
 use tokio::task::{JoinHandle, LocalSet};
+use vmss_scaler::file::ScalerFile;
 use vmss_scaler::run::run;
 use vmss_scaler::scaler::{Pool, Standing};
 use vmss_scaler::{request, wire};
@@ -443,4 +444,119 @@ law!(defect_19_old_sealed_sets_pile_up, async {
     assert_eq!(now.len(), 5);
     assert!(now.iter().filter(|set| set.capacity < 25).count() >= 1, "{now:?}");
     assert!(farm.yard.nodes() > 100);
+});
+
+law!(defect_17_old_a_deletion_that_fails_later_is_counted_and_forgotten, async {
+    let farm = old(25).await;
+    let fails = Action::operation_fails("InternalExecutionError", "An internal execution error occurred.");
+    farm.yard.world().inject(Fault::once(Match::on("POST", "/delete?"), fails));
+    let id = set(&farm.yard, "vmss0").id;
+    let machine = farm.yard.world().set_instances(&id).remove(0);
+    farm.queue.send(&format!("vmss0,{}", machine.instance_id));
+    farm.yard.wait(60 * MINUTE).await;
+    assert!(farm.queue.is_empty());
+    let stays = farm.yard.world().set_instances(&id).iter().any(|one| one.vm_id == machine.vm_id);
+    assert_eq!((target(&farm.yard), stays), (24, true), "counted, and paid for all the same");
+});
+
+law!(defect_22_old_an_operation_that_cannot_be_asked_about_freezes_its_set, async {
+    let farm = old(25).await;
+    farm.yard.world().evict_some(2);
+    let fails = Action::error(500, "InternalServerError", "No.");
+    farm.yard.world().inject(Fault::always(Match::on("GET", "/operations/"), fails));
+    farm.yard.wait(120 * MINUTE).await;
+    farm.yard.world().evict_some(2);
+    farm.yard.wait(120 * MINUTE).await;
+    let frozen = set(&farm.yard, "vmss0");
+    assert!(frozen.machines < 25, "{frozen:?}");
+    assert!(farm.yard.nodes() > 25, "a new set of 25 makes up for it: {}", farm.yard.nodes());
+});
+
+law!(defect_26_computer_names_are_the_farms_own_and_the_old_ones_are_everywheres, async {
+    let prefix = |yard: &Yard| {
+        let id = yard.world().scale_sets().remove(0).id;
+        let text = "/virtualMachineProfile/osProfile/computerNamePrefix";
+        yard.world().resource(&id).unwrap().text(text).unwrap().to_owned()
+    };
+    let farm = old(25).await;
+    assert_eq!(prefix(&farm.yard), "vmss0", "whatever the group");
+    let mut prefixes = Vec::new();
+    for name in ["studio", "studio-2"] {
+        let yard = Yard::new(1).await;
+        let file = ScalerFile { farm: name.to_owned(), ..yard.file() };
+        let mut scaler = yard.scaler(yard.pools(&file).remove(0), "one").await;
+        yard.want("1").await;
+        yard.run(&mut scaler, 10 * MINUTE, |_| false).await;
+        prefixes.push(prefix(&yard));
+    }
+    assert_ne!(prefixes[0], prefixes[1]);
+});
+
+law!(defect_28_old_two_of_them_double_what_is_missing, async {
+    let yard = Yard::new(1).await;
+    yard.want("100").await;
+    let (one, two) = (OldQueue::default(), OldQueue::default());
+    let tasks = [start_old(&yard, &one), start_old(&yard, &two)];
+    yard.wait(20 * MINUTE).await;
+    let writes = |yard: &Yard| sent(&yard.world().take_log(), "PUT", "/virtualMachineScaleSets/");
+    writes(&yard);
+    yard.wait(60 * MINUTE).await;
+    let both = writes(&yard);
+    tasks[1].abort();
+    yard.wait(60 * MINUTE).await;
+    let alone = writes(&yard);
+    assert!(both >= 2 * alone - 8 && alone > 100, "{both} writes an hour, {alone} of one");
+});
+
+/// The requests of a kind, and the renewals of the lease, in the order in which Azure got them.
+fn order(yard: &Yard, method: &str, part: &str) -> Vec<&'static str> {
+    let log = yard.world().take_log();
+    let kind = |one: &Exchange| {
+        let url = one.request.url.as_str();
+        if url.contains("comp=lease") {
+            Some("lease")
+        } else if one.request.method == method && url.contains(part) {
+            Some("write")
+        } else {
+            None
+        }
+    };
+    let first = log.iter().position(|one| kind(one) == Some("write")).unwrap();
+    log[first..].iter().filter_map(kind).collect()
+}
+
+law!(a_lease_that_grew_old_during_one_request_lets_no_second_one_out, async {
+    let slow = || Action::Slow(45_000);
+    // The set had changed: it is read again, slowly.
+    let (yard, _, task) = new(25).await;
+    let id = set(&yard, "").id;
+    let name = id.rsplit('/').next().unwrap().to_owned();
+    let changed = Action::error(412, "ConditionNotMet", "The etag does not match.");
+    yard.world().inject(Fault::once(Match::on("PATCH", &name), changed));
+    yard.world().inject(Fault::once(Match::on("GET", &format!("{name}?api-version")), slow()));
+    let machine = yard.world().set_instances(&id).remove(0);
+    yard.world().evict_in(&id, &machine.instance_id, 0);
+    yard.wait(3 * MINUTE).await;
+    let seen = order(&yard, "PATCH", &name);
+    assert_eq!(&seen[..2], ["write", "lease"], "{seen:?}");
+    assert!(seen[2..].contains(&"write"), "later it is sent: {seen:?}");
+    task.abort();
+    // Azure refuses a batch: its machines are deleted one by one, the first one slowly.
+    let (yard, pool, task) = new(25).await;
+    let id = set(&yard, "").id;
+    let refused = Action::error(400, "InvalidParameter", "The provided instanceId is not an active one.");
+    yard.world().inject(Fault::once(Match::on("POST", "/delete?"), refused));
+    yard.world().inject(Fault::once(Match::on("DELETE", "/virtualMachines/"), slow()));
+    let machines = yard.world().set_instances(&id);
+    for (at, machine) in machines.into_iter().take(2).enumerate() {
+        let name = id.rsplit('/').next().unwrap();
+        let vm = machine.vm_id.parse().unwrap();
+        let text = request::write(&format!("r{at}"), name, &machine.instance_id, vm);
+        yard.queue(&pool).send(&text).await.unwrap();
+    }
+    yard.wait(10 * MINUTE).await;
+    let seen = order(&yard, "DELETE", "/virtualMachines/");
+    assert_eq!(&seen[..2], ["write", "lease"], "{seen:?}");
+    assert_eq!(yard.nodes(), 23);
+    task.abort();
 });

@@ -80,3 +80,12 @@ async fn a_restarted_service_ends_the_lease_of_its_dead_process_and_of_nobody_el
     assert_eq!(next("here, process 1").pass().await.standing, Standing::Leading);
     assert!(yard.now().duration_since(begun).as_secs() < 10);
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_scaler_runs_on_any_thread() {
+    let yard = Yard::new(1).await;
+    let pool = yard.pools(&yard.file()).remove(0);
+    let mut scaler = yard.scaler(pool, "one").await;
+    let standing = tokio::spawn(async move { scaler.pass().await.standing }).await.unwrap();
+    assert_eq!(standing, Standing::Leading);
+}

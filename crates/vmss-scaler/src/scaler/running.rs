@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use flamenco_azure_core::arm::{ArmClient, ArmError, Kind, Next, Operation};
-use futures::StreamExt as _;
+use futures::{FutureExt as _, StreamExt as _};
 use jiff::Timestamp;
 
 use crate::act;
@@ -101,10 +101,15 @@ impl Operations {
                 self.all.insert(number, running);
             }
         }
-        let polls = due.into_iter().map(|(number, mut running)| async move {
-            let answer = client.poll(&mut running.operation).await;
-            (number, running, answer)
+        // Boxed and collected: without, the compiler does not see that the whole can run on any thread.
+        let polls = due.into_iter().map(|(number, mut running)| {
+            async move {
+                let answer = client.poll(&mut running.operation).await;
+                (number, running, answer)
+            }
+            .boxed()
         });
+        let polls: Vec<_> = polls.collect();
         let answers: Vec<_> = futures::stream::iter(polls).buffered(AT_ONCE).collect().await;
         let mut ended = Vec::new();
         for (number, mut running, answer) in answers {

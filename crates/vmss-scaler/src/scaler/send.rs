@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use flamenco_azure_core::arm::Kind;
 use flamenco_azure_core::error::chain;
-use futures::StreamExt as _;
+use futures::{FutureExt as _, StreamExt as _};
 
 use super::{Done, Ending, Pass, Scaler};
 use crate::act::{self, Hands, Outcome};
@@ -53,7 +53,10 @@ impl Scaler {
                 }
                 outcomes
             }
+            .boxed()
         });
+        // Boxed and collected: without, the compiler does not see that the whole can run on any thread.
+        let work: Vec<_> = work.collect();
         let outcomes: Vec<_> = futures::stream::iter(work).buffered(AT_ONCE).collect().await;
         for (planned, outcome) in outcomes.into_iter().flatten() {
             self.take_in(planned, outcome, state, pass);
