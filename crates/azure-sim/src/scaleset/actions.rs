@@ -6,6 +6,7 @@ use super::state::{Doing, Power};
 use super::{Change, begin, changed, effect, grow, named, no_set, shrink};
 use crate::compute::check as machine;
 use crate::durations::{Verb, seconds};
+use crate::fault::OperationFault;
 use crate::operation::{Spec, Style, later};
 use crate::resource::ProvisioningState;
 use crate::route::Request;
@@ -142,8 +143,11 @@ fn delete_instances(world: &mut World, request: &Request, key: &str) -> SimRespo
 
 /// Deletes machines of a set by whatever route.
 pub(super) fn delete(world: &mut World, request: &Request, key: &str, numbers: &[u64]) -> SimResponse {
-    let deleted = shrink::delete(world, key, numbers);
-    shrink::lower(world, key, deleted);
+    // Of an operation that is to fail, nothing happens.
+    if !matches!(world.operation_fault, Some(OperationFault::Fails { .. })) {
+        let deleted = shrink::delete(world, key, numbers);
+        shrink::lower(world, key, deleted);
+    }
     changed(world, key);
     let spec = Spec::new(Style::Compute, &location(world, key), shrink::DELETION);
     accepted(world, request, key, spec)
