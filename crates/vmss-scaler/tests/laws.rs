@@ -235,7 +235,7 @@ fn with_nowhere_to_go_one_set_is_tried_and_not_unsealed() {
         all.collect::<Vec<_>>()
     };
     let spot = |from, to, unseal| (Priority::Spot, from, to, unseal);
-    let soon = PROBE_AFTER - Duration::from_secs(1);
+    let soon = PROBE_AFTER.saturating_sub(Duration::from_secs(1));
     assert_eq!(asked(&observed, &marks, 0, soon), []);
     assert_eq!(asked(&observed, &marks, 0, PROBE_AFTER), [spot(5, 10, false)]);
     let paid = asked(&observed, &marks, 100, PROBE_AFTER);
