@@ -1,4 +1,5 @@
 //! The judges themselves: each wrong is found, and the same thing done right is not complained of.
+#![allow(clippy::unwrap_used, reason = "helpers of tests")]
 
 use std::time::Duration;
 
