@@ -563,8 +563,8 @@ impl Farm {
         if self.processes.is_empty() {
             self.start();
         }
-        // Every message that was received and not answered is visible again.
-        self.tick(Duration::from_mins(6)).await;
+        // Whoever stands still goes on, and every message that was received and not answered is visible again.
+        self.tick(Duration::from_mins(9)).await;
         if self.processes.is_empty() {
             // The last one still had its death before it, and died with messages in its hands.
             self.start();
