@@ -41,7 +41,7 @@ pub struct Played {
 
 /// Steps of a storm: the seeds of the tests have short ones, for there are many of them in little time.
 fn steps(seed: u64) -> u32 {
-    if seed < 200 { 17 } else { 60 }
+    if seed < 200 { 12 } else { 60 }
 }
 /// A farm that is left alone has to come to rest within this.
 const PATIENCE: Duration = Duration::from_hours(8);
