@@ -10,10 +10,13 @@ use azure_sim::{InstanceView, ProvisioningState, SetView, World};
 use flamenco_azure_core::tags;
 use jiff::Timestamp;
 use serde_json::{Value, json};
+use vmss_scaler::scaler::Pool;
+use vmss_scaler::spec::Policy;
 use vmss_scaler::store::WRITE_WITHIN;
 use vmss_scaler::target::{TOTAL_NODES_NOW, parse};
 
 use crate::tap::{Call, LATE, Listener};
+use crate::yard::Yard;
 
 /// How far back a scaler may have looked: the age of what it decides from, a slow pass, and Azure's lag.
 pub const WINDOW: Duration = Duration::from_secs(150);
@@ -37,6 +40,22 @@ pub struct Limits {
     pub density: u32,
     /// Places.
     pub placements: usize,
+}
+
+impl Limits {
+    /// What this pool of a yard's farm may do.
+    pub fn of(yard: &Yard, pool: &Pool) -> Self {
+        let Policy { max_nodes, overprovision, boot_budget, density, .. } = pool.policy;
+        Self {
+            group: yard.group.to_string(),
+            farm: pool.policy.farm.clone(),
+            max_nodes,
+            overprovision,
+            boot_budget,
+            density,
+            placements: pool.policy.placements.len(),
+        }
+    }
 }
 
 /// Judges one farm.

@@ -25,17 +25,8 @@ struct Farm {
 
 async fn farm() -> Farm {
     let yard = Yard::new(1).await;
-    let file = yard.file();
-    let pool = yard.pools(&file).remove(0);
-    let limits = Limits {
-        group: yard.group.to_string(),
-        farm: file.farm.clone(),
-        max_nodes: pool.policy.max_nodes,
-        overprovision: pool.policy.overprovision,
-        boot_budget: pool.policy.boot_budget,
-        density: pool.policy.density,
-        placements: pool.policy.placements.len(),
-    };
+    let pool = yard.pools(&yard.file()).remove(0);
+    let limits = Limits::of(&yard, &pool);
     let mut scaler = yard.scaler(pool, ME).await;
     yard.want(&NODES.to_string()).await;
     yard.run(&mut scaler, Duration::from_mins(20), |_| false).await;

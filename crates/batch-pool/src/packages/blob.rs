@@ -5,21 +5,19 @@ use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use async_trait::async_trait;
 use azure_core::Bytes;
 use azure_core::credentials::TokenCredential;
 use azure_core::error::ErrorKind;
 use azure_core::http::headers::HeaderName;
 use azure_core::http::{
-    AsyncRawResponse, ClientOptions, HttpClient, HttpClientOptions, Request, RequestContent, RetryOptions,
-    Transport,
+    ClientOptions, HttpClient, HttpClientOptions, RequestContent, RetryOptions, Transport,
 };
 use azure_storage_blob::models::{
     BlobClientGetPropertiesResultHeaders, BlockBlobClientCommitBlockListOptions,
     BlockBlobClientStageBlockOptions, BlockBlobClientStageBlockResultHeaders, BlockListType, BlockLookupList,
 };
 use azure_storage_blob::{BlobClient, BlobClientOptions, BlockBlobClient};
-use flamenco_azure_core::arm::{ArmClient, RetryPolicy, redact};
+use flamenco_azure_core::arm::{ArmClient, Discreet, RetryPolicy, causes_in_words};
 use flamenco_azure_core::clock::Clock;
 use rand::{Rng as _, SeedableRng as _};
 use rand_chacha::ChaCha8Rng;
@@ -106,9 +104,9 @@ impl BlobError {
                 }
                 Self::Refused { what, status: u16::from(*status), code, message }
             }
-            ErrorKind::Credential => Self::NoToken { what, why: in_words(error) },
+            ErrorKind::Credential => Self::NoToken { what, why: causes_in_words(error) },
             ErrorKind::DataConversion => Self::Garbled { what },
-            _ => Self::NoAnswer { what, why: in_words(error) },
+            _ => Self::NoAnswer { what, why: causes_in_words(error) },
         }
     }
 
@@ -120,20 +118,6 @@ impl BlobError {
             Self::Address { .. } | Self::NoToken { .. } => false,
         }
     }
-}
-
-/// The chain of causes, redacted: transports name whole URLs.
-pub(super) fn in_words(error: &dyn std::error::Error) -> String {
-    let mut words = error.to_string();
-    let mut cause = error.source();
-    while let Some(inner) = cause {
-        let text = inner.to_string();
-        if !words.contains(&text) {
-            words = format!("{words}: {text}");
-        }
-        cause = inner.source();
-    }
-    redact::text(&words)
 }
 
 /// The first line of the message in an XML error.
@@ -197,23 +181,6 @@ fn suffix(cloud: &str) -> &'static str {
 impl fmt::Debug for BlobOptions {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("BlobOptions").field("suffix", &self.suffix).finish_non_exhaustive()
-    }
-}
-
-/// A transport whose failures quote no URL: azure_core logs them, and the URL is signed.
-#[derive(Debug)]
-struct Discreet(Arc<dyn HttpClient>);
-
-#[async_trait]
-impl HttpClient for Discreet {
-    async fn execute_request(&self, request: &Request) -> azure_core::Result<AsyncRawResponse> {
-        let quiet = |error: azure_core::Error| {
-            azure_core::Error::with_message(error.kind().clone(), in_words(&error))
-        };
-        let answer = self.0.execute_request(request).await.map_err(quiet)?;
-        // The body is read here: that can fail too.
-        let (status, headers, body) = answer.try_into_raw_response().await.map_err(quiet)?.deconstruct();
-        Ok(AsyncRawResponse::from_bytes(status, headers, Bytes::from(body)))
     }
 }
 

@@ -7,11 +7,11 @@ use std::sync::Arc;
 
 use azure_core::http::headers::HeaderName;
 use azure_core::http::{HttpClient, HttpClientOptions, Method, Request};
+use flamenco_azure_core::arm::causes_in_words;
 use flamenco_azure_core::exec::Reporter;
 use futures::StreamExt as _;
 use url::Url;
 
-use super::blob::in_words;
 use super::meter::Meter;
 use super::push_error::FetchError;
 
@@ -53,8 +53,10 @@ pub async fn fetch(
     let first = address(url)?;
     let mut at = first.clone();
     for _ in 0..=MOST_REDIRECTS {
-        let failed =
-            |error: azure_core::Error| FetchError::Connection { url: shown(&at), why: in_words(&error) };
+        let failed = |error: azure_core::Error| FetchError::Connection {
+            url: shown(&at),
+            why: causes_in_words(&error),
+        };
         let request = Request::new(at.clone(), Method::Get);
         let response = transport.execute_request(&request).await.map_err(failed)?;
         let status = u16::from(response.status());

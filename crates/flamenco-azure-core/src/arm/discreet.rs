@@ -12,7 +12,7 @@ use super::redact;
 
 /// Sends through the inner transport, reads the whole answer, and redacts what went wrong.
 #[derive(Debug)]
-pub(super) struct Discreet(pub(super) Arc<dyn HttpClient>);
+pub struct Discreet(pub Arc<dyn HttpClient>);
 
 #[async_trait]
 impl HttpClient for Discreet {
@@ -32,8 +32,8 @@ impl HttpClient for Discreet {
     }
 }
 
-/// The chain of causes, each once, redacted.
-pub(crate) fn in_words(error: &dyn StdError) -> String {
+/// The chain of causes of a transport's error, each once, redacted.
+pub fn in_words(error: &dyn StdError) -> String {
     let mut words = error.to_string();
     let mut cause = error.source();
     while let Some(inner) = cause {

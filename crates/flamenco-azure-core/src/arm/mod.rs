@@ -23,7 +23,7 @@ mod wire;
 pub use classify::{CapacityScope, Detail, Kind, classify};
 pub use client::{ArmClient, ArmOptions};
 pub use cloud::Cloud;
-pub(crate) use discreet::in_words as causes_in_words;
+pub use discreet::{Discreet, in_words as causes_in_words};
 pub use error::{ArmError, Fault};
 pub use lro::{Next, Operation};
 pub use request::{Method, Plane, Request};
