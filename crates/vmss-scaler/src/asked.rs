@@ -51,11 +51,20 @@ pub struct AskedAt {
     /// When Azure accepted it; none while that is not known.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub accepted: Option<Timestamp>,
+    /// When it was heard that Azure did not do what it had accepted; none while that is not known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub failed: Option<Timestamp>,
 }
 
 impl AskedAt {
     fn new(now: Timestamp) -> Self {
-        Self { first: now, at: now, accepted: None }
+        Self { first: now, at: now, accepted: None, failed: None }
+    }
+
+    /// Whether the request is known to have failed before the look that is true as of `as_of`: what that shows of the
+    /// machine is how it stays.
+    pub fn failed_before(self, as_of: Timestamp) -> bool {
+        self.failed.is_some_and(|failed| as_of > failed)
     }
 
     /// Whether a look that is true as of `as_of` shows what became of the request.
@@ -138,6 +147,19 @@ impl Asked {
                 }
             }
             Action::Seal { .. } => {}
+        }
+    }
+
+    /// Azure gave up the deletion that it accepted at `accepted`. Part of it may have happened, so that only a younger look
+    /// tells which machines are nodes again. A request that was sent once more since is not touched.
+    pub fn failed(&mut self, action: &Action, accepted: Timestamp, now: Timestamp) {
+        let Action::Delete { victims, .. } = action else { return };
+        for victim in victims {
+            if let Some(when) =
+                self.deletions.get_mut(&victim.vm).filter(|when| when.accepted == Some(accepted))
+            {
+                when.failed = Some(now);
+            }
         }
     }
 

@@ -6,6 +6,7 @@ use std::time::Duration;
 use flamenco_azure_core::arm::classify::{CapacityScope, Kind};
 use jiff::Timestamp;
 use proptest::prelude::*;
+use vmss_scaler::asked::Asked;
 use vmss_scaler::buckets::{Buckets, Class};
 use vmss_scaler::error::TargetError;
 use vmss_scaler::ledger::{Fate, Ledger, MOST_FAILURES, Verdict};
@@ -263,6 +264,38 @@ fn a_set_that_failed_is_not_asked_again_before_it_is_known_why() {
     assert_eq!(actions(&observed), 1);
     observed.growing.insert(observed.sets[0].name.clone());
     assert_eq!(actions(&observed), 0);
+}
+
+#[test]
+fn a_deletion_that_failed_is_undone_in_the_books_by_a_younger_look_only() {
+    let mut observed = farm(&[10]);
+    let decide = |observed: &Observed, nodes, now| {
+        reconcile(observed, &Target::nodes(nodes), &Marks::default(), &policy(), now)
+    };
+    let first = decide(&observed, 6, now());
+    let [planned] = &first.actions[..] else { panic!("one deletion: {:?}", first.actions) };
+    let mut asked = observed.asked.clone();
+    asked.note(&first, now());
+    let accepted = now() + Duration::from_secs(1);
+    asked.accepted(&planned.action, accepted);
+    let heard = now() + Duration::from_secs(50);
+    let mut seen = |as_of: Timestamp, asked: &Asked| {
+        observed.as_of = as_of;
+        observed.asked = asked.clone();
+        decide(&observed, 6, as_of)
+    };
+    let later = heard + Duration::from_secs(5);
+    assert_eq!((seen(later, &asked).nodes, seen(later, &asked).actions.len()), (6, 0), "on their way");
+    // Another request's failure says nothing about this one.
+    asked.failed(&planned.action, now(), heard);
+    assert_eq!(seen(later, &asked).nodes, 6);
+    asked.failed(&planned.action, accepted, heard);
+    assert_eq!(seen(heard, &asked).nodes, 6, "as of before it was heard: some may be gone since");
+    let again = seen(later, &asked);
+    assert_eq!(again.nodes, 10);
+    assert_eq!(again.actions[0].action, planned.action, "and the same ones are told once more");
+    asked.note(&again, later);
+    assert_eq!(seen(later + Duration::from_secs(5), &asked).actions, []);
 }
 
 #[test]

@@ -74,6 +74,8 @@ pub struct Judge {
     live: VecDeque<(Timestamp, u32)>,
     /// Machines that were deleted without having been asked to go.
     let_go: VecDeque<(Timestamp, String)>,
+    /// Machines whose deletion Azure accepted: until it can be known that it failed, nobody counts them.
+    promised: VecDeque<(Timestamp, String)>,
     /// More nodes that somebody else is to blame for, until when.
     blame: Vec<(Timestamp, u32)>,
     /// Sets that are no longer ours, and since when.
@@ -103,6 +105,7 @@ impl Judge {
             asked: BTreeMap::new(),
             live: VecDeque::new(),
             let_go: VecDeque::new(),
+            promised: VecDeque::new(),
             blame: Vec::new(),
             disowned: BTreeMap::new(),
             names: BTreeMap::new(),
@@ -199,8 +202,10 @@ impl Judge {
         while self.live.len() > 1 && self.live[1].0 < from {
             self.live.pop_front();
         }
-        while self.let_go.front().is_some_and(|(at, _)| *at < from) {
-            self.let_go.pop_front();
+        for recent in [&mut self.let_go, &mut self.promised] {
+            while recent.front().is_some_and(|(at, _)| *at < from) {
+                recent.pop_front();
+            }
         }
         live
     }
@@ -408,9 +413,25 @@ impl Judge {
         }
     }
 
+    /// Azure accepted the deletion of these machines of a set.
+    fn promise(&mut self, world: &World, set: &str, ids: &[String]) {
+        let now = world.now();
+        let meant = |one: &InstanceView| ids.iter().any(|id| id.eq_ignore_ascii_case(&one.instance_id));
+        let all = world.set_instances(set);
+        self.promised.extend(all.into_iter().filter(meant).map(|one| (now, one.vm_id)));
+    }
+
+    /// Nodes that are there only because a deletion that was accepted a short time ago fails.
+    fn still_there(&self, world: &World) -> u32 {
+        let now = world.now();
+        let promised: BTreeSet<&String> = self.promised.iter().map(|(_, vm)| vm).collect();
+        let all = self.sets(world).into_iter().flat_map(|set| world.set_instances(&set.id));
+        all.filter(|one| self.counts(one, now) && promised.contains(&one.vm_id)).count() as u32
+    }
+
     /// After a growth: no more nodes than wanted.
     fn growth(&mut self, world: &World, call: &Call) {
-        let live = self.note_live(world);
+        let live = self.note_live(world) - self.still_there(world);
         if call.arrived.duration_since(call.sent).unsigned_abs() > LATE {
             self.blames(world.now() + WINDOW, live);
             return;
@@ -515,6 +536,7 @@ impl Listener for Judge {
                     self.say(world.now(), format!("{set} was deleted with {working} working nodes in it"));
                 }
             }
+            Aim::Machines(set, ids) if fine => self.promise(world, &set, &ids),
             Aim::Tags => self.count(world),
             _ => {}
         }

@@ -304,6 +304,23 @@ law!(defect_17_a_message_waits_until_the_deletion_has_ended_well, async {
     task.abort();
 });
 
+law!(defect_17_machines_whose_deletion_failed_are_nodes_again_as_soon_as_that_is_heard, async {
+    let (yard, _, task) = new(25).await;
+    let fails = Action::operation_fails("InternalExecutionError", "An internal execution error occurred.");
+    yard.world().inject(Fault::once(Match::on("POST", "/delete?"), fails));
+    yard.want("15").await;
+    yard.wait(30 * SECOND).await;
+    assert_eq!(yard.nodes(), 25, "the first deletion was accepted and nothing of it happens");
+    // Counted as gone, they would be made anew; not counted again, they would run until they are forgotten.
+    yard.want("25").await;
+    yard.wait(80 * SECOND).await;
+    assert_eq!(yard.nodes(), 25, "none was made in the place of those that stayed");
+    assert_eq!(sent(&yard.world().take_log(), "POST", "/delete?"), 1, "none went after that");
+    yard.wait(20 * MINUTE).await;
+    assert_eq!(yard.nodes(), 25);
+    task.abort();
+});
+
 law!(defect_22_an_operation_that_cannot_be_asked_about_freezes_nothing, async {
     let (yard, _, task) = new(25).await;
     let fails = Action::error(500, "InternalServerError", "No.");

@@ -6,7 +6,7 @@ use std::time::Duration;
 use azure_sim::World;
 use flamenco_azure_core::arm::Request;
 use jiff::Timestamp;
-use scaler_yard::check::{Judge, Limits};
+use scaler_yard::check::{Judge, Limits, WINDOW};
 use scaler_yard::tap::{Call, Listener as _};
 use scaler_yard::yard::Yard;
 use serde_json::{Value, json};
@@ -119,6 +119,18 @@ async fn nodes_above_what_is_wanted() {
     found("are wanted", &says(few, &farm.yard.world(), &grow));
     let judge = farm.judge(NODES).await;
     assert_eq!(says(judge, &farm.yard.world(), &grow), "");
+    // A deletion that was accepted and does not happen: for a short time nobody can know.
+    let mut deceived = farm.judge(NODES - 1 - most).await;
+    let one = farm.yard.world().set_instances(&farm.set).remove(0);
+    let delete = farm.on_set("POST", "/delete", &json!({"instanceIds": [one.instance_id]}));
+    for (status, wrong) in [(409, true), (202, false)] {
+        deceived.after(&farm.yard.world(), &delete, status);
+        deceived.after(&farm.yard.world(), &grow, 200);
+        assert_eq!(!std::mem::take(&mut deceived.wrong).is_empty(), wrong, "{status}");
+    }
+    farm.yard.wait(WINDOW + Duration::from_secs(1)).await;
+    deceived.after(&farm.yard.world(), &farm.on_set("PATCH", "", &json!({"sku": {"capacity": 20}})), 200);
+    found("are wanted", &deceived.wrong.join("; "));
     let judge = farm.judge(NODES - 1).await;
     assert!(judge.rest(&farm.yard.world(), NODES - 1).is_err());
     let judge = farm.judge(NODES).await;

@@ -265,8 +265,9 @@ impl<'a> Sorter<'a, '_> {
             _ => return self.told(one).unwrap_or(Role::Node),
         };
         let again = self.observed.asked.deletions.get(&one.vm).is_none_or(|when| {
-            when.shown(self.observed.as_of, self.policy)
-                && later(when.at, self.policy.redo_after).is_some_and(|end| self.now >= end)
+            when.failed_before(self.observed.as_of)
+                || when.shown(self.observed.as_of, self.policy)
+                    && later(when.at, self.policy.redo_after).is_some_and(|end| self.now >= end)
         });
         Role::Out(again.then_some(why))
     }
@@ -274,8 +275,9 @@ impl<'a> Sorter<'a, '_> {
     fn told(&self, one: &Instance) -> Option<Role> {
         let when = self.observed.asked.deletions.get(&one.vm)?;
         let over = later(when.at, self.policy.redo_after).is_some_and(|end| self.now >= end);
-        // Long since asked for, surely seen since, and not on its way out: it stays and is a node again.
-        (!over || !when.shown(self.observed.as_of, self.policy))
+        let stays = over && when.shown(self.observed.as_of, self.policy);
+        // Long since asked for or known to have failed, surely seen since, and not on its way out: it is a node again.
+        (!stays && !when.failed_before(self.observed.as_of))
             .then_some(Role::Told { sure: when.accepted.is_some() })
     }
 

@@ -371,6 +371,7 @@ impl Scaler {
                     state.marks.refused(placement, error.code(), error.kind(), now);
                 }
                 Action::Delete { victims, .. } => {
+                    state.asked.failed(&ended.action, ended.since, now);
                     for victim in victims {
                         state.ledger.failed(&mut state.count, victim.vm, &text, now);
                     }
