@@ -7,8 +7,8 @@
 //! formulas, and runs on Batch-managed accounts.
 //!
 //! It has `spec` (ids), `desired` (pure: farm → account and pools), `observe` (reads → inventory), `wire`
-//! (api-versions), `service` ([`BatchPool`], the [`WorkerPool`](flamenco_azure_core::pool::WorkerPool) over Batch) and
-//! `error` (resize errors in words). [`packages`] makes and uploads application packages.
+//! (api-versions), `service` ([`BatchPool`], the [`WorkerPool`](flamenco_azure_core::pool::WorkerPool) over Batch),
+//! `nodes` ([`BatchNode`]) and `error` (resize errors in words). [`packages`] makes and uploads application packages.
 //!
 //! ```
 //! use batch_pool::{BatchPool, wire};
@@ -67,10 +67,12 @@
 pub mod desired;
 pub mod environment;
 pub mod error;
+pub mod nodes;
 pub mod observe;
 pub mod packages;
 pub mod service;
 pub mod spec;
 pub mod wire;
 
+pub use nodes::BatchNode;
 pub use service::BatchPool;

@@ -8,11 +8,15 @@ use flamenco_azure_core::ids::ResourceId;
 use flamenco_azure_core::pool::{Count, Node, NodeState, PoolError, PoolState, ResizeError, WorkerPool};
 use serde_json::{Value, json};
 
+use crate::nodes::BatchNode;
 use crate::wire;
 
 /// Nodes per `removenodes` call
 /// (<https://learn.microsoft.com/rest/api/batchservice/pool/remove-nodes>: at most 100).
 const REMOVE_AT_ONCE: usize = 100;
+/// Nodes of a page of the list
+/// (<https://learn.microsoft.com/rest/api/batchservice/nodes/list-nodes>, `maxresults`: at most 1000).
+const NODES_OF_PAGE: &str = "1000";
 /// How often nodes are asked to go.
 const REMOVE_TRIES: usize = 3;
 /// How often a pool in transition is looked at.
@@ -56,6 +60,21 @@ impl BatchPool {
         PoolError::Unexpected { pool: self.id.name().to_owned(), what: what.into() }
     }
 
+    /// All nodes as Batch describes them, in the order of their ids; one paged read, a thousand nodes a page.
+    pub async fn list_nodes(&self) -> Result<Vec<BatchNode>, PoolError> {
+        let list =
+            Request::get(format!("/pools/{}/nodes", self.id.name())).query("maxresults", NODES_OF_PAGE);
+        let bodies = self.client.list(&self.data(list)).await.map_err(self.azure("list its nodes"))?;
+        // A node that is passed over could be taken for one that is gone.
+        let unread = || self.unexpected("a node without id or state");
+        let mut nodes = bodies
+            .iter()
+            .map(|body| BatchNode::read(body).ok_or_else(unread))
+            .collect::<Result<Vec<BatchNode>, _>>()?;
+        nodes.sort_by(|a, b| a.id.cmp(&b.id));
+        Ok(nodes)
+    }
+
     /// Waits until the allocation is steady: a pool takes one resize at a time.
     pub async fn until_steady(&self) -> Result<PoolState, PoolError> {
         let begun = self.client.clock().now();
@@ -90,14 +109,7 @@ impl WorkerPool for BatchPool {
     }
 
     async fn nodes(&self) -> Result<Vec<Node>, PoolError> {
-        let list = self.data(Request::get(format!("/pools/{}/nodes", self.id.name())));
-        let bodies = self.client.list(&list).await.map_err(self.azure("list its nodes"))?;
-        // A node that is passed over could be taken for one that is gone.
-        let unread = || self.unexpected("a node without id or state");
-        let mut nodes =
-            bodies.iter().map(|body| node_of(body).ok_or_else(unread)).collect::<Result<Vec<Node>, _>>()?;
-        nodes.sort_by(|a, b| a.id.cmp(&b.id));
-        Ok(nodes)
+        Ok(self.list_nodes().await?.iter().map(Node::from).collect())
     }
 
     async fn resize(&self, target: Count) -> Result<(), PoolError> {
@@ -206,30 +218,4 @@ pub fn odd(body: &Value) -> Option<String> {
     let name = |at: &str| at.rsplit('/').next().unwrap_or(at).to_owned();
     let at = number.as_deref().or(fixed).or(text)?;
     Some(format!("its `{}` has another type than it should", name(at)))
-}
-
-/// Reads a node from its data-plane body
-/// (<https://learn.microsoft.com/rest/api/batchservice/computenode/list>: states).
-fn node_of(body: &Value) -> Option<Node> {
-    let state = body.get("state")?.as_str()?.to_ascii_lowercase();
-    let state = match state.as_str() {
-        "idle" | "running" => NodeState::Ready,
-        "starttaskfailed" | "unusable" | "offline" | "unknown" => NodeState::Failed,
-        "preempted" | "deallocated" | "deallocating" => NodeState::Preempted,
-        "leavingpool" => NodeState::Leaving,
-        _ => NodeState::Starting,
-    };
-    let words = |pointer: &str| body.pointer(pointer).and_then(Value::as_str).map(str::to_owned);
-    let trouble = (state == NodeState::Failed)
-        .then(|| words("/startTaskInfo/failureInfo/message").or_else(|| words("/errors/0/message")))
-        .flatten();
-    Some(Node {
-        id: body.get("id")?.as_str()?.to_owned(),
-        state,
-        dedicated: match body.get("isDedicated") {
-            None | Some(Value::Null) => true,
-            Some(value) => value.as_bool()?,
-        },
-        trouble,
-    })
 }

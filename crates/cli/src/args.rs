@@ -81,6 +81,8 @@ pub enum Command {
     Status(StatusArgs),
     /// Change a pool's node counts; rendering nodes are never taken
     Scale(ScaleArgs),
+    /// Nodes of a Batch pool: list them, read their logs, act on them
+    Pool(PoolArgs),
     /// Keep pools of scale sets at their targets: run, look, explain
     Scaler(ScalerArgs),
     /// Application packages of the farm's Batch account: push, list, choose, remove
@@ -213,6 +215,32 @@ pub struct ScaleArgs {
     /// Take nodes without waiting for their render to end
     #[arg(long)]
     pub force: bool,
+}
+
+/// `pool`
+#[derive(Debug, Clone, Args)]
+pub struct PoolArgs {
+    /// What to do.
+    #[command(subcommand)]
+    pub command: PoolCommand,
+}
+
+/// What to do about a Batch pool.
+#[derive(Debug, Clone, Subcommand)]
+pub enum PoolCommand {
+    /// List the nodes: state, address, how their start task ended, since when they are up
+    Nodes(PoolNodesArgs),
+}
+
+/// `pool nodes`
+#[derive(Debug, Clone, Default, Args)]
+pub struct PoolNodesArgs {
+    /// The pool; may be left out when there is one
+    #[arg(value_name = "POOL")]
+    pub pool: Option<String>,
+    /// Look again every five seconds
+    #[arg(long)]
+    pub watch: bool,
 }
 
 /// `scaler`

@@ -9,6 +9,7 @@ pub mod download;
 pub mod init;
 pub mod pause;
 pub mod plan;
+pub mod pool;
 pub mod scale;
 pub mod scaler;
 pub mod status;
@@ -28,6 +29,7 @@ pub async fn dispatch(session: &Session, command: &Command) -> Outcome {
         Command::Deploy(args) => deploy::run(session, args).await,
         Command::Status(args) => status::run(session, *args).await,
         Command::Scale(args) => scale::run(session, args).await,
+        Command::Pool(args) => pool::run(session, &args.command).await,
         Command::Scaler(args) => scaler::run(session, &args.command).await,
         Command::App(args) => app::run(session, &args.command).await,
         Command::Download(args) => download::run(session, args).await,

@@ -75,7 +75,8 @@ pub(super) async fn run(
     Ok(Exit::Done)
 }
 
-fn choose(mut pools: Vec<BatchPool>, name: Option<&str>) -> Outcome<BatchPool> {
+/// The pool of this name; without a name the only one.
+pub fn choose(mut pools: Vec<BatchPool>, name: Option<&str>) -> Outcome<BatchPool> {
     let names: Vec<String> = pools.iter().map(|pool| pool.name().to_owned()).collect();
     let index = match name {
         Some(name) => names.iter().position(|have| have.eq_ignore_ascii_case(name)),

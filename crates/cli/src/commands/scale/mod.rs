@@ -3,7 +3,7 @@
 mod batch;
 mod fleet;
 
-pub use batch::{drain, pools};
+pub use batch::{choose, drain, pools};
 
 use flamenco_azure_core::inventory::Inventory;
 use flamenco_azure_core::pool::WorkerPool as _;
