@@ -2,12 +2,18 @@
 
 use flamenco_azure_core::arm::Request;
 use flamenco_azure_core::ids::ResourceId;
-use flamenco_azure_core::plan::{Checkpoint, Condition, Desired, How, Update};
+use flamenco_azure_core::inventory::{Inventory, Observed, Provisioning};
+use flamenco_azure_core::plan::{
+    Action, Blocked, Checkpoint, Condition, Desired, How, Order, Update, Verb, Wanted,
+};
 use flamenco_azure_core::pool::Count;
-use flamenco_azure_core::spec::{Farm, Pool, PoolImage};
+use flamenco_azure_core::spec::{Farm, PackageRef, Pool, PoolImage};
 use flamenco_azure_core::tags;
 use serde_json::{Value, json};
 
+use crate::formula::Running;
+use crate::rollout;
+use crate::service::state_of;
 use crate::spec::{account, pool as pool_id};
 use crate::wire;
 
@@ -80,13 +86,15 @@ fn batch_pool(farm: &Farm, pool: &Pool, around: &Surroundings) -> Desired {
                 "subnetId": around.subnet,
                 "publicIPAddressConfiguration": {"provision": "NoPublicIPAddresses"},
             },
-            "scaleSettings": wire::fixed_scale(count(pool)),
+            "scaleSettings": scale_settings(pool),
+            "applicationPackages": packages(farm, pool),
             "taskSlotsPerNode": 1,
             "interNodeCommunication": "Disabled",
             // Classic communication ended on 2026-03-31.
             "targetNodeCommunicationMode": "Simplified",
             "startTask": {
                 "commandLine": around.start_task,
+                "environmentSettings": environment(pool),
                 "userIdentity": {"autoUser": {"scope": "Pool", "elevationLevel": "Admin"}},
                 "waitForSuccess": true,
                 "maxTaskRetryCount": 2,
@@ -97,8 +105,9 @@ fn batch_pool(farm: &Farm, pool: &Pool, around: &Surroundings) -> Desired {
         after: std::iter::once(account(farm)).chain(around.after.iter().cloned()).collect(),
         early: None,
         beside: around.beside.clone(),
-        // Node counts belong to whoever scales once the pool exists.
-        create_only: &["/properties/scaleSettings"],
+        // Node counts belong to whoever scales once the pool exists; formulas are compared by `scaling`. The mark is
+        // the rollout's, and void with the next change.
+        create_only: &["/properties/scaleSettings", rollout::MARK_POINTER],
         replace_on: &[
             "/properties/vmSize",
             "/properties/deploymentConfiguration",
@@ -106,8 +115,107 @@ fn batch_pool(farm: &Farm, pool: &Pool, around: &Surroundings) -> Desired {
         ],
         replace_remedy: "give the pool another `name` in the farm file (the old one is removed by `teardown`), or \
                          delete it and deploy again",
-        update: Update::Patch(&["/properties/startTask", "/properties/metadata"]),
+        update: Update::Patch(&[
+            "/properties/startTask",
+            "/properties/applicationPackages",
+            "/properties/metadata",
+        ]),
     }
+}
+
+/// References as the control plane wants them (`ApplicationPackageReference` of Microsoft's OpenAPI). No version means
+/// the default one, and so must not be there.
+fn packages(farm: &Farm, pool: &Pool) -> Value {
+    let account = account(farm);
+    let reference = |package: &PackageRef| json!({"id": account.child("applications", &package.application), "version": package.version});
+    pool.packages.iter().map(reference).collect()
+}
+
+fn environment(pool: &Pool) -> Value {
+    pool.environment.iter().map(|(name, value)| json!({"name": name, "value": value})).collect()
+}
+
+/// A new pool's size, or the formula that decides it.
+pub fn scale_settings(pool: &Pool) -> Value {
+    match &pool.autoscale {
+        Some(auto) => wire::auto_scale(&auto.bounded(pool.max_nodes), auto.evaluation_minutes),
+        None => wire::fixed_scale(count(pool)),
+    }
+}
+
+/// What has to be done about the formulas of pools that exist.
+pub fn scaling(farm: &Farm, inventory: &Inventory) -> Vec<Order> {
+    let mut orders = Vec::new();
+    for pool in &farm.pools {
+        let id = pool_id(farm, &pool.name);
+        let Some(observed) = inventory.get(&id).filter(|o| o.provisioning() != Provisioning::Deleting) else {
+            continue;
+        };
+        let live = Running::read(&observed.body);
+        let (settings, reason) = match (&pool.autoscale, live) {
+            (None, None) => continue,
+            (None, Some(_)) => {
+                let now = state_of(&observed.body).current;
+                (wire::fixed_scale(now), format!("a fixed size again, the {now} nodes that it has"))
+            }
+            (Some(wanted), live) => {
+                let formula = wanted.bounded(pool.max_nodes);
+                let reason = match live {
+                    Some(live) if live.formula != formula => "another formula",
+                    Some(live) if live.evaluation_minutes == Some(wanted.evaluation_minutes) => continue,
+                    Some(_) => "another interval of evaluation",
+                    None => "Batch sizes it by a formula from now on",
+                };
+                (wire::auto_scale(&formula, wanted.evaluation_minutes), reason.to_owned())
+            }
+        };
+        let order = |verb, reason, action| Order {
+            resource: id.clone(),
+            verb,
+            purpose: "worker pool",
+            reason,
+            after: Vec::new(),
+            action,
+        };
+        if !state_of(&observed.body).steady {
+            let request = Request::get(id.as_str()).api_version(wire::BATCH_API);
+            let wait = Action::Poll { request, until: Condition::PoolSteady };
+            orders.push(order(Verb::Await, "an earlier resize is still under way".to_owned(), wait));
+        }
+        let request = Request::patch(id.as_str(), json!({"properties": {"scaleSettings": settings}}));
+        let request = request.api_version(wire::BATCH_API);
+        orders.push(order(Verb::Update, reason, Action::Send { request }));
+    }
+    orders
+}
+
+/// Takes the pools out of what is wanted that cannot be made or changed yet: their packages have to be pushed first, and
+/// the Batch account, or its storage for packages, is not there. What waits, for the plan to say.
+pub fn hold_back(farm: &Farm, inventory: &Inventory, wanted: &mut Wanted) -> Vec<Blocked> {
+    let stores = |account: &Observed| account.text("/properties/autoStorage/storageAccountId").is_some();
+    if inventory.get(&account(farm)).is_some_and(stores) {
+        return Vec::new();
+    }
+    let waiting = farm.pools.iter().filter(|pool| !pool.packages.is_empty());
+    let waiting: Vec<(ResourceId, &Pool)> = waiting.map(|pool| (pool_id(farm, &pool.name), pool)).collect();
+    let waits = |id: &ResourceId| waiting.iter().any(|(pool, _)| pool == id);
+    wanted.resources.retain(|resource| !waits(&resource.id));
+    wanted.checkpoints.retain(|checkpoint| !waits(&checkpoint.resource));
+    let blocked = |(id, pool): &(ResourceId, &Pool)| Blocked {
+        resource: id.clone(),
+        changes: Vec::new(),
+        remedy: format!(
+            "its packages can be pushed once the Batch account is made: {}; then deploy again",
+            pool.packages.iter().map(push_command).collect::<Vec<_>>().join(", ")
+        ),
+    };
+    waiting.iter().map(blocked).collect()
+}
+
+/// The command that brings a package.
+pub fn push_command(package: &PackageRef) -> String {
+    let version = package.version.as_deref().unwrap_or("VERSION");
+    format!("`flamenco-azure app push {} --version {version} PATH`", package.application)
 }
 
 fn image_reference(image: &PoolImage) -> Value {

@@ -3,12 +3,12 @@
 //! For tools that want machines from Azure Batch, few or many, and want to choose which of them go: [`BatchPool`] reads
 //! and resizes a pool, lists its nodes and removes exactly those that are named. Azure Batch is used as a machine
 //! allocator: no jobs, no tasks. In a farm each node's start task mounts the farm's share and starts a Flamenco Worker
-//! as a service. The crate does not know which node renders (the Manager does: `manager-vm` asks it), has no autoscale
-//! formulas, and runs on Batch-managed accounts.
+//! as a service. The crate does not know which node renders (the Manager does: `manager-vm` asks it).
 //!
 //! It has `spec` (ids), `desired` (pure: farm → account and pools), `observe` (reads → inventory), `wire`
 //! (api-versions), `service` ([`BatchPool`], the [`WorkerPool`](flamenco_azure_core::pool::WorkerPool) over Batch),
-//! `nodes` ([`BatchNode`]) and `error` (resize errors in words). [`packages`] makes and uploads application packages.
+//! `nodes` ([`BatchNode`]) and `error` (resize errors in words). [`packages`] makes and uploads application packages,
+//! [`formula`] reads and tries autoscale formulas, [`rollout`] brings nodes to the pool's newest definition.
 //!
 //! ```
 //! use batch_pool::{BatchPool, wire};
@@ -67,9 +67,11 @@
 pub mod desired;
 pub mod environment;
 pub mod error;
+pub mod formula;
 pub mod nodes;
 pub mod observe;
 pub mod packages;
+pub mod rollout;
 pub mod service;
 pub mod spec;
 pub mod wire;

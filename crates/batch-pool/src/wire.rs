@@ -34,3 +34,9 @@ pub fn resize(pool: &ResourceId, target: Count) -> Request {
     let body = json!({"properties": {"scaleSettings": fixed_scale(target)}});
     Request::patch(pool.as_str(), body).api_version(BATCH_API)
 }
+
+/// The scale settings of a pool that Batch sizes by a formula
+/// (<https://learn.microsoft.com/azure/batch/batch-automatic-scaling>).
+pub fn auto_scale(formula: &str, evaluation_minutes: u32) -> Value {
+    json!({"autoScale": {"formula": formula, "evaluationInterval": format!("PT{evaluation_minutes}M")}})
+}

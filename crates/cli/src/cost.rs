@@ -56,7 +56,11 @@ pub fn bill(farm: &Farm, book: &PriceBook) -> Vec<Line> {
         let dedicated = book.vm_hour(&pool.vm_size).map(|price| price * f64::from(pool.dedicated));
         let spot = book.spot_hour(&pool.vm_size).map(|price| price * f64::from(pool.spot));
         let sum = dedicated.unwrap_or(0.0) + spot.unwrap_or(0.0);
-        let what = format!("pool {}: {} + {} spot {}", pool.name, pool.dedicated, pool.spot, pool.vm_size);
+        let size = match pool.autoscale {
+            Some(_) => "by its formula".to_owned(),
+            None => format!("{} + {} spot", pool.dedicated, pool.spot),
+        };
+        let what = format!("pool {}: {size} {}", pool.name, pool.vm_size);
         lines.push(line(what, Some(sum), 0.0));
     }
     lines.extend(farm.fleets.iter().map(|fleet| {
@@ -97,7 +101,26 @@ pub async fn present(session: &Session, farm: &Farm) {
         "  cost: about ${running:.2} an hour at this size, ${:.0} a month while paused (list prices, without traffic)",
         idle * HOURS_PER_MONTH
     ));
+    present_formulas(session, farm, book);
     present_fleets(session, farm, book);
+}
+
+/// What a pool may cost that Batch sizes by a formula: nobody else asks before it grows.
+fn present_formulas(session: &Session, farm: &Farm, book: &PriceBook) {
+    for pool in farm.pools.iter().filter(|pool| pool.autoscale.is_some()) {
+        let most = |price: Option<f64>| price.map(|price| price * f64::from(pool.max_nodes));
+        let (Some(dedicated), spot) =
+            (most(book.vm_hour(&pool.vm_size)), most(book.spot_hour(&pool.vm_size)))
+        else {
+            continue;
+        };
+        let spot = spot.map(|spot| format!(", ${spot:.2} where they are Spot")).unwrap_or_default();
+        session.printer.info(format!(
+            "  pool {}: sized by its formula, not counted above: up to ${dedicated:.2} an hour with {} nodes \
+             (`maxNodes`){spot}",
+            pool.name, pool.max_nodes
+        ));
+    }
 }
 
 /// What a node of each pool of scale sets costs, and all of them at the start and at most.

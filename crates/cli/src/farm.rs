@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use batch_pool::desired::Surroundings;
+use batch_pool::formula::Running;
 use flamenco_azure_core::arm::{ArmClient, ArmError, Request};
 use flamenco_azure_core::ids::ResourceId;
 use flamenco_azure_core::inventory::Inventory;
@@ -113,7 +114,9 @@ pub fn paused(farm: &Farm, inventory: &Inventory) -> Wanted {
         if busy {
             wanted.orders.push(steady(&id, "an earlier resize is still under way"));
         }
-        if target.total() > 0 {
+        // A fixed size of 0 also ends the evaluation of a formula.
+        let sizes_itself = inventory.get(&id).is_some_and(|pool| Running::read(&pool.body).is_some());
+        if target.total() > 0 || sizes_itself {
             wanted.orders.push(resize(&id, Count::default(), "no nodes while paused"));
         }
         if target.total() > 0 || has_nodes(inventory, &id) {
@@ -227,6 +230,10 @@ pub fn resumed(farm: &Farm, cores: &Cores, inventory: &Inventory) -> Result<Want
     let mut wanted = wanted(farm, cores)?;
     let mut last = vec![names.vm()];
     start_if_stopped(farm, inventory, &mut wanted);
+    for mut order in batch_pool::desired::scaling(farm, inventory) {
+        order.after = vec![names.vm(), names.vnet()];
+        wanted.orders.push(order);
+    }
     let counts = paused_counts(farm.name.as_str(), inventory).unwrap_or_default();
     let have = pool_targets(farm, inventory);
     for (name, target) in counts.iter().filter(|(name, _)| farm.fleet(name).is_none()) {

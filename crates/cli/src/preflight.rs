@@ -2,6 +2,7 @@
 
 mod fleet;
 mod network;
+mod pools;
 
 pub(crate) use fleet::image;
 
@@ -195,11 +196,17 @@ pub async fn by_topic(
     let base = format!("/subscriptions/{}", farm.subscription);
     let usages = format!("{base}/providers/Microsoft.Compute/locations/{}/usages", farm.location);
     let usages = Request::get(usages).api_version(COMPUTE_API);
-    let (usages, (names, (rights, (network, images)))) = join(
+    let (usages, (names, (rights, (network, (images, pools))))) = join(
         client.list(&usages),
         join(
             taken(client, farm, inventory),
-            join(rights(client, farm), join(network::existing(client, farm), fleet::images(client, farm))),
+            join(
+                rights(client, farm),
+                join(
+                    network::existing(client, farm),
+                    join(fleet::images(client, farm), pools::findings(client, farm, inventory)),
+                ),
+            ),
         ),
     )
     .await;
@@ -215,6 +222,7 @@ pub async fn by_topic(
     Ok(vec![
         ("sizes", of_sizes),
         ("network", network?),
+        ("pools", pools?),
         ("quotas", quotas),
         ("names", names?),
         ("rights", rights?),

@@ -35,6 +35,10 @@ pub fn plan(printer: Printer, plan: &Plan) {
         }
     }
     for blocked in &plan.blocked {
+        if blocked.changes.is_empty() {
+            printer.warn(format!("`{}` waits: {}", name(&blocked.resource), blocked.remedy));
+            continue;
+        }
         printer.warn(format!("`{}` cannot be changed in place:", name(&blocked.resource)));
         for change in &blocked.changes {
             printer.info(format!("             {change}"));

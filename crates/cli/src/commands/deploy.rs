@@ -2,9 +2,11 @@
 
 use std::time::Duration;
 
+use batch_pool::formula::Running;
+use flamenco_azure_core::arm::Request;
 use flamenco_azure_core::exec::{ExecError, Executor, Outcome as RunOutcome, Report};
 use flamenco_azure_core::ids::ResourceId;
-use flamenco_azure_core::plan::{Plan, Step, Verb};
+use flamenco_azure_core::plan::{Change, Plan, Verb};
 use flamenco_azure_core::spec::edit;
 
 use super::{connect, plan as plan_command, urls};
@@ -75,6 +77,7 @@ pub async fn run(session: &Session, args: &DeployArgs) -> Outcome {
     let took = session.clock.now().duration_since(begun).unsigned_abs();
     session.printer.info(format!("{} in {}", session.printer.bold("deployed"), progress::seconds(took)));
     urls::summary(session, &file, true).await;
+    pool_notes(session, &file, &prepared.plan).await;
     progress::finished(session.printer, "deploy", took);
     Ok(reached(&prepared.plan))
 }
@@ -100,18 +103,48 @@ fn reached(plan: &Plan) -> Exit {
     if plan.blocked.is_empty() { Exit::Done } else { Exit::Drift }
 }
 
-/// A changed start task reaches the nodes that boot from now on.
+/// A changed definition reaches the nodes that boot from now on.
 fn reimage_note(session: &Session, plan: &Plan) {
-    let changed = |step: &&Step| {
-        step.resource.is_kind(batch_pool::wire::POOL)
-            && step.changes.iter().any(|c| c.path.contains("/startTask"))
+    let what = |change: &Change| {
+        let of = |part: &str| change.path.starts_with(&format!("/properties/{part}"));
+        [("startTask", "start task"), ("applicationPackages", "packages")]
+            .into_iter()
+            .find_map(|(part, words)| of(part).then_some(words))
     };
-    for step in plan.steps.iter().filter(changed) {
-        session.printer.warn(format!(
-            "pool `{}`: the new start task reaches nodes that boot from now on; others when they are reimaged, or \
-             replaced by scaling down and up",
-            step.resource.name()
-        ));
+    for step in plan.steps.iter().filter(|step| step.resource.is_kind(batch_pool::wire::POOL)) {
+        let mut parts: Vec<&str> = step.changes.iter().filter_map(what).collect();
+        parts.dedup();
+        if !parts.is_empty() {
+            let pool = step.resource.name();
+            session.printer.warn(format!(
+                "pool `{pool}`: the new {} reach nodes that boot from now on; others when they are reimaged, or \
+                 replaced by scaling down and up",
+                parts.join(" and ")
+            ));
+        }
+    }
+}
+
+/// What the formulas of the farm's pools give, and which pools wait for what.
+async fn pool_notes(session: &Session, file: &FarmFile, plan: &Plan) {
+    for blocked in plan.blocked.iter().filter(|blocked| blocked.changes.is_empty()) {
+        session.printer.warn(format!("`{}` waits: {}", show::name(&blocked.resource), blocked.remedy));
+    }
+    for pool in file.farm.pools.iter().filter(|pool| pool.autoscale.is_some()) {
+        let id = batch_pool::spec::pool(&file.farm, &pool.name);
+        let read = Request::get(id.as_str()).api_version(batch_pool::wire::BATCH_API);
+        let body = session.client.get(&read).await.ok().flatten();
+        let Some(last) = body.as_ref().and_then(Running::read).and_then(|live| live.last) else { continue };
+        let name = &pool.name;
+        match last.error {
+            Some(why) => session.printer.warn(format!(
+                "pool `{name}`: Batch cannot evaluate its formula, and leaves its size: {why}"
+            )),
+            None => session.printer.info(format!(
+                "pool `{name}`: its formula gives {} nodes now, {} at most",
+                last.target, pool.max_nodes
+            )),
+        }
     }
 }
 

@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use batch_pool::desired;
 use flamenco_azure_core::inventory::Inventory;
 use flamenco_azure_core::plan::Plan;
 use flamenco_azure_core::spec::Farm;
@@ -50,7 +51,10 @@ pub async fn prepare(session: &Session, file: &FarmFile, binary: Option<&Path>) 
         fleets.add_to(&farm, &inventory, &mut wanted);
     }
     farm::start_if_stopped(&farm, &inventory, &mut wanted);
-    let plan = flamenco_azure_core::plan::plan(&wanted, &inventory)?;
+    let held_back = desired::hold_back(&farm, &inventory, &mut wanted);
+    wanted.orders.extend(desired::scaling(&farm, &inventory));
+    let mut plan = flamenco_azure_core::plan::plan(&wanted, &inventory)?;
+    plan.blocked.extend(held_back);
     if !plan.is_empty() {
         refuse(&name, &preflight::check(&session.client, &farm, &inventory, &sizes).await?)?;
     }

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use flamenco_azure_core::arm::{ArmClient, ArmError, Kind, Request};
 use flamenco_azure_core::ids::{Location, ResourceId};
 use flamenco_azure_core::inventory::{Inventory, Observed};
-use flamenco_azure_core::spec::{Farm, Fleet, FleetImage, Priority};
+use flamenco_azure_core::spec::{Farm, Fleet, FleetImage, PoolImage, Priority};
 use flamenco_azure_core::tags;
 use manager_vm::spec::Names;
 use serde_json::Value;
@@ -121,6 +121,11 @@ pub(super) async fn images(client: &ArmClient, farm: &Farm) -> Result<Vec<Findin
     for fleet in &farm.fleets {
         let (FleetImage::Managed { id } | FleetImage::Gallery { id }) = &fleet.image else { continue };
         let key = format!("pool `{}`: image", fleet.name);
+        findings.extend(image(client, &farm.location, &key, id).await?);
+    }
+    for pool in &farm.pools {
+        let PoolImage::Gallery { id, .. } = &pool.image else { continue };
+        let key = format!("pool `{}`: image", pool.name);
         findings.extend(image(client, &farm.location, &key, id).await?);
     }
     Ok(findings)

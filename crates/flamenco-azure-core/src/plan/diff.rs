@@ -95,7 +95,9 @@ fn walk_list(wanted: &[Value], had: &[Value], path: &mut String, ignore: &[&str]
     for have in had.iter().filter(|have| !wanted.iter().any(|want| matches(want, have))) {
         let label = label(have).unwrap_or_else(|| "extra".to_owned());
         descend(path, &label, |path| {
-            out.push(Change { path: path.clone(), have: have.clone(), want: Value::Null });
+            if !ignore.contains(&path.as_str()) {
+                out.push(Change { path: path.clone(), have: have.clone(), want: Value::Null });
+            }
         });
     }
 }
@@ -135,6 +137,8 @@ fn matches(want: &Value, have: &Value) -> bool {
 fn same(want: &Value, have: &Value, path: &str) -> bool {
     match (want, have) {
         (Value::String(a), Value::String(b)) if path.ends_with("/location") => fold(a) == fold(b),
+        // A variable's value is what a program reads: not Azure's, and never folded.
+        (Value::String(a), Value::String(b)) if path.contains("/environmentSettings/") => a == b,
         // Ids, enums and names come back in other casings (recorded traffic), and Azure compares them so.
         (Value::String(a), Value::String(b)) => a.eq_ignore_ascii_case(b),
         (Value::Number(a), Value::Number(b)) => a.as_f64() == b.as_f64(),
@@ -215,6 +219,20 @@ mod tests {
         assert_eq!(change(json!("/subscriptions/s/resourceGroups/g"), json!("x")), "a.b: g -> x");
         let (script, other) = (json!("x".repeat(99)), json!("y".repeat(98)));
         assert_eq!(change(script, other), "a.b: another text (99 -> 98 characters)");
+    }
+
+    #[test]
+    fn an_element_too_many_may_be_somebodys_own() {
+        let (want, have) = (json!({"m": []}), json!({"m": [{"name": "mark"}, {"name": "other"}]}));
+        let paths: Vec<_> = diff(&want, &have, &["/m/mark"]).into_iter().map(|c| c.path).collect();
+        assert_eq!(paths, ["/m/other"]);
+    }
+
+    #[test]
+    fn values_of_variables_keep_their_case() {
+        let of = |value: &str| json!({"environmentSettings": [{"name": "A", "value": value}]});
+        assert_eq!(diff(&of("x"), &of("X"), &[]).len(), 1);
+        assert!(diff(&of("x"), &of("x"), &[]).is_empty());
     }
 
     #[test]

@@ -24,6 +24,8 @@ pub const FRESH_QUOTA_CORES: u32 = 20;
 pub const POOL_IMAGE: &str = "ubuntu-24.04";
 /// The most nodes a pool may ever have; more when the farm file starts it with more.
 pub const MAX_NODES: u32 = 10;
+/// How often Batch evaluates a pool's formula, in minutes: its own default.
+pub const EVALUATION_MINUTES: u32 = 15;
 /// The size of a scale-set pool that names none, as one Spot placement.
 pub const FLEET_VM_SIZE: &str = POOL_VM_SIZE;
 /// How much of a scale-set pool's nodes may be regular, in percent.
@@ -95,6 +97,11 @@ pub fn rows() -> Vec<(&'static str, String, &'static str)> {
             format!("{MAX_NODES}, or the nodes to start with when they are more"),
             "the workers subnet is sized for it",
         ),
+        ("pools.packages", text("none"), "programs come over NFS"),
+        ("pools.autoscale.formula", text("none: required"), "never more than `maxNodes`"),
+        ("pools.autoscale.evaluationMinutes", EVALUATION_MINUTES.to_string(), "Batch's own default"),
+        ("pools.environment", text("none"), ""),
+        ("pools.nodeAgent", text("that of Ubuntu 24.04"), "only for images of your own"),
         ("pools.nodes", text("0"), ""),
         ("pools.placements", format!("one Spot placement of {FLEET_VM_SIZE}"), "or of `vmSize`"),
         ("pools.placements.vmSize", text("none: required"), ""),

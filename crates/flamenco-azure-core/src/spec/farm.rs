@@ -1,11 +1,13 @@
 //! The validated farm: every default applied, every value legal. Code that decides what should exist takes this.
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::net::Ipv4Addr;
 
 use ipnet::{IpNet, Ipv4Net};
 use serde::Serialize;
 
+use super::batch::{Autoscale, PackageRef};
 use super::fleet::Fleet;
 use super::image::PoolImage;
 use super::ssh_key::SshPublicKey;
@@ -315,10 +317,16 @@ pub struct Pool {
     pub vm_size: String,
     /// The operating system image.
     pub image: PoolImage,
-    /// Dedicated nodes to start with.
+    /// Dedicated nodes to start with; none with [`Self::autoscale`].
     pub dedicated: u32,
-    /// Spot nodes to start with.
+    /// Spot nodes to start with; none with [`Self::autoscale`].
     pub spot: u32,
+    /// The formula by which Batch sizes the pool, if it is to.
+    pub autoscale: Option<Autoscale>,
+    /// Application packages that each node gets, one version of each application.
+    pub packages: Vec<PackageRef>,
+    /// Variables of the start task; no secrets.
+    pub environment: BTreeMap<String, String>,
     /// The most nodes the pool may ever have; the subnet is sized for it.
     pub max_nodes: u32,
 }

@@ -255,6 +255,19 @@ pub struct PoolSpec {
     /// The most nodes the pool may ever have.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub max_nodes: Option<u32>,
+    /// Application packages that each node gets: `id#version`, or `id` for the application's default version; 10 at
+    /// most. `kind: batch` only.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub packages: Option<Vec<String>>,
+    /// Batch sizes the pool by a formula, instead of `dedicated` and `spot`. `kind: batch` only.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub autoscale: Option<AutoscaleSpec>,
+    /// Variables of the start task. No secrets: who may see the pool sees them. `kind: batch` only.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub environment: Option<BTreeMap<String, String>>,
+    /// The Batch node agent that fits an image of your own, such as `batch.node.ubuntu 24.04`. `kind: batch` only.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub node_agent: Option<String>,
     /// `kind: vmss`: where nodes may be had, best first.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub placements: Option<Vec<PlacementSpec>>,
@@ -285,6 +298,18 @@ pub struct PoolSpec {
     /// `kind: vmss`: whether nodes may ask for their own deletion by a message on the farm's storage queue.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub delete_by_message: Option<bool>,
+}
+
+/// `pools.autoscale`: a formula that Batch evaluates.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct AutoscaleSpec {
+    /// The formula; it sets `$TargetDedicatedNodes`, `$TargetLowPriorityNodes` (Spot) or both. Required.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub formula: Option<String>,
+    /// How often Batch evaluates it, 5 minutes to a week.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub evaluation_minutes: Option<u32>,
 }
 
 /// An entry of `pools.placements`.

@@ -20,6 +20,7 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
+mod batch;
 pub mod defaults;
 pub mod edit;
 mod error;
@@ -36,13 +37,17 @@ mod ssh_key;
 mod tree;
 mod validate;
 
+pub use batch::{
+    Autoscale, FORMULA_ROOM, LONGEST_FORMULA, MOST_PACKAGES, PackageRef, PackageRefError, suspicious,
+    unbounded,
+};
 pub use error::{Finding, Origin, Problem, SpecError};
 pub use farm::{
     Access, Blender, CidrList, CloudName, Farm, FarmName, Manager, Network, Pool, PoolKind, Storage, Tls,
 };
 pub use file::{
-    AccessSpec, BatchSpec, BlenderSpec, ExistingNetworkSpec, ExistingStorageSpec, FarmSpec, ManagerSpec,
-    NetworkSpec, PlacementSpec, PoolSpec, Source, StorageSpec,
+    AccessSpec, AutoscaleSpec, BatchSpec, BlenderSpec, ExistingNetworkSpec, ExistingStorageSpec, FarmSpec,
+    ManagerSpec, NetworkSpec, PlacementSpec, PoolSpec, Source, StorageSpec,
 };
 pub use fleet::{
     BOOT_BUDGET_MINUTES, Fleet, FleetImage, MOST_OVERPROVISION, MOST_PER_SET, MOST_PER_SET_MANAGED_IMAGE,

@@ -33,7 +33,34 @@ const NOT_OF_BATCH: &[Foreign] = &[
     ("deleteByMessage", |pool| pool.delete_by_message.is_some(), SCALER),
 ];
 
+const BATCH: &str = "delete the key, or make the pool `kind: batch`";
+
+const NOT_OF_FLEETS: &[Foreign] = &[
+    (
+        "packages",
+        |pool| pool.packages.is_some(),
+        "nodes of scale sets take their programs from the share or from an image of your own; or make the pool \
+         `kind: batch`",
+    ),
+    (
+        "autoscale",
+        |pool| pool.autoscale.is_some(),
+        "the scaler keeps the count that `flamenco-azure scale` sets; or make the pool `kind: batch`",
+    ),
+    ("environment", |pool| pool.environment.is_some(), BATCH),
+    ("nodeAgent", |pool| pool.node_agent.is_some(), BATCH),
+];
+
 impl Check<'_> {
+    /// Refuses what a pool of scale sets does not have.
+    fn not_of_fleets(&mut self, at: &str, spec: &PoolSpec) {
+        for (key, is_given, remedy) in NOT_OF_FLEETS {
+            if is_given(spec) {
+                self.value(&format!("{at}.{key}"), "only pools of kind `batch` have this key", *remedy);
+            }
+        }
+    }
+
     /// Refuses what a Batch pool does not have.
     pub(super) fn not_of_batch(&mut self, at: &str, spec: &PoolSpec) {
         for (key, is_given, remedy) in NOT_OF_BATCH {
@@ -45,6 +72,7 @@ impl Check<'_> {
 
     pub(super) fn fleet(&mut self, at: &str, spec: &PoolSpec, farm: Option<&FarmName>) -> Option<Fleet> {
         let name = self.fleet_name(&format!("{at}.name"), spec, farm);
+        self.not_of_fleets(at, spec);
         let image = self.fleet_image(&format!("{at}.image"), spec);
         let nodes = self.nodes(at, spec);
         let max_nodes = self.max_nodes(at, nodes, spec);

@@ -1,5 +1,6 @@
 //! [`FarmSpec`] to [`Farm`]: defaults applied, everything checked, all findings at once.
 
+mod batch;
 mod fleets;
 mod manager;
 mod network;
@@ -94,6 +95,9 @@ fn warnings(spec: &FarmSpec, overrides: &Overrides) -> Vec<Warning> {
         let message = "`manager.access.web` has no effect while `manager.tls` is off: the web interface is then \
                        reached through `flamenco-azure tunnel` only";
         warn("manager.access.web", message.to_owned());
+    }
+    for (key, message) in batch::warnings(spec) {
+        warn(&key, message);
     }
     for (i, pool) in spec.pools.iter().flatten().enumerate() {
         let mut words = pool.placements.iter().flatten().filter_map(|one| filled(one.priority.as_ref()));

@@ -59,13 +59,28 @@ impl Check<'_> {
         let vm_size = self.size(&key("vmSize", "vmSize"), size);
         let image =
             self.image(&key("image", "image"), filled(spec.image.as_ref()).unwrap_or(defaults::POOL_IMAGE));
+        let image = self.node_agent(&format!("{at}.nodeAgent"), spec, image);
+        let autoscale = self.autoscale(at, spec);
+        let packages = self.packages(&format!("{at}.packages"), spec);
+        let environment = self.environment(&format!("{at}.environment"), spec);
         let (dedicated, spot) = (spec.dedicated.unwrap_or(0), spec.spot.unwrap_or(0));
         let start = dedicated.saturating_add(spot);
         let counts = key("dedicated", "targetDedicatedNodes");
         let most = key("maxNodes", "maxNodes");
         let max_nodes = self.limit(&most, &counts, "dedicated + spot", start, spec.max_nodes)?;
         let kind = PoolKind::Batch;
-        Some(Pool { name: name?, kind, vm_size: vm_size?, image: image?, dedicated, spot, max_nodes })
+        Some(Pool {
+            name: name?,
+            kind,
+            vm_size: vm_size?,
+            image: image?,
+            dedicated,
+            spot,
+            autoscale,
+            packages,
+            environment,
+            max_nodes,
+        })
     }
 
     /// A pool's name, with a finding when there is none.
