@@ -19,6 +19,11 @@ fn packages() -> String {
     provider("Microsoft.Storage/storageAccounts/farmpackages")
 }
 
+/// The identity that Batch writes with.
+fn writer() -> String {
+    provider("Microsoft.ManagedIdentity/userAssignedIdentities/writer")
+}
+
 fn application(name: &str) -> String {
     format!("{}/applications/{name}", account())
 }
@@ -36,7 +41,13 @@ fn linked(mode: &str) -> World {
     body["sku"] = json!({"name": "Standard_LRS"});
     make(&mut w, &packages(), &body);
     let link = json!({"storageAccountId": packages(), "authenticationMode": mode});
-    assert_eq!(put(&mut w, &account(), &tagged(json!({"autoStorage": link}))).status, 200);
+    let mut batch = tagged(json!({"autoStorage": link}));
+    if mode != "StorageKeys" {
+        assert_eq!(put(&mut w, &account(), &batch).status, 400, "no identity to authenticate with");
+        make(&mut w, &writer(), &tagged(json!({})));
+        batch["identity"] = json!({"type": "UserAssigned", "userAssignedIdentities": {writer(): {}}});
+    }
+    assert_eq!(put(&mut w, &account(), &batch).status, 200);
     w
 }
 

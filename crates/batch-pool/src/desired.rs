@@ -43,7 +43,8 @@ pub fn resources(farm: &Farm, around: &Surroundings) -> Vec<Desired> {
     all
 }
 
-fn batch_account(farm: &Farm) -> Desired {
+/// The Batch account.
+pub fn batch_account(farm: &Farm) -> Desired {
     Desired {
         id: account(farm),
         api_version: wire::BATCH_API,
@@ -66,6 +67,8 @@ fn batch_account(farm: &Farm) -> Desired {
         replace_remedy: "tear the farm down with --keep-data and deploy again",
         update: Update::Patch(&[
             "/tags",
+            "/identity",
+            "/properties/autoStorage",
             "/properties/allowedAuthenticationModes",
             "/properties/publicNetworkAccess",
         ]),

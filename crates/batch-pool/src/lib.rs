@@ -64,6 +64,7 @@
 //! # }
 //! ```
 
+pub mod auto_storage;
 pub mod desired;
 pub mod environment;
 pub mod error;

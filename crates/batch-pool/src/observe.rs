@@ -2,12 +2,15 @@
 
 use flamenco_azure_core::arm::{ArmClient, ArmError, Request};
 use flamenco_azure_core::ids::ResourceId;
-use flamenco_azure_core::inventory::Inventory;
+use flamenco_azure_core::inventory::{Inventory, Observed};
+use flamenco_azure_core::plan::{AUTHORIZATION_API, IDENTITY, ROLE_ASSIGNMENT};
 
+use crate::auto_storage::is_batch_identity;
 use crate::service::odd;
 use crate::wire;
 
-/// One list of accounts and, for each account of a farm, one list of pools. Does nothing for an absent group.
+/// One list of accounts and, for each account of a farm, one list of pools; with packages, one list of role assignments.
+/// Does nothing for an absent group.
 pub async fn observe(
     client: &ArmClient,
     group: &ResourceId,
@@ -16,6 +19,7 @@ pub async fn observe(
     if inventory.group.is_none() {
         return Ok(());
     }
+    roles(client, group, inventory).await?;
     let list = |path: String| Request::get(&path).api_version(wire::BATCH_API);
     match client.list(&list(format!("{group}/providers/{}", wire::ACCOUNT))).await {
         Err(error) if error.is_not_found() => return Ok(()),
@@ -40,4 +44,20 @@ pub async fn observe(
         }
     }
     Ok(())
+}
+
+/// The roles below the group, if there is an identity that Batch writes packages with.
+async fn roles(client: &ArmClient, group: &ResourceId, inventory: &mut Inventory) -> Result<(), ArmError> {
+    let ours = |one: &Observed| is_batch_identity(&one.id) && inventory.owner(one).is_some();
+    if !inventory.of_kind(IDENTITY).any(ours) {
+        return Ok(());
+    }
+    let request = Request::get(format!("{group}/providers/{ROLE_ASSIGNMENT}")).api_version(AUTHORIZATION_API);
+    match client.list(&request).await {
+        Err(error) if error.is_not_found() => Ok(()),
+        all => {
+            inventory.extend(all?);
+            Ok(())
+        }
+    }
 }

@@ -150,7 +150,9 @@ pub async fn prepare(
     let program = Program::find(session, binary)?;
     let inventory = observe(session, alone).await?;
     let around = alone.around(fleets::person(session).await);
-    let roles = Roles::look(client, place, &around, &inventory).await?;
+    let roles =
+        Roles::look(client, &place.group, vmss_scaler::surroundings::grants(place, &around), &inventory)
+            .await?;
     let ready = ready(alone, &inventory, &roles, &program).map_err(|error| unfit(&error))?;
     let wanted =
         alone.wanted(&inventory, &around, &roles.ours, ready.as_ref()).map_err(|error| unfit(&error))?;

@@ -357,6 +357,9 @@ pub struct AppPushArgs {
     /// Replace the version if it is there with other content; nodes that have it keep the old one
     #[arg(long)]
     pub replace: bool,
+    /// Do not ask before the storage account of the first package is made
+    #[arg(long, short)]
+    pub yes: bool,
 }
 
 /// `app default`

@@ -86,6 +86,11 @@ fn nothing_but_orders(farm: &Farm) -> Wanted {
     }
 }
 
+/// The Batch account alone, for what is added to it.
+pub fn batch_account_only(farm: &Farm) -> Wanted {
+    Wanted { resources: vec![batch_pool::desired::batch_account(farm)], ..nothing_but_orders(farm) }
+}
+
 /// The farm at rest: no nodes, the Manager's cores released, no NAT gateway. Data and addresses stay. The counts to
 /// go back to are written into a tag of the group before anything is touched.
 pub fn paused(farm: &Farm, inventory: &Inventory) -> Wanted {

@@ -4,7 +4,6 @@
 //! deploy plans twice, and what an administrator has to do in between is printed as commands.
 
 use std::path::Path;
-use std::time::Duration;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -18,9 +17,10 @@ use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
 use vmss_scaler::file::ScalerFile;
 use vmss_scaler::guest::{NodeGuest, QueueAccess, Setup, SpotWatch, node_cloud_init};
-use vmss_scaler::storage::StorageOptions;
+use vmss_scaler::storage::{StorageError, StorageOptions};
 use vmss_scaler::surroundings::{self, Around, EXPECT, INSTALLED, Install, NodeDocuments, Place};
 
+use crate::auto_storage::until_admitted;
 use crate::failure::{Failure, Outcome};
 use crate::roles::Roles;
 use crate::session::Session;
@@ -30,9 +30,6 @@ const PROGRAM: &str = "flamenco-azure-scaler";
 /// What stands for it on a simulated Azure, where nothing of it runs.
 const STAND_IN: &[u8] =
     b"#!/bin/sh\n# Stands for flamenco-azure-scaler on the simulated Azure.\nexec sleep infinity\n";
-/// How long a role that was just assigned may take to work (Microsoft's page "Troubleshoot Azure RBAC": 10 minutes).
-const PROPAGATION: Duration = Duration::from_mins(15);
-const BETWEEN: Duration = Duration::from_secs(15);
 
 /// The scaler's program.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -75,32 +72,22 @@ impl Program {
             return Ok(());
         }
         let options = storage(&session.client, account);
-        let begun = session.clock.now();
-        loop {
-            let error = match Box::pin(vmss_scaler::program::upload(
-                &options,
-                &self.sha256,
-                self.bytes.clone(),
-            ))
-            .await
-            {
-                Ok(sent) => {
-                    if sent {
-                        session.printer.info("  uploaded the scaler's program");
-                    }
-                    return Ok(());
+        let upload =
+            async || Box::pin(vmss_scaler::program::upload(&options, &self.sha256, self.bytes.clone())).await;
+        match until_admitted(session, StorageError::is_forbidden, upload).await {
+            Ok(sent) => {
+                if sent {
+                    session.printer.info("  uploaded the scaler's program");
                 }
-                Err(error) => error,
-            };
-            let waited = session.clock.now().duration_since(begun).unsigned_abs();
-            if !error.is_forbidden() || waited >= PROPAGATION {
+                Ok(())
+            }
+            Err(error) => {
                 let failure = Failure::azure(flamenco_azure_core::error::chain(&error));
-                return Err(failure.hint(format!(
+                Err(failure.hint(format!(
                     "the sign-in needs the role Storage Blob Data Contributor on storage account `{account}`; run the \
                      same command again, it goes on from what is there"
-                )));
+                )))
             }
-            session.clock.sleep(BETWEEN).await;
         }
     }
 }
@@ -195,7 +182,8 @@ impl Fleets {
         let program = Program::find(session, binary)?;
         let around = around(farm, person(session).await);
         let place = Place::of_farm(farm, &around.subnet);
-        let roles = Box::pin(Roles::look(&session.client, &place, &around, inventory)).await?;
+        let grants = surroundings::grants(&place, &around);
+        let roles = Box::pin(Roles::look(&session.client, &place.group, grants, inventory)).await?;
         let ready = roles.are_held(inventory);
         let scaler = client_id(inventory, &around.scaler).map(str::to_owned);
         let install = match scaler.and_then(|id| Some((id.parse().ok()?, id))) {
@@ -241,15 +229,9 @@ impl Fleets {
                 "the sign-in's token does not say who you are: no role is assigned to you on the scaler's storage account",
             );
         }
-        self.roles.announce(session);
         if self.roles.missing.is_empty() && self.install.is_none() {
             session.printer.info("  then     the scaler is installed on the Manager VM");
         }
-    }
-
-    /// The failure that asks an administrator for roles; `None` when none are missing.
-    pub fn appeal(&self, session: &Session, inventory: &Inventory) -> Option<Failure> {
-        self.roles.appeal(session, inventory, "flamenco-azure deploy")
     }
 }
 

@@ -6,6 +6,7 @@
 pub mod alone;
 pub mod args;
 pub mod ask;
+pub mod auto_storage;
 pub mod commands;
 pub mod cost;
 pub mod daemon;

@@ -8,6 +8,7 @@ pub(crate) use fleet::image;
 
 use std::collections::BTreeMap;
 
+use batch_pool::auto_storage;
 use flamenco_azure_core::arm::{ArmClient, ArmError, Kind, Request};
 use flamenco_azure_core::ids::{Location, SubscriptionId};
 use flamenco_azure_core::inventory::Inventory;
@@ -302,14 +303,15 @@ async fn taken(client: &ArmClient, farm: &Farm, inventory: &Inventory) -> Result
         let name = &farm.storage_account;
         refused.push(("storageAccountName", name, storage_name_taken(client, subscription, name).await?));
     }
-    let scaler = farm.group_id().resource(manager_vm::wire::STORAGE, &farm.scaler_account);
-    if !farm.fleets.is_empty() && inventory.get(&scaler).is_none() {
-        let name = &farm.scaler_account;
-        refused.push((
-            "scalerStorageAccountName",
-            name,
-            storage_name_taken(client, subscription, name).await?,
-        ));
+    let accounts = [
+        ("scalerStorageAccountName", &farm.scaler_account, !farm.fleets.is_empty()),
+        ("packageStorageAccountName", &farm.package_account, auto_storage::is_wanted(farm, inventory)),
+    ];
+    for (key, name, wanted) in accounts {
+        let there = inventory.get(&farm.group_id().resource(manager_vm::wire::STORAGE, name)).is_some();
+        if wanted && !there {
+            refused.push((key, name, storage_name_taken(client, subscription, name).await?));
+        }
     }
     if !farm.pools.is_empty() && inventory.get(&batch_pool::spec::account(farm)).is_none() {
         let name = &farm.batch_account;

@@ -1,19 +1,18 @@
-//! Roles that a scaler needs: which there are, which this sign-in may assign, and which somebody else has to.
+//! Roles that a scaler and packages need: which there are, which this sign-in may assign, and which somebody else has to.
 
 use flamenco_azure_core::arm::{ArmClient, ArmError, Kind, Request};
 use flamenco_azure_core::ids::ResourceId;
 use flamenco_azure_core::inventory::Inventory;
 use flamenco_azure_core::plan::{AUTHORIZATION_API, Grant};
 use serde_json::json;
-use vmss_scaler::surroundings::{self, Around, Place};
 
 use crate::failure::{Exit, Failure, Outcome};
 use crate::preflight;
 use crate::printer::Mode;
 use crate::session::Session;
 
-/// The roles of a place with pools of scale sets.
-#[derive(Debug)]
+/// The roles that something needs.
+#[derive(Debug, Clone, Default)]
 pub struct Roles {
     /// Those that are there or that this sign-in may assign.
     pub ours: Vec<Grant>,
@@ -25,17 +24,17 @@ impl Roles {
     /// Looks which roles there are and may be assigned.
     pub async fn look(
         client: &ArmClient,
-        place: &Place,
-        around: &Around,
+        group: &ResourceId,
+        grants: Vec<Grant>,
         inventory: &Inventory,
     ) -> Outcome<Self> {
-        let mut all = Self { ours: Vec::new(), missing: Vec::new() };
+        let mut all = Self::default();
         let mut known: Vec<(String, bool)> = Vec::new();
-        for grant in surroundings::grants(place, around) {
+        for grant in grants {
             let may = if grant.is_held(inventory) {
                 true
             } else {
-                let at = asked_at(&place.group, &grant.scope);
+                let at = asked_at(group, &grant.scope);
                 if let Some((_, may)) = known.iter().find(|(scope, _)| *scope == at) {
                     *may
                 } else {
@@ -47,6 +46,14 @@ impl Roles {
             if may { &mut all.ours } else { &mut all.missing }.push(grant);
         }
         Ok(all)
+    }
+
+    /// These and others.
+    #[must_use]
+    pub fn and(mut self, others: &Self) -> Self {
+        self.ours.extend(others.ours.iter().cloned());
+        self.missing.extend(others.missing.iter().cloned());
+        self
     }
 
     /// Whether all of them are there.
@@ -63,8 +70,8 @@ impl Roles {
     pub fn announce(&self, session: &Session) {
         if !self.missing.is_empty() {
             session.printer.warn(format!(
-                "this sign-in may not assign {} that the scaler needs: deploy makes everything else and prints the \
-                 commands for an administrator",
+                "this sign-in may not assign {} that the farm needs: everything else is made, and the commands for an \
+                 administrator are printed",
                 crate::show::count(self.missing.len(), "role")
             ));
         }

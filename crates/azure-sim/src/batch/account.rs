@@ -219,6 +219,15 @@ fn create(
         let refusal = arm_error(world, 400, "InvalidRequestBody", message, TARGET);
         return super::with_details(refusal, &[("Reason", &reason)]);
     }
+    let identity = match crate::compute::check::identity(world, &request.body, id) {
+        Ok(identity) => identity.unwrap_or_else(|| json!({"type": "None"})),
+        Err(refusal) => return refusal,
+    };
+    if let Some(refusal) =
+        refuse_auto_storage(world, request.body.pointer("/properties/autoStorage"), &identity)
+    {
+        return refusal;
+    }
     let time = seconds(ACCOUNT, Verb::Create);
     let poll = format!("{id}/operationResults/{{id}}");
     let mut spec = Spec::new(Style::Batch, &location, time).at(&poll);
@@ -227,7 +236,7 @@ fn create(
         let message = stamped_quota(world);
         spec = spec.fails(409, "SubscriptionQuotaExceeded", &message);
     } else {
-        let account = new_account(world, request, id, &location, tags);
+        let account = new_account(world, request, id, &location, tags, identity);
         world.put(account);
         spec = spec.settles(id);
     }
@@ -263,6 +272,7 @@ fn new_account(
     id: &str,
     location: &str,
     tags: Option<crate::resource::Tags>,
+    identity: Value,
 ) -> Resource {
     let mut account = Resource::new(id, ACCOUNT, world.now());
     account.location = Some(location.to_owned());
@@ -286,9 +296,32 @@ fn new_account(
             modes.into_iter().flatten().filter(|mode| *mode != "SharedKey").cloned().collect();
         account.set("allowedAuthenticationModes", json!(modes));
     }
-    let identity = request.body.get("identity").cloned().unwrap_or_else(|| json!({"type": "None"}));
     account.extra.insert("identity".into(), identity);
     account
+}
+
+/// What is wrong with the storage account that is to be linked. Codes and words are not recorded.
+fn refuse_auto_storage(world: &mut World, wanted: Option<&Value>, identity: &Value) -> Option<SimResponse> {
+    let wanted = wanted.filter(|wanted| wanted.is_object())?;
+    let id = wanted.get("storageAccountId").and_then(Value::as_str).unwrap_or_default();
+    let found = world.resource(id).filter(|found| found.is("Microsoft.Storage/storageAccounts"));
+    let general = |found: &Resource| {
+        let kind = found.extra.get("kind").and_then(Value::as_str);
+        kind.is_some_and(|kind| kind.starts_with("Storage"))
+            && found.property("/isHnsEnabled") != Some(&json!(true))
+    };
+    let by_identity = wanted.get("authenticationMode") == Some(&json!("BatchAccountManagedIdentity"));
+    let why = match found.map(general) {
+        None => "The specified storage account was not found.",
+        Some(false) => {
+            "The specified storage account is not a general-purpose account without a hierarchical namespace."
+        }
+        Some(true) if by_identity && identity.get("userAssignedIdentities").is_none() => {
+            "The Batch account has no managed identity to authenticate with."
+        }
+        Some(true) => return None,
+    };
+    Some(arm_error(world, 400, "InvalidAutoStorageAccount", why, TARGET))
 }
 
 fn take(account: &mut Resource, body: &Value) {
@@ -326,6 +359,17 @@ fn update(
             "The property poolAllocationMode cannot be updated.",
             TARGET,
         );
+    }
+    match crate::compute::check::identity(world, &request.body, &account.id) {
+        Ok(Some(identity)) => drop(account.extra.insert("identity".into(), identity)),
+        Ok(None) => {}
+        Err(refusal) => return refusal,
+    }
+    let identity = account.extra.get("identity").cloned().unwrap_or_default();
+    if let Some(refusal) =
+        refuse_auto_storage(world, request.body.pointer("/properties/autoStorage"), &identity)
+    {
+        return refusal;
     }
     take(&mut account, &request.body);
     if tags.is_some() {

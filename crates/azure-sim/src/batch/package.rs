@@ -78,6 +78,29 @@ pub(super) fn beginning(world: &World, package: &str) -> Option<Vec<u8>> {
     world.storage.beginning(&container_of(&place), &place.blob)
 }
 
+/// Why nodes of a pool cannot read a package: without keys they read with an identity that the account names and their
+/// pool has (BatchManagement.json, `nodeIdentityReference`).
+pub(super) fn unreadable(world: &World, pool: &Resource, package: &str) -> Option<String> {
+    let batch = world.resource(parent_of(&pool.id)?)?;
+    if batch.text("/autoStorage/authenticationMode") != Some("BatchAccountManagedIdentity") {
+        return None;
+    }
+    let Some(reader) = batch.text("/autoStorage/nodeIdentityReference/resourceId") else {
+        return Some("the account names no identity for nodes".to_owned());
+    };
+    let given = pool.extra.get("identity").and_then(|identity| identity.get("userAssignedIdentities"));
+    let has = |ids: &serde_json::Map<String, Value>| ids.keys().any(|id| id.eq_ignore_ascii_case(reader));
+    if !given.and_then(Value::as_object).is_some_and(has) {
+        return Some("the pool has not the identity that the account names".to_owned());
+    }
+    let place = place(world, package)?;
+    let principal =
+        world.resource(reader).and_then(|identity| identity.text("/principalId")).unwrap_or_default();
+    let account = last_segment(&place.account);
+    let url = format!("https://{account}.blob.core.windows.net/{}/{}", place.container, place.blob);
+    storage::may_read(world, principal, &url).err()
+}
+
 fn is_uploaded(world: &World, package: &str) -> bool {
     let there = |place: Place| world.storage.has(&container_of(&place), &place.blob);
     !world.lost_packages.contains(&key(package)) && place(world, package).is_some_and(there)

@@ -133,8 +133,10 @@ pub(super) fn create(world: &mut World, request: &Request, id: &str, parent: &st
     let mut pool = Resource::new(id, POOL, now);
     pool.etag = format!("W/\"{}\"", wire::new_etag(world));
     pool.properties = stored(&wanted, size.name);
-    if let Some(identity) = request.body.get("identity") {
-        pool.extra.insert("identity".into(), identity.clone());
+    match crate::compute::check::identity(world, &request.body, id) {
+        Ok(Some(identity)) => drop(pool.extra.insert("identity".into(), identity)),
+        Ok(None) => {}
+        Err(refusal) => return refusal,
     }
     let state = Pool {
         id: id.to_owned(),

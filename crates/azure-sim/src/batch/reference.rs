@@ -62,6 +62,11 @@ pub(super) fn trouble(world: &World, pool: &str) -> Option<String> {
         let Some(id) = resolve(world, &account, reference) else {
             return Some(format!("The application package {what} does not exist or is not active"));
         };
+        if let Some(why) = package::unreadable(world, resource, &id) {
+            return Some(format!(
+                "The blob of the application package {what} could not be downloaded: {why}"
+            ));
+        }
         let Some(bytes) = package::beginning(world, &id) else {
             return Some(format!("The blob of the application package {what} could not be downloaded"));
         };

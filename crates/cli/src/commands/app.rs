@@ -10,13 +10,15 @@ use batch_pool::packages::{
 };
 use batch_pool::wire;
 use flamenco_azure_core::error::chain;
+use flamenco_azure_core::inventory::Inventory;
 use indicatif::HumanBytes;
 use serde_json::json;
 
 use crate::args::{AppCommand, AppDefaultArgs, AppPushArgs, AppRemoveArgs};
+use crate::auto_storage;
 use crate::failure::{Exit, Failure, Outcome};
 use crate::printer::Mode;
-use crate::session::Session;
+use crate::session::{Session, Target};
 
 /// Runs `app …`.
 pub async fn run(session: &Session, command: &AppCommand) -> Outcome {
@@ -36,27 +38,50 @@ fn id(application: &str, version: &str) -> Outcome<PackageId> {
 /// The packages of the farm's Batch account, which has a place for them.
 async fn packages(session: &Session) -> Outcome<BatchPackages> {
     let (target, inventory) = session.target().await?;
-    let account = target.resources(&inventory, wire::ACCOUNT).next();
-    let account = account.ok_or_else(|| {
-        Failure::user(format!("farm `{}` has no Batch account", target.farm))
-            .hint("a Batch pool in the farm file brings one: `flamenco-azure deploy`")
-    })?;
-    let packages = BatchPackages::new(session.client.clone(), account.id.clone());
+    let packages = of_account(session, &target, &inventory)?;
     packages.storage().await.map_err(failed)?;
     Ok(packages)
 }
 
+/// The packages of the farm's Batch account, whether or not it has a place for them.
+fn of_account(session: &Session, target: &Target, inventory: &Inventory) -> Outcome<BatchPackages> {
+    let account = target.resources(inventory, wire::ACCOUNT).next();
+    let account = account.ok_or_else(|| {
+        Failure::user(format!("farm `{}` has no Batch account", target.farm))
+            .hint("a Batch pool in the farm file brings one: `flamenco-azure deploy`")
+    })?;
+    Ok(BatchPackages::new(session.client.clone(), account.id.clone()))
+}
+
 async fn push(session: &Session, args: &AppPushArgs, id: &PackageId) -> Outcome {
-    let packages = packages(session).await?;
+    let (target, inventory) = session.target().await?;
+    let packages = of_account(session, &target, &inventory)?;
+    let first = match packages.storage().await {
+        Err(PushError::NoAutoStorage { .. }) => true,
+        found => {
+            found.map_err(failed)?;
+            false
+        }
+    };
     // Before minutes are spent on packing.
-    let application = packages::check(&packages, id).await.map_err(failed)?;
+    let application = if first { None } else { packages::check(&packages, id).await.map_err(failed)? };
     let packed = packed(session, &args.source, id).await?;
     if packed.programs().is_empty() {
         session.printer.warn("no executable is at its top level, where nodes look for them");
     }
+    if first {
+        // What cannot be packed is refused before anything is made.
+        auto_storage::make(session, &target, &inventory, args.yes).await?;
+    }
     let blobs = BlobOptions::of(&session.client);
     let reporter = &*session.reporter;
-    let pushed = packages::push(&packages, &blobs, id, &packed, args.replace, reporter).await;
+    let push = async || packages::push(&packages, &blobs, id, &packed, args.replace, reporter).await;
+    let pushed = match push().await {
+        Err(error) if is_forbidden(&error) && auto_storage::may_upload(session, &target).await? => {
+            auto_storage::until_admitted(session, is_forbidden, push).await
+        }
+        pushed => pushed,
+    };
     let pushed = pushed.map_err(failed)?;
     let (sent, kept) = match pushed {
         Pushed::Sent { sent, kept } => (sent, kept),
@@ -80,6 +105,10 @@ async fn push(session: &Session, args: &AppPushArgs, id: &PackageId) -> Outcome 
         session.printer.info(format!("pools that name no version get none yet: {choose}"));
     }
     Ok(Exit::Done)
+}
+
+fn is_forbidden(error: &PushError) -> bool {
+    matches!(error, PushError::Blob(error) if error.is_forbidden())
 }
 
 /// Fetches if need be, and packs, beside the runtime.
@@ -207,10 +236,9 @@ fn failed(error: PushError) -> Failure {
     let message = chain(&error);
     let hint = match error {
         PushError::Azure { source, .. } => return Failure { message, ..Failure::from(source) },
-        PushError::NoAutoStorage { account } => format!(
-            "link a StorageV2 account first: `az batch account set --name {account} \
-             --resource-group GROUP --storage-account ID`"
-        ),
+        PushError::NoAutoStorage { .. } => {
+            "the first `flamenco-azure app push` makes it, or `deploy` with `packages` in a pool".to_owned()
+        }
         PushError::Applications { .. } | PushError::Packages { .. } => {
             "`flamenco-azure app remove` makes room".to_owned()
         }

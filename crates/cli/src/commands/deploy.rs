@@ -19,6 +19,8 @@ use crate::{cost, farm, files, progress, show};
 
 /// How often a deploy plans what the part before has made possible.
 const LATER: usize = 3;
+/// What goes on after an administrator has assigned roles.
+const AGAIN: &str = "flamenco-azure deploy";
 
 /// Runs `deploy`.
 pub async fn run(session: &Session, args: &DeployArgs) -> Outcome {
@@ -32,7 +34,7 @@ pub async fn run(session: &Session, args: &DeployArgs) -> Outcome {
     }
     plan_command::present(session, &prepared).await;
     if prepared.plan.is_empty() {
-        if let Some(appeal) = prepared.fleets.as_ref().and_then(|f| f.appeal(session, &prepared.inventory)) {
+        if let Some(appeal) = prepared.roles().appeal(session, &prepared.inventory, AGAIN) {
             return Err(appeal);
         }
         urls::summary(session, &file, false).await;
@@ -58,7 +60,7 @@ pub async fn run(session: &Session, args: &DeployArgs) -> Outcome {
     reimage_note(session, &prepared.plan);
     // What can be said only now that the first part exists.
     for _ in 0..LATER {
-        if prepared.fleets.is_none() {
+        if !prepared.comes_in_parts() {
             break;
         }
         let next = Box::pin(plan_command::prepare(session, &file, args.scaler_binary.as_deref())).await?;
@@ -70,7 +72,7 @@ pub async fn run(session: &Session, args: &DeployArgs) -> Outcome {
         show::plan(session.printer, &prepared.plan);
         carry_on(session, &file, &executor, &prepared).await?;
     }
-    if let Some(appeal) = prepared.fleets.as_ref().and_then(|f| f.appeal(session, &prepared.inventory)) {
+    if let Some(appeal) = prepared.roles().appeal(session, &prepared.inventory, AGAIN) {
         return Err(appeal);
     }
     offer_pins(session, &file, &report, args.yes).await?;

@@ -9,10 +9,12 @@ use flamenco_azure_core::spec::Farm;
 use manager_vm::desired::inbound_rules;
 
 use crate::args::PlanArgs;
+use crate::auto_storage::AutoStorage;
 use crate::failure::{Exit, Failure, Outcome};
 use crate::farmfile::{self, FarmFile};
 use crate::fleets::Fleets;
 use crate::preflight::{self, Finding};
+use crate::roles::Roles;
 use crate::session::Session;
 use crate::{cost, farm, files, show};
 
@@ -29,6 +31,22 @@ pub struct Prepared {
     pub sizes: preflight::Sizes,
     /// What its pools of scale sets need, if it has any.
     pub fleets: Option<Fleets>,
+    /// What its application packages need, if it has any.
+    pub packages: Option<AutoStorage>,
+}
+
+impl Prepared {
+    /// All roles that scale sets and packages need.
+    pub fn roles(&self) -> Roles {
+        let fleets = self.fleets.iter().map(|fleets| &fleets.roles);
+        let packages = self.packages.iter().map(|packages| &packages.roles);
+        fleets.chain(packages).fold(Roles::default(), Roles::and)
+    }
+
+    /// Whether more can be planned once this has been carried out.
+    pub fn comes_in_parts(&self) -> bool {
+        self.fleets.is_some() || self.packages.is_some()
+    }
 }
 
 /// Observes and plans, with all findings of the preflight at once: nothing is planned over a known obstacle.
@@ -50,6 +68,10 @@ pub async fn prepare(session: &Session, file: &FarmFile, binary: Option<&Path>) 
     if let Some(fleets) = &fleets {
         fleets.add_to(&farm, &inventory, &mut wanted);
     }
+    let packages = AutoStorage::look(session, &farm, &inventory).await?;
+    if let Some(packages) = &packages {
+        packages.add_to(&farm, &mut wanted);
+    }
     farm::start_if_stopped(&farm, &inventory, &mut wanted);
     let held_back = desired::hold_back(&farm, &inventory, &mut wanted);
     wanted.orders.extend(desired::scaling(&farm, &inventory));
@@ -58,7 +80,7 @@ pub async fn prepare(session: &Session, file: &FarmFile, binary: Option<&Path>) 
     if !plan.is_empty() {
         refuse(&name, &preflight::check(&session.client, &farm, &inventory, &sizes).await?)?;
     }
-    Ok(Prepared { farm, inventory, plan, sizes, fleets })
+    Ok(Prepared { farm, inventory, plan, sizes, fleets, packages })
 }
 
 fn refuse(file: &str, findings: &[Finding]) -> Outcome<()> {
@@ -97,6 +119,7 @@ pub async fn present(session: &Session, prepared: &Prepared) {
     if let Some(fleets) = &prepared.fleets {
         fleets.announce(session);
     }
+    prepared.roles().announce(session);
     cost::present(session, &prepared.farm).await;
 }
 

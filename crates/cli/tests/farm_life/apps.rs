@@ -28,6 +28,7 @@ fn with_program() -> Place {
     place
 }
 
+/// A storage account with keys, as somebody linked it by hand.
 fn link_storage(place: &Place) {
     place.poke(|world| {
         let storage = "Microsoft.Storage/storageAccounts/studiopackages";
@@ -43,12 +44,24 @@ fn link_storage(place: &Place) {
 fn a_package_is_pushed_listed_chosen_and_removed() {
     let place = with_program();
     let push = "app push blender --version 5.0.1 blender-5.0.1";
-    for line in [push, "app list", "app default blender 5.0.1", "app remove blender --yes"] {
-        place.simulate(line).ended(1, &["has no auto-storage account", "link a StorageV2 account first"]);
+    for line in ["app list", "app default blender 5.0.1", "app remove blender --yes"] {
+        place
+            .simulate(line)
+            .ended(1, &["has no auto-storage account", "the first `flamenco-azure app push` makes it"]);
     }
-    link_storage(&place);
-    place.simulate("app list").said(0, &["no applications"]);
-    place.simulate(push).said(0, &["blender 5.0.1: ", "sent, ready for nodes"]);
+    let before = place.holdings();
+    place.simulate("app push blender --version 5.0.1 gone --yes").ended(1, &["gone"]);
+    place.simulate(push).ended(1, &["--yes"]);
+    assert_eq!(place.holdings(), before, "nothing is made for what cannot be packed, or unasked");
+    place.simulate(&format!("{push} --yes")).said(
+        0,
+        &[
+            "application packages",
+            "blender 5.0.1: ",
+            "sent, ready for nodes",
+        ],
+    );
+    place.simulate("plan --check").said(0, &["nothing to do: the farm is as the farm file says"]);
     place.simulate(push).said(0, &["nothing to do, the same content is there"]);
     place.simulate("app list").said(0, &["blender, no default", "5.0.1", "ready since 2026-11-21"]);
     place.simulate("app default blender 5.0.1").said(0, &["pools that name no version get 5.0.1"]);
@@ -64,6 +77,9 @@ fn a_package_is_pushed_listed_chosen_and_removed() {
     place.simulate("app remove blender 5.0.1 --yes").said(0, &["blender 5.0.1: removed"]);
     place.simulate("app remove blender --yes").said(0, &["blender: removed"]);
     place.simulate("app list").said(0, &["no applications"]);
+    place.simulate("teardown --yes").said(0, &[]);
+    let left: Vec<String> = place.world().resources().keys().cloned().collect();
+    assert_eq!(left, Vec::<String>::new());
 }
 
 #[test]

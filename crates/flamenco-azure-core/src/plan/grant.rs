@@ -50,6 +50,9 @@ pub mod roles {
     /// Reads, writes and leases blobs.
     pub const BLOB_CONTRIBUTOR: Role =
         Role { name: "Storage Blob Data Contributor", guid: "ba92f5b4-2d11-453d-a403-e96b0029c9fe" };
+    /// Reads blobs.
+    pub const BLOB_READER: Role =
+        Role { name: "Storage Blob Data Reader", guid: "2a2b9908-6ea1-4ae2-8e65-a410df84e7d1" };
     /// Gets, extends and deletes messages.
     pub const QUEUE_CONTRIBUTOR: Role =
         Role { name: "Storage Queue Data Contributor", guid: "974c5e8b-45b9-4653-ba55-5f855dd0fb88" };

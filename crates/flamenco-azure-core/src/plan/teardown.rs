@@ -64,7 +64,7 @@ const KINDS: &[Kind] = &[
         name: STORAGE,
         api_version: "2023-05-01",
         purpose: "storage account",
-        after: &[VM, POOL, SCALE_SET, ROLE_ASSIGNMENT],
+        after: &[VM, BATCH, POOL, SCALE_SET, ROLE_ASSIGNMENT],
     },
     Kind {
         name: VNET,
@@ -79,7 +79,7 @@ const KINDS: &[Kind] = &[
         name: IDENTITY,
         api_version: "2023-01-31",
         purpose: "managed identity",
-        after: &[VM, SCALE_SET, ROLE_ASSIGNMENT],
+        after: &[VM, BATCH, SCALE_SET, ROLE_ASSIGNMENT],
     },
 ];
 

@@ -64,6 +64,11 @@ pub fn rows() -> Vec<(&'static str, String, &'static str)> {
             text("made from subscription, group and farm name"),
             "made only where there is a pool of kind `vmss`",
         ),
+        (
+            "packageStorageAccountName",
+            text("made from subscription, group and farm name"),
+            "made with the first application package",
+        ),
         ("manager.vmSize", text(MANAGER_VM_SIZE), "two burstable cores, 8 GiB"),
         ("manager.flamencoVersion", text(FLAMENCO_VERSION), "newest stable"),
         ("manager.flamencoSha256", text("the publisher's checksum file"), "a value here pins the archive"),

@@ -13,6 +13,7 @@ use super::image::PoolImage;
 use super::ssh_key::SshPublicKey;
 use crate::ids::{Location, ResourceId, SubscriptionId};
 use crate::name::{self, NameError};
+use crate::plan::IDENTITY;
 use crate::tags::Tags;
 
 /// A farm's name: the value of its ownership tag, 1 to 63 lower-case letters, digits and inner hyphens.
@@ -66,6 +67,9 @@ pub struct Farm {
     /// The account of the scaler's state and queue (general-purpose v2); made only when a feature needs it, such as
     /// [`Self::fleets`].
     pub scaler_account: String,
+    /// The account of application packages (general-purpose v2), the Batch account's auto-storage; made with the first
+    /// package.
+    pub package_account: String,
     /// The Manager VM.
     pub manager: Manager,
     /// The Blender that the nodes render with.
@@ -351,6 +355,11 @@ impl Farm {
     /// The resource group's id.
     pub fn group_id(&self) -> ResourceId {
         ResourceId::group(&self.subscription, &self.resource_group)
+    }
+
+    /// An identity of the farm beside the Manager's own: `nodes` or `batch`.
+    pub fn identity(&self, of: &str) -> ResourceId {
+        self.group_id().resource(IDENTITY, &format!("{}-{of}-identity", self.manager.vm_name))
     }
 
     /// Whether the Manager has a public address: always, unless both access lists are explicitly empty.

@@ -64,6 +64,9 @@ pub struct FarmSpec {
     /// The storage account of the scaler's state and queue, for pools of kind `vmss`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub scaler_storage_account_name: Option<String>,
+    /// The storage account of application packages, made with the first of them.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub package_storage_account_name: Option<String>,
     /// The Manager VM's name, also its DNS label. Required.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub virtual_machine: Option<String>,

@@ -11,7 +11,7 @@ mod place;
 
 use flamenco_azure_core::ids::ResourceId;
 use flamenco_azure_core::inventory::{Inventory, Observed};
-use flamenco_azure_core::plan::{Action, Desired, IDENTITY, Order, Principal, Update, Verb, tag_request};
+use flamenco_azure_core::plan::{Action, Desired, Order, Principal, Update, Verb, tag_request};
 use flamenco_azure_core::spec::{Farm, Fleet};
 use flamenco_azure_core::tags::{self, Tags};
 use serde_json::{Value, json};
@@ -57,7 +57,7 @@ pub struct Around {
 
 /// The nodes' identity of a farm.
 pub fn node_identity(farm: &Farm) -> ResourceId {
-    farm.group_id().resource(IDENTITY, &format!("{}-nodes-identity", farm.manager.vm_name))
+    farm.identity("nodes")
 }
 
 /// The address of a fleet's queue.

@@ -176,7 +176,10 @@ impl Check<'_> {
         let storage = self.storage();
         let tags = self.tags();
         let own_storage = matches!(storage, Some(Storage::Own { .. }));
-        let scaler_account = self.scaler_account();
+        let scaler_account =
+            self.general_account("scalerStorageAccountName", spec.scaler_storage_account_name.as_ref());
+        let package_account =
+            self.general_account("packageStorageAccountName", spec.package_storage_account_name.as_ref());
         let (name, subscription, resource_group) = (name?, subscription?, resource_group?);
         let derived = |prefix| fleet::account_name(prefix, &subscription, &resource_group, &name);
         // Without Batch pools the account is never made, and may have no name: this one is free and legal.
@@ -186,6 +189,7 @@ impl Check<'_> {
             batch_account: batch_account?,
             storage_account: if own_storage { storage_account? } else { storage_account.unwrap_or_default() },
             scaler_account: scaler_account.unwrap_or_else(|| derived("fzs")),
+            package_account: package_account.unwrap_or_else(|| derived("fzp")),
             name,
             subscription,
             location: location?,
@@ -201,10 +205,9 @@ impl Check<'_> {
         })
     }
 
-    /// The scaler's account, where the file names it.
-    fn scaler_account(&mut self) -> Option<String> {
-        let key = "scalerStorageAccountName";
-        let name = self.name(key, Kind::StorageAccount, self.spec.scaler_storage_account_name.as_ref())?;
+    /// A general-purpose account, where the file names it.
+    fn general_account(&mut self, key: &str, name: Option<&String>) -> Option<String> {
+        let name = self.name(key, Kind::StorageAccount, name)?;
         if filled(self.spec.storage_account_name.as_ref()) == Some(name.as_str()) {
             let why = "the account of the share has premium files only, no blobs and queues";
             self.value(key, why, "choose another name, or delete the key to get one made");

@@ -1,0 +1,140 @@
+//! The storage account of application packages, linked to the Batch account: what is wanted, and who may do what. Pure.
+//!
+//! No key opens it. Batch writes with an identity of its own (`batchAccount`'s), nodes read with theirs, and whoever
+//! uploads needs a role of their own: Batch hands out addresses without a signature then (BatchManagement.json,
+//! `AutoStorageAuthenticationMode` and `ApplicationPackage_Create`). The account has neither a firewall nor a
+//! hierarchical namespace: Batch supports neither (Microsoft's page "Deploy applications with application packages").
+
+use flamenco_azure_core::ids::ResourceId;
+use flamenco_azure_core::inventory::Inventory;
+use flamenco_azure_core::plan::{Desired, Grant, IDENTITY, Principal, Update, Wanted, roles};
+use flamenco_azure_core::spec::Farm;
+use flamenco_azure_core::tags;
+use serde_json::{Value, json};
+
+use crate::spec::account;
+use crate::wire;
+
+/// <https://learn.microsoft.com/rest/api/storagerp>
+const STORAGE_API: &str = "2023-05-01";
+/// <https://learn.microsoft.com/rest/api/managedidentity>
+const IDENTITY_API: &str = "2023-01-31";
+/// What the Batch account's identity ends with.
+const SUFFIX: &str = "batch";
+
+/// The storage account.
+pub fn storage(farm: &Farm) -> ResourceId {
+    farm.group_id().resource(wire::STORAGE, &farm.package_account)
+}
+
+/// The identity that Batch writes with.
+pub fn batch_identity(farm: &Farm) -> ResourceId {
+    farm.identity(SUFFIX)
+}
+
+/// The identity that nodes read with, the same as that of scale sets' nodes.
+pub fn node_identity(farm: &Farm) -> ResourceId {
+    farm.identity("nodes")
+}
+
+/// Whether the farm has it: its Batch pools refer to packages, or a first package has brought it.
+pub fn is_wanted(farm: &Farm, inventory: &Inventory) -> bool {
+    let begun = inventory.get(&batch_identity(farm)).is_some();
+    !farm.pools.is_empty() && (begun)
+}
+
+/// All roles that packages need (Microsoft's page "Azure built-in roles" for what each allows). `person`: who uploads.
+pub fn grants(farm: &Farm, person: Option<&Principal>) -> Vec<Grant> {
+    let scope = storage(farm).to_string();
+    let grant = |principal, role, purpose| Grant { purpose, scope: scope.clone(), principal, role };
+    let batch = Principal::Identity(batch_identity(farm));
+    let nodes = Principal::Identity(node_identity(farm));
+    let mut all = vec![
+        grant(batch, roles::BLOB_CONTRIBUTOR, "Batch keeps packages"),
+        grant(nodes, roles::BLOB_READER, "nodes read packages"),
+    ];
+    all.extend(person.map(|person| grant(person.clone(), roles::BLOB_CONTRIBUTOR, "you upload packages")));
+    all
+}
+
+/// Adds the storage account, the identities and the roles `ours` to what is wanted, and links the Batch account where
+/// `link` says that nothing that it needs is missing.
+///
+/// The Batch account must be among the wanted resources already. The nodes' identity is left to the pools of scale sets
+/// where there are some: their plan has it.
+pub fn add_to(farm: &Farm, ours: &[Grant], link: bool, wanted: &mut Wanted) {
+    let storage = storage_account(farm);
+    let roles: Vec<Desired> =
+        ours.iter().filter_map(|grant| grant.desired(farm.name.as_str(), vec![storage.id.clone()])).collect();
+    let linked = account(farm);
+    if let Some(batch) = wanted.resources.iter_mut().find(|one| one.id == linked) {
+        batch.after.extend([storage.id.clone(), batch_identity(farm), node_identity(farm)]);
+        // A link that Batch cannot use yet may be refused.
+        batch.after.extend(roles.iter().map(|role| role.id.clone()));
+        if link {
+            let identities = json!({batch_identity(farm).as_str(): {}});
+            batch.body["identity"] = json!({"type": "UserAssigned", "userAssignedIdentities": identities});
+            batch.body["properties"]["autoStorage"] = json!({
+                "storageAccountId": storage.id,
+                "authenticationMode": "BatchAccountManagedIdentity",
+                "nodeIdentityReference": {"resourceId": node_identity(farm)},
+            });
+        }
+    }
+    wanted.resources.extend(roles);
+    wanted.resources.push(identity(farm, batch_identity(farm), "Batch account's identity"));
+    if farm.fleets.is_empty() {
+        wanted.resources.push(identity(farm, node_identity(farm), "nodes' identity"));
+    }
+    wanted.resources.push(storage);
+}
+
+fn storage_account(farm: &Farm) -> Desired {
+    let properties = json!({
+        "minimumTlsVersion": "TLS1_2",
+        "allowSharedKeyAccess": false,
+        "allowBlobPublicAccess": false,
+        "supportsHttpsTrafficOnly": true,
+    });
+    Desired {
+        api_version: STORAGE_API,
+        body: json!({
+            "location": farm.location.as_str(),
+            "tags": tags::for_resource(farm.name.as_str(), &farm.tags),
+            "kind": "StorageV2",
+            "sku": {"name": "Standard_LRS"},
+            "properties": properties,
+        }),
+        purpose: "application packages",
+        replace_on: &["/kind", "/sku"],
+        replace_remedy: "give the farm file another `packageStorageAccountName`",
+        update: Update::Patch(&["/tags", "/properties"]),
+        ..bare(storage(farm), Value::Null)
+    }
+}
+
+fn identity(farm: &Farm, id: ResourceId, purpose: &'static str) -> Desired {
+    let tags = tags::for_resource(farm.name.as_str(), &farm.tags);
+    Desired { purpose, ..bare(id, json!({"location": farm.location.as_str(), "tags": tags})) }
+}
+
+fn bare(id: ResourceId, body: Value) -> Desired {
+    Desired {
+        id,
+        api_version: IDENTITY_API,
+        body,
+        purpose: "",
+        after: Vec::new(),
+        early: None,
+        beside: Vec::new(),
+        create_only: &[],
+        replace_on: &[],
+        replace_remedy: "",
+        update: Update::Put,
+    }
+}
+
+/// Whether an identity is one of ours that Batch writes packages with.
+pub(crate) fn is_batch_identity(id: &ResourceId) -> bool {
+    id.is_kind(IDENTITY) && id.name().to_ascii_lowercase().ends_with(&format!("-{SUFFIX}-identity"))
+}

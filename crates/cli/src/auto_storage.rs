@@ -1,0 +1,120 @@
+//! The storage account of application packages in plan and deploy, and made by the first `app push`.
+
+use std::time::Duration;
+
+use batch_pool::auto_storage;
+use flamenco_azure_core::inventory::Inventory;
+use flamenco_azure_core::plan::{Grant, Plan, Wanted, plan, roles as built_in};
+use flamenco_azure_core::spec::Farm;
+
+use crate::commands::deploy::carry_out;
+use crate::failure::{Failure, Outcome};
+use crate::fleets::person;
+use crate::roles::Roles;
+use crate::session::{Session, Target};
+use crate::{farm, show};
+
+/// How long a role that was just assigned may take to work (Microsoft's page "Troubleshoot Azure RBAC": 10 minutes).
+const PROPAGATION: Duration = Duration::from_mins(15);
+const BETWEEN: Duration = Duration::from_secs(15);
+
+/// What is wanted for application packages beside the rest of the farm.
+#[derive(Debug)]
+pub struct AutoStorage {
+    /// The roles.
+    pub roles: Roles,
+}
+
+impl AutoStorage {
+    /// Looks which roles there are and may be assigned. `None` for a farm without packages.
+    pub async fn look(session: &Session, farm: &Farm, inventory: &Inventory) -> Outcome<Option<Self>> {
+        if !auto_storage::is_wanted(farm, inventory) {
+            return Ok(None);
+        }
+        Ok(Some(Self::look_at(session, farm, inventory).await?))
+    }
+
+    async fn look_at(session: &Session, farm: &Farm, inventory: &Inventory) -> Outcome<Self> {
+        let grants = auto_storage::grants(farm, person(session).await.as_ref());
+        let roles = Roles::look(&session.client, &farm.group_id(), grants, inventory).await?;
+        Ok(Self { roles })
+    }
+
+    /// Adds what is wanted for packages.
+    pub fn add_to(&self, farm: &Farm, wanted: &mut Wanted) {
+        auto_storage::add_to(farm, &self.roles.ours, self.roles.missing.is_empty(), wanted);
+    }
+}
+
+/// Makes the place for packages that the farm's Batch account has not yet, after asking.
+pub async fn make(session: &Session, target: &Target, inventory: &Inventory, yes: bool) -> Outcome<()> {
+    let file = session.standing_farm()?;
+    let farm = &file.farm;
+    if farm.name.as_str() != target.farm || farm.group_id() != target.group {
+        return Err(Failure::user(format!(
+            "the farm file describes farm `{}`, not `{}`",
+            farm.name, target.farm
+        ))
+        .hint("name the farm file of this farm with --config: it says what its storage account is called"));
+    }
+    let storage = AutoStorage::look_at(session, farm, inventory).await?;
+    let steps = plan_of(farm, &storage, inventory)?;
+    let printer = session.printer;
+    printer.info("packages are kept in a storage account that the farm has not yet:");
+    show::plan(printer, &steps);
+    storage.roles.announce(session);
+    if !steps.is_empty() {
+        if !yes && !session.ask.confirm("Carry this out?", "--yes").await? {
+            return Err(Failure::user("nothing was changed, and nothing was sent"));
+        }
+        carry_out(session, farm.name.as_str(), &steps, "run the same command again, it goes on").await?;
+    }
+    let inventory = farm::observe(&session.client, &target.group).await?;
+    match storage.roles.appeal(session, &inventory, "flamenco-azure app push …") {
+        Some(appeal) => Err(appeal),
+        None => Ok(()),
+    }
+}
+
+fn plan_of(farm: &Farm, storage: &AutoStorage, inventory: &Inventory) -> Outcome<Plan> {
+    let mut wanted = farm::batch_account_only(farm);
+    storage.add_to(farm, &mut wanted);
+    Ok(plan(&wanted, inventory)?)
+}
+
+/// Whether whoever is signed in has been given the role to upload, so that a refusal passes.
+pub async fn may_upload(session: &Session, target: &Target) -> Outcome<bool> {
+    let inventory = farm::observe(&session.client, &target.group).await?;
+    let Some(person) = person(session).await else { return Ok(false) };
+    let accounts = target.resources(&inventory, batch_pool::wire::ACCOUNT);
+    let linked =
+        accounts.filter_map(|a| a.text("/properties/autoStorage/storageAccountId").map(str::to_owned));
+    let held = |scope: String| {
+        let role = built_in::BLOB_CONTRIBUTOR;
+        Grant { purpose: "upload packages", scope, principal: person.clone(), role }.is_held(&inventory)
+    };
+    Ok(linked.into_iter().any(held))
+}
+
+/// Tries again while a role that was just assigned does not work yet.
+pub async fn until_admitted<T, E>(
+    session: &Session,
+    is_forbidden: impl Fn(&E) -> bool,
+    mut attempt: impl AsyncFnMut() -> Result<T, E>,
+) -> Result<T, E> {
+    let begun = session.clock.now();
+    loop {
+        let error = match attempt().await {
+            Err(error) if is_forbidden(&error) => error,
+            other => return other,
+        };
+        let waited = session.clock.now().duration_since(begun).unsigned_abs();
+        if waited >= PROPAGATION {
+            return Err(error);
+        }
+        if waited.is_zero() {
+            session.printer.info("  your role on the storage account does not work yet: waiting for it");
+        }
+        session.clock.sleep(BETWEEN).await;
+    }
+}
