@@ -25,6 +25,19 @@ pub(crate) const TYPES: &[(&str, &str, &[&str])] = &[
     ),
     ("Microsoft.ManagedIdentity", "2023-01-31", &["userAssignedIdentities"]),
     (
+        "Microsoft.KeyVault",
+        "2023-07-01",
+        &[
+            "vaults",
+            "deletedVaults",
+            "locations",
+            "locations/deletedVaults",
+            "locations/deletedVaults/purge",
+            "locations/operationResults",
+            "checkNameAvailability",
+        ],
+    ),
+    (
         "Microsoft.Network",
         "2024-03-01",
         &[
@@ -121,6 +134,7 @@ pub(crate) fn handle(world: &mut World, request: &Request) -> SimResponse {
         "microsoft.resources" => crate::resources::tags::handle(world, request),
         "microsoft.authorization" => crate::authorization::handle(world, request),
         "microsoft.managedidentity" => crate::identity::handle(world, request),
+        "microsoft.keyvault" => crate::keyvault::handle(world, request),
         "microsoft.network" => crate::network::handle(world, request),
         "microsoft.compute" => crate::compute::handle(world, request),
         "microsoft.storage" => crate::storage::handle(world, request),
@@ -136,6 +150,7 @@ pub(crate) fn body(world: &World, id: &str) -> Option<Value> {
     Some(match namespace.to_ascii_lowercase().as_str() {
         "microsoft.network" => crate::network::body(world, resource),
         "microsoft.managedidentity" => crate::identity::body(resource),
+        "microsoft.keyvault" => crate::keyvault::body(resource),
         "microsoft.compute" => crate::compute::body(world, resource),
         "microsoft.storage" => crate::storage::body(world, resource),
         "microsoft.batch" => crate::batch::body(world, resource),

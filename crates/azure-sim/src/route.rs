@@ -309,6 +309,7 @@ pub(crate) fn dispatch(world: &mut World, wire: &SimRequest) -> SimResponse {
         "login.microsoftonline.com" => crate::login::handle(world, &request),
         "prices.azure.com" => crate::catalogue::retail::handle(&request),
         host if crate::publishers::HOSTS.contains(&host) => crate::publishers::handle(&request),
+        crate::graph::HOST => crate::graph::handle(world, &request),
         crate::imds::HOST => crate::imds::handle(world, &request),
         _ if host.ends_with(".batch.azure.com") => crate::batch::data::handle(world, &request, &host),
         host if crate::storage::data::is_host(host) => {

@@ -148,6 +148,12 @@ pub struct World {
     /// Role assignments count so many seconds after they were made.
     #[serde(default)]
     pub(crate) role_lag_s: u64,
+    /// Key vaults in deleted state, by name in lower case.
+    #[serde(default)]
+    pub(crate) deleted_vaults: BTreeMap<String, serde_json::Value>,
+    /// What may be seen of the directory.
+    #[serde(default)]
+    pub(crate) graph: crate::graph::Directory,
     #[serde(skip)]
     log: Vec<Exchange>,
     #[serde(skip)]
@@ -200,6 +206,8 @@ impl World {
             spoken: String::new(),
             caller: None,
             role_lag_s: 0,
+            deleted_vaults: BTreeMap::new(),
+            graph: crate::graph::Directory::default(),
             log: Vec::new(),
             log_limit: None,
             config,

@@ -12,7 +12,7 @@ use flamenco_azure_core::spec::Farm;
 use flamenco_azure_core::tags;
 use serde_json::{Value, json};
 
-use crate::spec::account;
+use crate::spec::{account, pool};
 use crate::wire;
 
 /// <https://learn.microsoft.com/rest/api/storagerp>
@@ -40,7 +40,8 @@ pub fn node_identity(farm: &Farm) -> ResourceId {
 /// Whether the farm has it: its Batch pools refer to packages, or a first package has brought it.
 pub fn is_wanted(farm: &Farm, inventory: &Inventory) -> bool {
     let begun = inventory.get(&batch_identity(farm)).is_some();
-    !farm.pools.is_empty() && (begun)
+    let asked = farm.pools.iter().any(|pool| !pool.packages.is_empty());
+    !farm.pools.is_empty() && (begun || asked)
 }
 
 /// All roles that packages need (Microsoft's page "Azure built-in roles" for what each allows). `person`: who uploads.
@@ -57,8 +58,9 @@ pub fn grants(farm: &Farm, person: Option<&Principal>) -> Vec<Grant> {
     all
 }
 
-/// Adds the storage account, the identities and the roles `ours` to what is wanted, and links the Batch account where
-/// `link` says that nothing that it needs is missing.
+/// Adds the storage account, the identities and the roles `ours` to what is wanted, links the Batch account where `link`
+/// says that nothing that it needs is missing, and gives pools with packages the nodes' identity: no pool gets one later
+/// (`Pool_Update` of BatchManagement.json has no `identity`).
 ///
 /// The Batch account must be among the wanted resources already. The nodes' identity is left to the pools of scale sets
 /// where there are some: their plan has it.
@@ -80,6 +82,15 @@ pub fn add_to(farm: &Farm, ours: &[Grant], link: bool, wanted: &mut Wanted) {
                 "nodeIdentityReference": {"resourceId": node_identity(farm)},
             });
         }
+    }
+    let has_packages = |id: &ResourceId| {
+        farm.pools.iter().any(|one| !one.packages.is_empty() && pool(farm, &one.name) == *id)
+    };
+    for pool in wanted.resources.iter_mut().filter(|one| has_packages(&one.id)) {
+        let identities = json!({node_identity(farm).as_str(): {}});
+        pool.body["identity"] = json!({"type": "UserAssigned", "userAssignedIdentities": identities});
+        pool.after.push(node_identity(farm));
+        pool.after.extend(roles.iter().map(|role| role.id.clone()));
     }
     wanted.resources.extend(roles);
     wanted.resources.push(identity(farm, batch_identity(farm), "Batch account's identity"));

@@ -7,7 +7,7 @@ use flamenco_azure_core::plan::{
     Action, Blocked, Checkpoint, Condition, Desired, How, Order, Update, Verb, Wanted,
 };
 use flamenco_azure_core::pool::Count;
-use flamenco_azure_core::spec::{Farm, PackageRef, Pool, PoolImage};
+use flamenco_azure_core::spec::{BatchMode, Farm, PackageRef, Pool, PoolImage};
 use flamenco_azure_core::tags;
 use serde_json::{Value, json};
 
@@ -15,7 +15,7 @@ use crate::formula::Running;
 use crate::rollout;
 use crate::service::state_of;
 use crate::spec::{account, pool as pool_id};
-use crate::wire;
+use crate::{own_subscription, wire};
 
 /// What the pools need of the rest of the farm.
 #[derive(Debug, Clone)]
@@ -52,7 +52,8 @@ pub fn batch_account(farm: &Farm) -> Desired {
             "location": farm.location.as_str(),
             "tags": tags::for_resource(farm.name.as_str(), &farm.tags),
             "properties": {
-                "poolAllocationMode": "BatchService",
+                "poolAllocationMode": own_subscription::allocation(farm),
+                "keyVaultReference": own_subscription::reference(farm),
                 // Entra only: there is no account key to leak.
                 "allowedAuthenticationModes": ["AAD"],
                 "publicNetworkAccess": "Enabled",
@@ -115,6 +116,7 @@ fn batch_pool(farm: &Farm, pool: &Pool, around: &Surroundings) -> Desired {
             "/properties/vmSize",
             "/properties/deploymentConfiguration",
             "/properties/networkConfiguration",
+            "/identity",
         ],
         replace_remedy: "give the pool another `name` in the farm file (the old one is removed by `teardown`), or \
                          delete it and deploy again",
@@ -253,6 +255,8 @@ pub fn checkpoints(farm: &Farm, around: &Surroundings) -> Vec<Checkpoint> {
         mark: None,
         resource: account,
     };
+    // In the farm's own subscription the account has no quota of cores: the subscription's is seen before.
+    let gate = matches!(farm.batch_mode, BatchMode::BatchService).then_some(gate);
     let steady = farm.pools.iter().map(|pool| {
         let id = pool_id(farm, &pool.name);
         Checkpoint {
@@ -265,7 +269,7 @@ pub fn checkpoints(farm: &Farm, around: &Surroundings) -> Vec<Checkpoint> {
             resource: id,
         }
     });
-    std::iter::once(gate).chain(steady).collect()
+    gate.into_iter().chain(steady).collect()
 }
 
 /// Dedicated and Spot cores that the farm file's counts need.

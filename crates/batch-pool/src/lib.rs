@@ -71,6 +71,7 @@ pub mod error;
 pub mod formula;
 pub mod nodes;
 pub mod observe;
+pub mod own_subscription;
 pub mod packages;
 pub mod rollout;
 pub mod service;

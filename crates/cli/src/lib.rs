@@ -16,6 +16,7 @@ pub mod farmfile;
 pub mod files;
 pub mod fleets;
 pub mod identity;
+pub mod own_subscription;
 pub mod preflight;
 pub mod printer;
 pub mod progress;

@@ -98,7 +98,7 @@ impl Roles {
         Some(Failure {
             exit: Exit::Roles,
             message: format!(
-                "{count} must be assigned by an administrator; all else is made, but no node starts yet"
+                "{count} must be assigned by an administrator; everything else is made, and waits for that"
             ),
             hint: Some(format!("have the commands above run, then run `{again}` again: it goes on")),
         })

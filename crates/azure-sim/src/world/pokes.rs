@@ -94,6 +94,21 @@ impl World {
         self.role_lag_s = seconds;
     }
 
+    /// What the signed-in principal sees of the directory.
+    pub fn directory_is(&mut self, graph: crate::graph::Directory) {
+        self.graph = graph;
+    }
+
+    /// Names of key vaults in deleted state, in lower case.
+    pub fn deleted_vaults(&self) -> Vec<String> {
+        self.deleted_vaults.keys().cloned().collect()
+    }
+
+    /// The object id of "Microsoft Azure Batch" in this directory.
+    pub fn batch_service_principal(&self) -> String {
+        crate::graph::batch_principal(self)
+    }
+
     /// Marks a provider as not registered.
     pub fn unregister(&mut self, namespace: &str) {
         let namespace = namespace.to_ascii_lowercase();

@@ -13,6 +13,7 @@ use crate::auto_storage::AutoStorage;
 use crate::failure::{Exit, Failure, Outcome};
 use crate::farmfile::{self, FarmFile};
 use crate::fleets::Fleets;
+use crate::own_subscription::OwnSubscription;
 use crate::preflight::{self, Finding};
 use crate::roles::Roles;
 use crate::session::Session;
@@ -33,6 +34,8 @@ pub struct Prepared {
     pub fleets: Option<Fleets>,
     /// What its application packages need, if it has any.
     pub packages: Option<AutoStorage>,
+    /// What nodes in the farm's own subscription need, if they are there.
+    pub own: Option<OwnSubscription>,
 }
 
 impl Prepared {
@@ -40,12 +43,17 @@ impl Prepared {
     pub fn roles(&self) -> Roles {
         let fleets = self.fleets.iter().map(|fleets| &fleets.roles);
         let packages = self.packages.iter().map(|packages| &packages.roles);
-        fleets.chain(packages).fold(Roles::default(), Roles::and)
+        let own = self.own.iter().map(|own| &own.roles);
+        fleets.chain(packages).chain(own).fold(Roles::default(), Roles::and)
     }
 
     /// Whether more can be planned once this has been carried out.
     pub fn comes_in_parts(&self) -> bool {
-        self.fleets.is_some() || self.packages.is_some()
+        let waits = |packages: &AutoStorage| !packages.roles.missing.is_empty();
+        let lacks = |own: &OwnSubscription| !own.roles.missing.is_empty();
+        self.fleets.is_some()
+            || self.packages.as_ref().is_some_and(waits)
+            || self.own.as_ref().is_some_and(lacks)
     }
 }
 
@@ -54,7 +62,7 @@ pub async fn prepare(session: &Session, file: &FarmFile, binary: Option<&Path>) 
     let farm = file.farm.clone();
     let name = farmfile::shown(&session.here, &file.path);
     refuse(&name, &preflight::subscription(&session.client, &farm).await?)?;
-    let (inventory, sizes) = futures::future::try_join(
+    let (mut inventory, sizes) = futures::future::try_join(
         farm::observe(&session.client, &farm.group_id()),
         preflight::sizes(&session.client, &farm),
     )
@@ -68,9 +76,13 @@ pub async fn prepare(session: &Session, file: &FarmFile, binary: Option<&Path>) 
     if let Some(fleets) = &fleets {
         fleets.add_to(&farm, &inventory, &mut wanted);
     }
+    let own = OwnSubscription::look(session, &farm, &mut inventory).await?;
     let packages = AutoStorage::look(session, &farm, &inventory).await?;
     if let Some(packages) = &packages {
         packages.add_to(&farm, &mut wanted);
+    }
+    if let Some(own) = &own {
+        own.add_to(&farm, &mut wanted);
     }
     farm::start_if_stopped(&farm, &inventory, &mut wanted);
     let held_back = desired::hold_back(&farm, &inventory, &mut wanted);
@@ -80,7 +92,7 @@ pub async fn prepare(session: &Session, file: &FarmFile, binary: Option<&Path>) 
     if !plan.is_empty() {
         refuse(&name, &preflight::check(&session.client, &farm, &inventory, &sizes).await?)?;
     }
-    Ok(Prepared { farm, inventory, plan, sizes, fleets, packages })
+    Ok(Prepared { farm, inventory, plan, sizes, fleets, packages, own })
 }
 
 fn refuse(file: &str, findings: &[Finding]) -> Outcome<()> {

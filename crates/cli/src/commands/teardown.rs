@@ -3,12 +3,14 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
+use batch_pool::own_subscription;
 use flamenco_azure_core::inventory::Inventory;
 use flamenco_azure_core::plan::plan_teardown;
 
 use super::deploy::carry_out;
 use crate::args::TeardownArgs;
 use crate::failure::{Exit, Failure, Outcome};
+use crate::own_subscription::purge;
 use crate::session::{Session, Target};
 use crate::{farm, progress, show};
 
@@ -44,6 +46,7 @@ pub(super) async fn remove(
     let mut before: BTreeSet<String> = BTreeSet::new();
     for _ in 0..PASSES {
         inventory = farm::observe(&session.client, &target.group).await?;
+        let vaults: Vec<_> = own_subscription::vaults(&target.farm, &inventory).collect();
         let options = farm::teardown_options(&target.farm, &inventory, args.keep_data);
         let plan = plan_teardown(&target.farm, &target.group, &inventory, &options)?;
         let steps: BTreeSet<String> = plan.steps.iter().map(|step| step.id.clone()).collect();
@@ -57,6 +60,7 @@ pub(super) async fn remove(
             asked = true;
         }
         carry_out(session, &target.farm, &plan, "run `flamenco-azure teardown` again to go on").await?;
+        purge(session, &vaults).await;
     }
     let took = session.clock.now().duration_since(begun).unsigned_abs();
     printer.info(format!("{} in {}", printer.bold("removed"), progress::seconds(took)));

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use flamenco_azure_core::arm::{ArmClient, ArmError, Kind, Request};
 use flamenco_azure_core::ids::{Location, ResourceId};
 use flamenco_azure_core::inventory::{Inventory, Observed};
-use flamenco_azure_core::spec::{Farm, Fleet, FleetImage, PoolImage, Priority};
+use flamenco_azure_core::spec::{BatchMode, Farm, Fleet, FleetImage, PoolImage, Priority};
 use flamenco_azure_core::tags;
 use manager_vm::spec::Names;
 use serde_json::Value;
@@ -82,6 +82,24 @@ pub(super) fn quotas(farm: &Farm, inventory: &Inventory, sizes: &Sizes, usages: 
             }
         }
     }
+    let own = !matches!(farm.batch_mode, BatchMode::BatchService);
+    for pool in farm
+        .pools
+        .iter()
+        .filter(|pool| own && inventory.get(&batch_pool::spec::pool(farm, &pool.name)).is_none())
+    {
+        let Some(size) = sizes.get(&pool.vm_size) else { continue };
+        let dedicated = size.cores.saturating_mul(pool.dedicated);
+        for (name, cores) in [
+            ("lowPriorityCores", size.cores.saturating_mul(pool.spot)),
+            ("cores", dedicated),
+            (size.family.as_str(), dedicated),
+        ] {
+            if cores > 0 {
+                *needed.entry(name.to_owned()).or_default() += cores;
+            }
+        }
+    }
     // The Manager's share of what it draws on too.
     if let Some(size) =
         sizes.get(&farm.manager.vm_size).filter(|_| inventory.get(&Names::of(farm).vm()).is_none())
@@ -107,7 +125,7 @@ fn short(farm: &Farm, usages: &[Value], name: &str, need: u32) -> Option<Finding
                 farm.location
             ),
             format!(
-                "ask for {} cores (Azure portal > Quotas > Compute > {title} > {}), or lower the pools' `nodes`",
+                "ask for {} cores (Azure portal > Quotas > Compute > {title} > {}), or lower the numbers of nodes to start with",
                 used + f64::from(need),
                 farm.location
             ),

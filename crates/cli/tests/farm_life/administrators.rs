@@ -25,12 +25,15 @@ const ROLES: &[(&str, &str)] = &[
     ("Tag Contributor", "4a9ae827-6dc8-4573-8ac7-8239d42aa03f"),
     ("Managed Identity Operator", "f1a07417-d97a-45cb-824c-7a7467783830"),
     ("Storage Blob Data Contributor", "ba92f5b4-2d11-453d-a403-e96b0029c9fe"),
+    ("Azure Batch Service Orchestration Role", "a35466a1-cfd6-450a-b35e-683fcdf30363"),
+    ("Key Vault Secrets Officer", "b86a8fe4-44ce-4948-aee5-eccb2c155cd7"),
+    ("Storage Blob Data Reader", "2a2b9908-6ea1-4ae2-8e65-a410df84e7d1"),
     ("Storage Queue Data Contributor", "974c5e8b-45b9-4653-ba55-5f855dd0fb88"),
     ("Storage Queue Data Message Sender", "c6a89b2d-59bc-44d0-9896-0f6e12d7b80a"),
 ];
 
 /// Does what `az role assignment create` does: an assignment with a name of its own.
-fn obey(world: &mut World, number: usize, command: &str) {
+pub fn obey(world: &mut World, number: usize, command: &str) {
     let words: Vec<&str> = command.split(" --").collect();
     let option = |name: &str| {
         let found = words.iter().find_map(|word| word.strip_prefix(&format!("{name} ")));
@@ -49,6 +52,36 @@ fn obey(world: &mut World, number: usize, command: &str) {
     let request = SimRequest::new("PUT", url.parse().unwrap()).header("authorization", "Bearer admin");
     let response = world.handle(&request.json_body(&body));
     assert!(response.is_success(), "{command}: {}", response.json_body());
+}
+
+#[test]
+fn a_contributors_first_push_is_finished_after_an_administrator_ran_what_it_prints() {
+    let place = Place::with(|world| world.principal_mut().set_subscription_role(Some(Role::Contributor)));
+    place.give_key();
+    let file = FILE.replace("scalerStorageAccountName: studioscaler", "batchAccountName: studiobatch");
+    let pools = file.find("pools:").unwrap();
+    place.write("azure_config.yaml", &format!("{}pools: [{{name: render, dedicated: 1}}]\n", &file[..pools]));
+    place.simulate("deploy --yes").ended(0, &["deployed"]);
+    std::fs::create_dir(place.path("tools")).unwrap();
+    place.write("tools/tool", "#!/bin/sh\n");
+    let push = "app push tool --version 1 tools --yes";
+    let first = place.simulate(push);
+    first.ended(5, &["must be assigned by an administrator", "`flamenco-azure app push"]);
+    let commands: Vec<String> =
+        first.out.lines().filter(|line| line.starts_with("az role")).map(str::to_owned).collect();
+    assert_eq!(commands.len(), 3, "{}", first.out);
+    place.simulate(push).ended(5, &["must be assigned by an administrator"]);
+    place.poke(|world| {
+        world.principal_mut().set_subscription_role(Some(Role::Owner));
+        for (number, command) in commands.iter().enumerate() {
+            obey(world, number, command);
+        }
+        world.principal_mut().set_subscription_role(Some(Role::Contributor));
+    });
+    place.simulate(push).said(0, &["ready for nodes"]);
+    place.simulate("plan --check").said(0, &["nothing to do"]);
+    place.simulate("teardown --yes").ended(0, &["removed"]);
+    assert!(place.world().resources().is_empty(), "{}", place.holdings());
 }
 
 #[test]

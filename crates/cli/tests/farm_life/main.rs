@@ -15,6 +15,7 @@ mod doctor_live;
 mod fleets;
 mod interrupts;
 mod life;
+mod own_subscription;
 mod programs;
 mod reach;
 mod refusals;

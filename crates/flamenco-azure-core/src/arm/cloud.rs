@@ -18,6 +18,10 @@ pub struct Cloud {
     /// Scope of Batch data plane tokens (the double slash is Azure's: Microsoft's page "Authenticate Batch service
     /// solutions with Microsoft Entra ID").
     pub batch_scope: &'static str,
+    /// Microsoft Graph's base URL (Microsoft's page "National cloud deployments").
+    pub graph_endpoint: &'static str,
+    /// Scope of Graph tokens.
+    pub graph_scope: &'static str,
     /// Base URL of the login service.
     pub login: &'static str,
     /// The portal, for hints.
@@ -36,6 +40,8 @@ impl Cloud {
             arm_scope: "https://management.azure.com/.default",
             batch_suffix: ".batch.azure.com",
             batch_scope: "https://batch.core.windows.net//.default",
+            graph_endpoint: "https://graph.microsoft.com",
+            graph_scope: "https://graph.microsoft.com/.default",
             login: "https://login.microsoftonline.com",
             portal: "https://portal.azure.com",
         }
@@ -49,6 +55,8 @@ impl Cloud {
             arm_scope: "https://management.usgovcloudapi.net/.default",
             batch_suffix: ".batch.usgovcloudapi.net",
             batch_scope: "https://batch.core.usgovcloudapi.net//.default",
+            graph_endpoint: "https://graph.microsoft.us",
+            graph_scope: "https://graph.microsoft.us/.default",
             login: "https://login.microsoftonline.us",
             portal: "https://portal.azure.us",
         }
@@ -62,6 +70,8 @@ impl Cloud {
             arm_scope: "https://management.chinacloudapi.cn/.default",
             batch_suffix: ".batch.chinacloudapi.cn",
             batch_scope: "https://batch.chinacloudapi.cn//.default",
+            graph_endpoint: "https://microsoftgraph.chinacloudapi.cn",
+            graph_scope: "https://microsoftgraph.chinacloudapi.cn/.default",
             login: "https://login.chinacloudapi.cn",
             portal: "https://portal.azure.cn",
         }
@@ -100,6 +110,7 @@ impl Cloud {
                 host.eq_ignore_ascii_case(account)
                     && host.strip_suffix(self.batch_suffix).is_some_and(|label| !label.is_empty())
             }
+            Plane::Graph => host == self.graph_endpoint.trim_start_matches("https://"),
             Plane::Public(base) => Url::parse(base)
                 .ok()
                 .is_some_and(|base| base.host_str() == Some(host) && base.scheme() == "https"),
@@ -136,6 +147,17 @@ mod tests {
         for (url, expected) in table {
             assert_eq!(owns(&Plane::Arm, url), expected, "{url}");
         }
+    }
+
+    #[test]
+    fn a_token_for_the_directory_goes_to_the_clouds_own_graph() {
+        assert!(owns(&Plane::Graph, "https://graph.microsoft.com/v1.0/me"));
+        for other in
+            ["https://graph.microsoft.us/x", "https://graph.windows.net/x", "https://management.azure.com/x"]
+        {
+            assert!(!owns(&Plane::Graph, other), "{other}");
+        }
+        assert!(!owns(&Plane::Arm, "https://graph.microsoft.com/x"));
     }
 
     #[test]

@@ -59,6 +59,8 @@ pub enum Plane {
     Arm,
     /// The data plane of the Batch account with this host, such as `farm.westeurope.batch.azure.com`.
     Batch(String),
+    /// Microsoft Graph.
+    Graph,
     /// A public endpoint: no token is sent. The value is the base URL, such as `https://prices.azure.com`.
     Public(String),
 }
@@ -167,6 +169,12 @@ impl Request {
         self
     }
 
+    /// To Microsoft Graph.
+    pub fn graph(mut self) -> Self {
+        self.plane = Plane::Graph;
+        self
+    }
+
     /// To a public endpoint below `base`, without a token.
     pub fn public(mut self, base: impl Into<String>) -> Self {
         self.plane = Plane::Public(base.into());
@@ -185,6 +193,7 @@ impl Request {
         let text = match &self.plane {
             _ if absolute => self.path.clone(),
             Plane::Arm => format!("{}{}", cloud.arm_endpoint, self.path),
+            Plane::Graph => format!("{}{}", cloud.graph_endpoint, self.path),
             Plane::Batch(host) => {
                 let host = host.trim_start_matches("https://").trim_end_matches('/');
                 format!("https://{host}{}", self.path)

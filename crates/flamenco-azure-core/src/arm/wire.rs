@@ -37,6 +37,7 @@ pub(super) enum Lost {
 pub(super) struct Wire {
     arm: Pipeline,
     batch: Pipeline,
+    graph: Pipeline,
     public: Pipeline,
 }
 
@@ -70,6 +71,7 @@ impl Wire {
         Self {
             arm: pipeline(Some(cloud.arm_scope)),
             batch: pipeline(Some(cloud.batch_scope)),
+            graph: pipeline(Some(cloud.graph_scope)),
             public: pipeline(None),
         }
     }
@@ -86,6 +88,7 @@ impl Wire {
         let pipeline = match request.plane {
             Plane::Arm => &self.arm,
             Plane::Batch(_) => &self.batch,
+            Plane::Graph => &self.graph,
             Plane::Public(_) => &self.public,
         };
         let context = Context::new();
@@ -126,7 +129,7 @@ fn outgoing(request: &Request, url: &Url) -> azure_core::http::Request {
     let json = match request.plane {
         // The Batch data plane takes nothing else (Microsoft's page "Batch service REST API reference").
         Plane::Batch(_) => "application/json; odata=minimalmetadata",
-        Plane::Arm | Plane::Public(_) => "application/json",
+        Plane::Arm | Plane::Graph | Plane::Public(_) => "application/json",
     };
     let mut wire = azure_core::http::Request::new(url.clone(), verb);
     wire.insert_header(HeaderName::from_static("accept"), json);

@@ -50,6 +50,12 @@ pub mod roles {
     /// Reads, writes and leases blobs.
     pub const BLOB_CONTRIBUTOR: Role =
         Role { name: "Storage Blob Data Contributor", guid: "ba92f5b4-2d11-453d-a403-e96b0029c9fe" };
+    /// Lets Batch make and delete nodes in a subscription.
+    pub const BATCH_ORCHESTRATION: Role =
+        Role { name: "Azure Batch Service Orchestration Role", guid: "a35466a1-cfd6-450a-b35e-683fcdf30363" };
+    /// Keeps secrets in a key vault.
+    pub const SECRETS_OFFICER: Role =
+        Role { name: "Key Vault Secrets Officer", guid: "b86a8fe4-44ce-4948-aee5-eccb2c155cd7" };
     /// Reads blobs.
     pub const BLOB_READER: Role =
         Role { name: "Storage Blob Data Reader", guid: "2a2b9908-6ea1-4ae2-8e65-a410df84e7d1" };

@@ -43,6 +43,7 @@ const PIP: &str = "Microsoft.Network/publicIPAddresses";
 const STORAGE: &str = "Microsoft.Storage/storageAccounts";
 const SCALE_SET: &str = "Microsoft.Compute/virtualMachineScaleSets";
 const BATCH: &str = "Microsoft.Batch/batchAccounts";
+const VAULT: &str = "Microsoft.KeyVault/vaults";
 const POOL: &str = "Microsoft.Batch/batchAccounts/pools";
 
 const KINDS: &[Kind] = &[
@@ -60,6 +61,7 @@ const KINDS: &[Kind] = &[
         purpose: "Manager network interface",
         after: &[VM, SCALE_SET],
     },
+    Kind { name: VAULT, api_version: "2023-07-01", purpose: "key vault", after: &[BATCH, ROLE_ASSIGNMENT] },
     Kind {
         name: STORAGE,
         api_version: "2023-05-01",

@@ -69,6 +69,13 @@ pub fn rows() -> Vec<(&'static str, String, &'static str)> {
             text("made from subscription, group and farm name"),
             "made with the first application package",
         ),
+        ("batch.mode", text("batchService"), "no quota of yours, no key vault"),
+        (
+            "batch.keyVaultName",
+            text("made from subscription, group and farm name"),
+            "made only with `mode: userSubscription`",
+        ),
+        ("batch.servicePrincipalObjectId", text("looked up"), ""),
         ("manager.vmSize", text(MANAGER_VM_SIZE), "two burstable cores, 8 GiB"),
         ("manager.flamencoVersion", text(FLAMENCO_VERSION), "newest stable"),
         ("manager.flamencoSha256", text("the publisher's checksum file"), "a value here pins the archive"),

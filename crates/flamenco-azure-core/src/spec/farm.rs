@@ -62,6 +62,8 @@ pub struct Farm {
     pub resource_group: String,
     /// The Batch account; made only when there are [`Self::pools`].
     pub batch_account: String,
+    /// Whose subscription the nodes of [`Self::pools`] run in.
+    pub batch_mode: BatchMode,
     /// The storage account; made only for [`Storage::Own`], perhaps empty otherwise.
     pub storage_account: String,
     /// The account of the scaler's state and queue (general-purpose v2); made only when a feature needs it, such as
@@ -86,6 +88,39 @@ pub struct Farm {
     pub pools: Vec<Pool>,
     /// The pools of scale sets.
     pub fleets: Vec<Fleet>,
+}
+
+/// Whose subscription the nodes of Batch pools run in (Azure's `poolAllocationMode`).
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, serde::Deserialize, schemars::JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub enum Allocation {
+    /// One of Batch's own, within the Batch account's quotas.
+    #[default]
+    BatchService,
+    /// The farm's, within its quotas.
+    UserSubscription,
+}
+
+/// The application id of "Microsoft Azure Batch", the same in all directories (Microsoft's page "Create a Batch account
+/// with the Azure portal").
+pub const BATCH_APPLICATION: &str = "ddbf3205-c6bd-46ae-8127-60eb93363864";
+/// How to look its object id up, for people.
+pub const LOOK_UP: &str =
+    "`az ad sp show --id ddbf3205-c6bd-46ae-8127-60eb93363864 --query id --output tsv` prints it";
+
+/// [`Allocation`] with what it needs.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub enum BatchMode {
+    /// A subscription of Batch's own.
+    BatchService,
+    /// The farm's subscription.
+    UserSubscription {
+        /// The key vault that Batch asks for.
+        key_vault: String,
+        /// Object id of the service principal "Microsoft Azure Batch"; looked up where the farm file does not say it.
+        service_principal: Option<String>,
+    },
 }
 
 /// The Manager VM.
@@ -279,6 +314,15 @@ impl CloudName {
             Self::Public => "core.windows.net",
             Self::Usgov => "core.usgovcloudapi.net",
             Self::China => "core.chinacloudapi.cn",
+        }
+    }
+
+    /// What follows the name of a key vault in its address.
+    pub fn vault_suffix(self) -> &'static str {
+        match self {
+            Self::Public => "vault.azure.net",
+            Self::Usgov => "vault.usgovcloudapi.net",
+            Self::China => "vault.azure.cn",
         }
     }
 }

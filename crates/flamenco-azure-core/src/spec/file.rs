@@ -6,7 +6,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::error::Origin;
-use super::farm::{CloudName, Tls};
+use super::farm::{Allocation, CloudName, Tls};
 use super::fleet::{Orchestration, Payload};
 use super::secret::Secret;
 
@@ -94,7 +94,7 @@ pub struct FarmSpec {
     /// The worker pools.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub pools: Option<Vec<PoolSpec>>,
-    /// The one pool of the old tool; use `pools` instead.
+    /// The Batch account's mode; also the one pool of the old tool, for which use `pools` instead.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub batch: Option<BatchSpec>,
     /// Where each value was written.
@@ -330,10 +330,21 @@ pub struct PlacementSpec {
     pub priority: Option<String>,
 }
 
-/// `batch`: the one pool of the old tool.
+/// `batch`: the Batch account's mode, and the one pool of the old tool.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct BatchSpec {
+    /// Whose subscription the nodes run in: `batchService` (default), one of Batch's own, or `userSubscription`, the farm's,
+    /// with its quotas.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub mode: Option<Allocation>,
+    /// `mode: userSubscription`: the key vault that Batch asks for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub key_vault_name: Option<String>,
+    /// `mode: userSubscription`: the object id of the service principal "Microsoft Azure Batch" in your directory, where this
+    /// sign-in may not look it up.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub service_principal_object_id: Option<String>,
     /// The pool's name.
     #[serde(rename = "poolID", skip_serializing_if = "Option::is_none")]
     pub pool_id: Option<String>,

@@ -43,7 +43,8 @@ pub use batch::{
 };
 pub use error::{Finding, Origin, Problem, SpecError};
 pub use farm::{
-    Access, Blender, CidrList, CloudName, Farm, FarmName, Manager, Network, Pool, PoolKind, Storage, Tls,
+    Access, Allocation, BATCH_APPLICATION, BatchMode, Blender, CidrList, CloudName, Farm, FarmName, LOOK_UP,
+    Manager, Network, Pool, PoolKind, Storage, Tls,
 };
 pub use file::{
     AccessSpec, AutoscaleSpec, BatchSpec, BlenderSpec, ExistingNetworkSpec, ExistingStorageSpec, FarmSpec,

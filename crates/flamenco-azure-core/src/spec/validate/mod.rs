@@ -3,6 +3,7 @@
 mod batch;
 mod fleets;
 mod manager;
+mod mode;
 mod network;
 mod pools;
 mod syntax;
@@ -13,7 +14,7 @@ use jiff::tz::TimeZone;
 
 use super::defaults;
 use super::error::{Finding, Origin, Problem, SpecError};
-use super::farm::{Farm, FarmName, Storage, most_nodes};
+use super::farm::{BatchMode, Farm, FarmName, Storage, most_nodes};
 use super::file::FarmSpec;
 use super::fleet::{self, Priority};
 use super::retired::{self, Size};
@@ -180,6 +181,7 @@ impl Check<'_> {
             self.general_account("scalerStorageAccountName", spec.scaler_storage_account_name.as_ref());
         let package_account =
             self.general_account("packageStorageAccountName", spec.package_storage_account_name.as_ref());
+        let mode = self.batch_mode();
         let (name, subscription, resource_group) = (name?, subscription?, resource_group?);
         let derived = |prefix| fleet::account_name(prefix, &subscription, &resource_group, &name);
         // Without Batch pools the account is never made, and may have no name: this one is free and legal.
@@ -190,6 +192,13 @@ impl Check<'_> {
             storage_account: if own_storage { storage_account? } else { storage_account.unwrap_or_default() },
             scaler_account: scaler_account.unwrap_or_else(|| derived("fzs")),
             package_account: package_account.unwrap_or_else(|| derived("fzp")),
+            batch_mode: match mode {
+                None => BatchMode::BatchService,
+                Some((key_vault, service_principal)) => BatchMode::UserSubscription {
+                    key_vault: key_vault.unwrap_or_else(|| derived("fzk")),
+                    service_principal,
+                },
+            },
             name,
             subscription,
             location: location?,

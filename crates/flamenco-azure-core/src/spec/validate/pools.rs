@@ -12,7 +12,7 @@ impl Check<'_> {
     pub(super) fn pools(&mut self, farm: Option<&FarmName>) -> (Vec<Pool>, Vec<Fleet>) {
         let specs: Vec<(String, PoolSpec)> = match (&self.spec.pools, &self.spec.batch) {
             (Some(pools), batch) => {
-                if let Some(batch) = batch.as_ref().filter(|batch| !same(batch, pools)) {
+                if let Some(batch) = batch.as_ref().filter(|batch| is_pool(batch) && !same(batch, pools)) {
                     let id = filled(batch.pool_id.as_ref()).unwrap_or_default().to_owned();
                     let why =
                         format!("the old block describes a pool `{id}` that `pools` describes otherwise");
@@ -20,8 +20,8 @@ impl Check<'_> {
                 }
                 pools.iter().enumerate().map(|(i, pool)| (format!("pools[{i}]"), pool.clone())).collect()
             }
-            (None, Some(batch)) => vec![("batch".to_owned(), modern(batch))],
-            (None, None) => vec![("pools".to_owned(), default_pool())],
+            (None, Some(batch)) if is_pool(batch) => vec![("batch".to_owned(), modern(batch))],
+            (None, _) => vec![("pools".to_owned(), default_pool())],
         };
         if specs.is_empty() {
             self.value(
@@ -157,6 +157,12 @@ fn kind_of(word: &str) -> Option<PoolKind> {
 
 /// No single pool is larger: the largest share of a subscription's 25,000 machines that one region's subnets carry.
 const MOST_NODES: u32 = 10_000;
+
+/// Whether the block describes the old tool's pool, and not just the account.
+fn is_pool(batch: &BatchSpec) -> bool {
+    let counts = [batch.target_dedicated_nodes, batch.target_low_priority_nodes];
+    [&batch.pool_id, &batch.vm_size].into_iter().any(Option::is_some) || counts.iter().any(Option::is_some)
+}
 
 fn modern(batch: &BatchSpec) -> PoolSpec {
     PoolSpec {

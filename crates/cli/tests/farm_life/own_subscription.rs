@@ -1,0 +1,116 @@
+//! Nodes in the farm's own subscription: key vault, Batch's principal, roles, quotas.
+
+use azure_sim::{Directory, Role, SimRequest};
+
+use super::administrators::obey;
+use crate::support::{Place, SUBSCRIPTION};
+
+const FILE: &str = "\
+defaultName: studio
+subscriptionID: 5b3a7c1e-6f5d-4c2b-9a80-0123456789ab
+location: westeurope
+resourceGroup: studio-rg
+storageAccountName: studiofiles
+batchAccountName: studiobatch
+virtualMachine: studio-vm
+batch: {mode: userSubscription, keyVaultName: studiovault}
+pools: [{name: render, dedicated: 1, spot: 2}]
+";
+
+fn place(file: &str) -> Place {
+    let place = Place::with(|_| {});
+    place.give_key();
+    place.write("azure_config.yaml", file);
+    place
+}
+
+fn there(place: &Place, what: &str) -> bool {
+    place.world().resources().keys().any(|id| id.ends_with(what))
+}
+
+#[test]
+fn nodes_run_in_the_farms_own_subscription_and_a_teardown_leaves_no_vault() {
+    let place = place(FILE);
+    place.simulate("deploy --yes").ended(0, &["deployed"]);
+    assert!(there(&place, "/vaults/studiovault"));
+    let holdings = place.holdings();
+    assert!(holdings.contains("\"UserSubscription\"") && !holdings.contains("SharedKey\""), "{holdings}");
+    place.simulate("plan --check").said(0, &["nothing to do"]);
+    place.simulate("teardown --yes").ended(0, &["purged key vault studiovault", "removed"]);
+    assert!(place.world().resources().is_empty(), "{}", place.holdings());
+    assert_eq!(place.world().deleted_vaults(), Vec::<String>::new());
+    // What Batch was allowed on the subscription may serve others: it stays, and the next deploy finds it.
+    place.simulate("deploy --yes").ended(0, &["deployed"]);
+}
+
+#[test]
+fn who_may_not_read_the_directory_is_told_what_to_ask_for() {
+    let place = place(FILE);
+    place.poke(|world| world.directory_is(Directory::Closed));
+    let before = place.holdings();
+    place.simulate("deploy --yes").ended(
+        1,
+        &[
+            "may not look up Batch's service principal",
+            "az ad sp show --id ddbf3205-c6bd-46ae-8127-60eb93363864 --query id",
+            "batch.servicePrincipalObjectId",
+        ],
+    );
+    assert_eq!(place.holdings(), before);
+    let id = place.world().batch_service_principal();
+    let named = FILE.replace("keyVaultName", &format!("servicePrincipalObjectId: {id}, keyVaultName"));
+    place.write("azure_config.yaml", &named);
+    place.simulate("deploy --yes").ended(0, &["deployed"]);
+}
+
+#[test]
+fn a_directory_without_batch_is_told_how_to_get_it() {
+    let place = place(FILE);
+    place.poke(|world| world.directory_is(Directory::WithoutBatch));
+    place.simulate("deploy --yes").ended(1, &["has no service principal", "az provider register"]);
+}
+
+#[test]
+fn a_contributors_deploy_makes_no_batch_account_before_an_administrator_has_let_batch_in() {
+    let place = place(FILE);
+    place.poke(|world| world.principal_mut().set_subscription_role(Some(Role::Contributor)));
+    let first = place.simulate("deploy --yes");
+    first.ended(5, &["must be assigned by an administrator"]);
+    assert!(there(&place, "/studio-vm") && there(&place, "/studiovault") && !there(&place, "/studiobatch"));
+    let commands: Vec<&str> = first.out.lines().filter(|line| line.starts_with("az role")).collect();
+    assert_eq!(commands.len(), 2, "{}", first.out);
+    place.poke(|world| {
+        world.principal_mut().set_subscription_role(Some(Role::Owner));
+        commands.iter().enumerate().for_each(|(number, command)| obey(world, number, command));
+        world.principal_mut().set_subscription_role(Some(Role::Contributor));
+    });
+    place.simulate("deploy --yes").ended(0, &["deployed"]);
+    assert!(there(&place, "/pools/render"));
+}
+
+#[test]
+fn a_vault_that_was_deleted_is_recovered() {
+    let place = place(FILE);
+    place.simulate("deploy --yes").ended(0, &["deployed"]);
+    place.poke(|world| {
+        let url = format!(
+            "https://management.azure.com/subscriptions/{SUBSCRIPTION}/resourceGroups/studio-rg/providers/Microsoft.KeyVault/vaults/studiovault?api-version=2023-07-01"
+        );
+        let delete = SimRequest::new("DELETE", url.parse().unwrap()).header("authorization", "Bearer any");
+        assert!(world.handle(&delete).is_success());
+    });
+    assert_eq!(place.world().deleted_vaults(), ["studiovault"]);
+    place.simulate("deploy --yes").ended(0, &["deployed"]);
+    assert!(there(&place, "/vaults/studiovault"));
+    assert_eq!(place.world().deleted_vaults(), Vec::<String>::new());
+    place.simulate("plan --check").said(0, &["nothing to do"]);
+}
+
+#[test]
+fn the_subscriptions_quota_is_seen_before_anything_is_made() {
+    let place = place(&FILE.replace("spot: 2", "spot: 20"));
+    place.poke(|world| world.set_limit("westeurope", "lowPriorityCores", 40));
+    let before = place.holdings();
+    place.simulate("deploy --yes").ended(1, &["0 of 40 cores are used", "need 80", "nothing was created"]);
+    assert_eq!(place.holdings(), before);
+}
