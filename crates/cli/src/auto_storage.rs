@@ -103,6 +103,7 @@ pub async fn until_admitted<T, E>(
     mut attempt: impl AsyncFnMut() -> Result<T, E>,
 ) -> Result<T, E> {
     let begun = session.clock.now();
+    let mut told = false;
     loop {
         let error = match attempt().await {
             Err(error) if is_forbidden(&error) => error,
@@ -112,7 +113,7 @@ pub async fn until_admitted<T, E>(
         if waited >= PROPAGATION {
             return Err(error);
         }
-        if waited.is_zero() {
+        if !std::mem::replace(&mut told, true) {
             session.printer.info("  your role on the storage account does not work yet: waiting for it");
         }
         session.clock.sleep(BETWEEN).await;

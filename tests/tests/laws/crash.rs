@@ -82,3 +82,36 @@ fn teardown_survives_a_crash_at_every_call() {
     yard.run("deploy --yes");
     survives_every_cut(&yard, "teardown --yes", true);
 }
+
+/// A tool's folder in a yard, and the command that pushes it.
+fn tool(yard: &Yard) -> String {
+    let folder = yard.path().join("tool");
+    std::fs::create_dir_all(&folder).unwrap();
+    std::fs::write(folder.join("tool"), "#!/bin/sh\n").unwrap();
+    format!("app push tool --version 1 {} --yes", folder.display())
+}
+
+#[test]
+fn the_first_push_of_a_package_survives_a_crash_at_every_call() {
+    let yard = Yard::default();
+    yard.run("deploy --yes");
+    survives_every_cut(&yard, &tool(&yard), true);
+}
+
+#[test]
+fn a_later_push_of_a_package_survives_a_crash_at_every_call_on_another_machine() {
+    let yard = Yard::default();
+    yard.run("deploy --yes");
+    let push = tool(&yard);
+    yard.run(&push);
+    std::fs::write(yard.path().join("tool/more"), "more\n").unwrap();
+    survives_every_cut(&yard, &push.replace("--version 1", "--version 2"), false);
+}
+
+#[test]
+fn a_deploy_into_the_farms_own_subscription_and_its_teardown_survive_a_crash_at_every_call() {
+    let yard = Yard::new(&format!("{FARM_FILE}batch: {{mode: userSubscription}}\n"), |_| {});
+    survives_every_cut(&yard, "deploy --yes", false);
+    yard.run("deploy --yes");
+    survives_every_cut(&yard, "teardown --yes", true);
+}

@@ -53,9 +53,11 @@ fn a_package_is_pushed_listed_chosen_and_removed() {
     place.simulate("app push blender --version 5.0.1 gone --yes").ended(1, &["gone"]);
     place.simulate(push).ended(1, &["--yes"]);
     assert_eq!(place.holdings(), before, "nothing is made for what cannot be packed, or unasked");
-    place
-        .simulate(&format!("{push} --yes"))
-        .said(0, &["application packages", "blender 5.0.1: ", "sent, ready for nodes"]);
+    // A role works a while after it was assigned.
+    place.poke(|world| world.role_lag(200));
+    let first = place.simulate(&format!("{push} --yes"));
+    first.said(0, &["application packages", "blender 5.0.1: ", "sent, ready for nodes"]);
+    first.ended(0, &["your role on the storage account does not work yet: waiting for it"]);
     place.simulate("plan --check").said(0, &["nothing to do: the farm is as the farm file says"]);
     place.simulate(push).said(0, &["nothing to do, the same content is there"]);
     place.simulate("app list").said(0, &["blender, no default", "5.0.1", "ready since 2026-11-21"]);
