@@ -118,8 +118,8 @@ fn batch_pool(farm: &Farm, pool: &Pool, around: &Surroundings) -> Desired {
             "/properties/networkConfiguration",
             "/identity",
         ],
-        replace_remedy: "give the pool another `name` in the farm file (the old one is removed by `teardown`), or \
-                         delete it and deploy again",
+        replace_remedy: "`flamenco-azure pool rollout POOL --replace` drains it, removes it and makes it anew with as many \
+                         nodes; or give the new one another `name` in the farm file",
         update: Update::Patch(&[
             "/properties/startTask",
             "/properties/applicationPackages",

@@ -179,7 +179,7 @@ fn what_batch_cannot_change_needs_a_replacement_that_the_plan_offers() {
     assert!(plan.is_empty());
     let [blocked] = plan.blocked.as_slice() else { panic!("{plan:?}") };
     assert_eq!(blocked.changes.len(), 1);
-    assert!(blocked.remedy.contains("another `name`"), "{}", blocked.remedy);
+    assert!(blocked.remedy.contains("pool rollout POOL --replace"), "{}", blocked.remedy);
 }
 
 #[test]

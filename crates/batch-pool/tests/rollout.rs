@@ -2,9 +2,7 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test")]
 
-use std::collections::BTreeSet;
-
-use batch_pool::rollout::{Batch, Mark, Reference, Seen, Standing, Step, next, recipe};
+use batch_pool::rollout::{Batch, Mark, Reference, Renewed, Seen, Standing, Step, next, recipe};
 use jiff::{SignedDuration, Timestamp};
 use proptest::prelude::*;
 use serde_json::{Value, json};
@@ -60,9 +58,9 @@ proptest! {
     #[test]
     fn a_rollout_ends_with_no_old_node_and_never_renews_more_than_its_batch(mut nodes in pool(), size in 1u32..6) {
         let since = moment();
-        let mut tried = BTreeSet::new();
+        let mut tried = Renewed::new();
         for _ in 0..100 {
-            match next(&nodes, since, Batch::Nodes(size), &tried) {
+            match next(&nodes, since, Batch::Nodes(size), &tried, moment()) {
                 Step::Wait(ids) => {
                     prop_assert!(!ids.is_empty());
                     renew(&mut nodes, &ids);
@@ -77,9 +75,9 @@ proptest! {
                         prop_assert!(!(chosen && matches!(standing, Standing::Current | Standing::Away)));
                     }
                     let ids: Vec<String> = idle.into_iter().chain(working).take(count).collect();
-                    prop_assert!(ids.iter().all(|id| !tried.contains(id)), "renewed twice");
+                    prop_assert!(ids.iter().all(|id| !tried.contains_key(id)), "renewed twice");
                     renew(&mut nodes, &ids);
-                    tried.extend(ids);
+                    tried.extend(ids.into_iter().map(|id| (id, moment())));
                 }
                 Step::Stop(failed) => prop_assert!(false, "nothing failed that was tried: {failed:?}"),
                 Step::Done { stuck } => {
@@ -99,12 +97,12 @@ proptest! {
         nodes[at].state = "starttaskfailed".to_owned();
         nodes[at].started = Some(moment());
         let id = nodes[at].id.clone();
-        let tried: BTreeSet<String> = [id.clone()].into();
-        let Step::Stop(failed) = next(&nodes, moment(), Batch::Percent(100), &tried) else { panic!("goes on") };
+        let tried: Renewed = [(id.clone(), moment())].into();
+        let Step::Stop(failed) = next(&nodes, moment(), Batch::Percent(100), &tried, moment()) else { panic!("goes on") };
         prop_assert!(failed.iter().any(|node| node.id == id));
         // The next call tries it again before all others, once nothing is on its way.
         nodes.retain(|node| node.standing(moment()) != Standing::Coming);
-        let Step::Renew { idle, .. } = next(&nodes, moment(), Batch::Nodes(1), &BTreeSet::new()) else { panic!("done") };
+        let Step::Renew { idle, .. } = next(&nodes, moment(), Batch::Nodes(1), &Renewed::new(), moment()) else { panic!("done") };
         prop_assert!(idle.contains(&id));
     }
 }
@@ -164,4 +162,22 @@ fn a_mark_is_read_as_it_is_written() {
     assert_eq!(read("0a1b yesterday").unwrap().since, None);
     assert_eq!(Mark::read(&body(&json!([]))), None);
     assert_eq!(Mark::read(&json!({})), None);
+}
+
+#[test]
+fn an_order_that_does_not_show_is_waited_for_and_then_given_again() {
+    let old =
+        Seen { id: "a".to_owned(), state: "idle".to_owned(), since: None, started: None, trouble: None };
+    let renewed: Renewed = [("a".to_owned(), moment())].into();
+    let at = |minutes| {
+        next(
+            std::slice::from_ref(&old),
+            moment(),
+            Batch::Nodes(1),
+            &renewed,
+            moment() + SignedDuration::from_mins(minutes),
+        )
+    };
+    assert_eq!(at(1), Step::Wait(vec!["a".to_owned()]));
+    assert!(matches!(at(4), Step::Renew { .. }));
 }

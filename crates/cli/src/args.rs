@@ -230,6 +230,32 @@ pub struct PoolArgs {
 pub enum PoolCommand {
     /// List the nodes: state, address, how their start task ended, since when they are up
     Nodes(PoolNodesArgs),
+    /// Bring nodes to the pool's newest start task and packages, a few at a time; resumable
+    Rollout(PoolRolloutArgs),
+}
+
+/// `pool rollout`
+#[derive(Debug, Clone, Default, Args)]
+#[command(
+    after_help = "Each batch of nodes finishes what it renders, is reimaged, and must come up before the next one goes. \
+    A batch whose start tasks fail is the last one. The same command again goes on."
+)]
+pub struct PoolRolloutArgs {
+    /// The pool; may be left out when there is one
+    #[arg(value_name = "POOL")]
+    pub pool: Option<String>,
+    /// Nodes at a time: a number, or a share of the pool
+    #[arg(long, value_name = "N|PERCENT", default_value = "25%")]
+    pub batch: batch_pool::rollout::Batch,
+    /// Take nodes without waiting for their render to end
+    #[arg(long)]
+    pub force: bool,
+    /// Remove the pool and make it anew with as many nodes, for what Azure cannot change in place
+    #[arg(long)]
+    pub replace: bool,
+    /// With --replace: do not ask for confirmation
+    #[arg(long, short)]
+    pub yes: bool,
 }
 
 /// `pool nodes`

@@ -226,6 +226,8 @@ pub fn teardown_options(farm: &str, inventory: &Inventory, keep_data: bool) -> T
         })
         .map(|name| (name.clone(), "0".to_owned()))
         .collect();
+    let replacing = tags::replacing_tag(farm);
+    let names = names.into_iter().chain(tags::get(&have, &replacing).map(|_| replacing.clone())).collect();
     TeardownOptions { keep_data, stop, tags: names }
 }
 
@@ -349,6 +351,79 @@ fn has_nodes(inventory: &Inventory, pool: &ResourceId) -> bool {
 pub fn paused_counts(farm: &str, inventory: &Inventory) -> Option<Counts> {
     let tags = inventory.group.as_ref()?.tags();
     Some(decode_counts(tags::get(&tags, &tags::paused_tag(farm))?))
+}
+
+/// The nodes that a pool is to have that is being made anew; `None` when it is not.
+pub fn replaced_count(farm: &str, inventory: &Inventory, pool: &str) -> Option<Count> {
+    let counts = decode_counts(tags::get(&group_tags(inventory), &tags::replacing_tag(farm))?);
+    counts.into_iter().find(|(name, _)| name.eq_ignore_ascii_case(pool)).map(|(_, count)| count)
+}
+
+/// A pool's nodes to start with, in place of the farm file's.
+pub fn set_counts(farm: &mut Farm, pool: &str, count: Count) {
+    for one in farm.pools.iter_mut().filter(|one| one.name.eq_ignore_ascii_case(pool)) {
+        (one.dedicated, one.spot) = (count.dedicated, count.spot);
+    }
+}
+
+/// A pool that was removed to be made anew comes back with the nodes it had, whoever makes it.
+pub fn take_up_replaced(farm: &mut Farm, inventory: &Inventory) {
+    let names: Vec<String> = farm.pools.iter().map(|pool| pool.name.clone()).collect();
+    for name in names {
+        let gone = inventory.get(&batch_pool::spec::pool(farm, &name)).is_none();
+        if let Some(count) = replaced_count(farm.name.as_str(), inventory, &name).filter(|_| gone) {
+            set_counts(farm, &name, count);
+        }
+    }
+}
+
+/// Keeps a pool's nodes in a tag of the group while it is made anew.
+pub fn remember_replaced(
+    farm: &Farm,
+    inventory: &Inventory,
+    pool: &ResourceId,
+    count: Count,
+    wanted: &mut Wanted,
+) {
+    let tag = tags::replacing_tag(farm.name.as_str());
+    let before = tags::get(&group_tags(inventory), &tag).map(decode_counts).unwrap_or_default();
+    let mut counts = before.clone();
+    counts.insert(pool.name().to_owned(), count);
+    let value = encode_counts(&counts);
+    if counts != before {
+        let mark = tag_request(&wanted.group.id, "Merge", &json!({tag: value}));
+        wanted.orders.push(Order {
+            resource: wanted.group.id.clone(),
+            verb: Verb::Update,
+            purpose: "resource group",
+            reason: "remembers how many nodes the pool has".to_owned(),
+            after: Vec::new(),
+            action: Action::Send { request: mark },
+        });
+    }
+    wanted.orders.push(forget_replaced(farm, &value, &wanted.group.id, vec![pool.clone()]));
+}
+
+/// Takes the tag of replaced pools away once they are there. On the group's tag resource, so that it comes last.
+fn forget_replaced(farm: &Farm, value: &str, group: &ResourceId, after: Vec<ResourceId>) -> Order {
+    let tag = tags::replacing_tag(farm.name.as_str());
+    Order {
+        action: Action::Send { request: tag_request(group, "Delete", &json!({tag: value})) },
+        resource: group.resource("Microsoft.Resources/tags", "default"),
+        verb: Verb::Delete,
+        purpose: "replacement mark",
+        reason: "the pool is there again".to_owned(),
+        after,
+    }
+}
+
+/// What a deploy does about a replacement that was cut off.
+pub fn end_replacement(farm: &Farm, inventory: &Inventory, wanted: &mut Wanted) {
+    if let Some(value) = tags::get(&group_tags(inventory), &tags::replacing_tag(farm.name.as_str())) {
+        let pools = farm.pools.iter().map(|pool| batch_pool::spec::pool(farm, &pool.name)).collect();
+        let order = forget_replaced(farm, value, &wanted.group.id, pools);
+        wanted.orders.push(order);
+    }
 }
 
 fn encode_counts(counts: &Counts) -> String {

@@ -27,6 +27,11 @@ pub fn paused_tag(farm: &str) -> String {
     format!("{FARM}.{farm}.paused")
 }
 
+/// The tag on the resource group that holds the node counts of pools that are being made anew.
+pub fn replacing_tag(farm: &str) -> String {
+    format!("{FARM}.{farm}.replacing")
+}
+
 /// Value of [`group_tag`] when the tool made the group.
 pub const CREATED: &str = "created";
 /// Value of [`group_tag`] when the group was there before.

@@ -12,14 +12,14 @@
 
 mod service;
 
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 
 use flamenco_azure_core::pool::NodeState;
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
-pub use self::service::{Look, Missing, Reference, Rollout, RolloutError, resolve};
+pub use self::service::{Missing, Reference, Rollout, RolloutError, resolve};
 
 /// The metadata item that keeps the mark.
 pub const MARK: &str = "flamenco-rollout";
@@ -167,6 +167,12 @@ impl Batch {
     }
 }
 
+impl Default for Batch {
+    fn default() -> Self {
+        Self::Percent(25)
+    }
+}
+
 impl std::str::FromStr for Batch {
     type Err = String;
 
@@ -203,12 +209,23 @@ pub enum Step {
     },
 }
 
-/// Decides. `tried` are the nodes that this call has renewed: one of an earlier call that failed is tried again, first of
-/// all.
-pub fn next(nodes: &[Seen], since: Timestamp, batch: Batch, tried: &BTreeSet<String>) -> Step {
-    let of = |wanted: Standing| nodes.iter().filter(move |node| node.standing(since) == wanted);
+/// What this call has renewed, and when by its own clock.
+pub type Renewed = BTreeMap<String, Timestamp>;
+
+/// How long an order may take to show in the list of nodes: after that it was lost, and is given again.
+const UNTIL_SEEN: SignedDuration = SignedDuration::from_mins(3);
+
+/// Decides. A node that an earlier call renewed and that failed is tried again, first of all.
+pub fn next(nodes: &[Seen], since: Timestamp, batch: Batch, renewed: &Renewed, now: Timestamp) -> Step {
+    let ordered = |node: &Seen| renewed.get(&node.id).is_some_and(|at| now.duration_since(*at) < UNTIL_SEEN);
+    let stands = |node: &Seen| match node.standing(since) {
+        Standing::Old if ordered(node) => Standing::Coming,
+        standing => standing,
+    };
+    let of = |wanted: Standing| nodes.iter().filter(move |node| stands(node) == wanted);
     let ids = |nodes: &[&Seen]| nodes.iter().map(|node| node.id.clone()).collect::<Vec<_>>();
-    let failed: Vec<Seen> = of(Standing::Failed).filter(|node| tried.contains(&node.id)).cloned().collect();
+    let failed: Vec<Seen> =
+        of(Standing::Failed).filter(|node| renewed.contains_key(&node.id)).cloned().collect();
     if !failed.is_empty() {
         return Step::Stop(failed);
     }

@@ -111,15 +111,6 @@ pub async fn resolve(
     })
 }
 
-/// A pool in the middle of a rollout.
-#[derive(Debug, Clone)]
-pub struct Look {
-    /// Since when nodes boot with the newest definition.
-    pub since: Timestamp,
-    /// Its nodes.
-    pub nodes: Vec<Seen>,
-}
-
 /// Rolls out one pool.
 #[derive(Debug, Clone)]
 pub struct Rollout {
@@ -212,7 +203,7 @@ impl Rollout {
     }
 
     /// The nodes, in one paged pass.
-    pub async fn look(&self, since: Timestamp) -> Result<Look, RolloutError> {
+    pub async fn look(&self) -> Result<Vec<Seen>, RolloutError> {
         let list = self.data(Request::get(format!("/pools/{}/nodes", self.pool.name())));
         let list = self.client.list(&list).await;
         let list = list.map_err(|source| RolloutError::Azure { doing: "list its nodes", source })?;
@@ -220,7 +211,7 @@ impl Rollout {
         let mut nodes =
             list.iter().map(|body| Seen::read(body).ok_or_else(odd)).collect::<Result<Vec<_>, _>>()?;
         nodes.sort_by(|a, b| a.id.cmp(&b.id));
-        Ok(Look { since, nodes })
+        Ok(nodes)
     }
 
     /// Has Batch set a node up anew: reimaged, or where Batch does not do that rebooted, which brings start task and

@@ -119,8 +119,8 @@ fn reimage_note(session: &Session, plan: &Plan) {
         if !parts.is_empty() {
             let pool = step.resource.name();
             session.printer.warn(format!(
-                "pool `{pool}`: the new {} reach nodes that boot from now on; others when they are reimaged, or \
-                 replaced by scaling down and up",
+                "pool `{pool}`: the new {} reach nodes that boot from now on; `flamenco-azure pool rollout {pool}` \
+                 reimages the others, a few at a time",
                 parts.join(" and ")
             ));
         }

@@ -59,7 +59,7 @@ impl Prepared {
 
 /// Observes and plans, with all findings of the preflight at once: nothing is planned over a known obstacle.
 pub async fn prepare(session: &Session, file: &FarmFile, binary: Option<&Path>) -> Outcome<Prepared> {
-    let farm = file.farm.clone();
+    let mut farm = file.farm.clone();
     let name = farmfile::shown(&session.here, &file.path);
     refuse(&name, &preflight::subscription(&session.client, &farm).await?)?;
     let (mut inventory, sizes) = futures::future::try_join(
@@ -71,7 +71,9 @@ pub async fn prepare(session: &Session, file: &FarmFile, binary: Option<&Path>) 
         return Err(Failure::user(format!("farm `{}` is paused", farm.name))
             .hint("`flamenco-azure resume` brings it back; `teardown` removes it"));
     }
+    farm::take_up_replaced(&mut farm, &inventory);
     let mut wanted = farm::wanted(&farm, &sizes.cores())?;
+    farm::end_replacement(&farm, &inventory, &mut wanted);
     let fleets = Fleets::look(session, &farm, &inventory, binary).await?;
     if let Some(fleets) = &fleets {
         fleets.add_to(&farm, &inventory, &mut wanted);

@@ -1,6 +1,8 @@
 //! `pool`: one Batch pool and its nodes.
 
 mod nodes;
+mod replace;
+mod rollout;
 
 use batch_pool::BatchPool;
 use flamenco_azure_core::inventory::Inventory;
@@ -15,6 +17,7 @@ use crate::session::{Session, Target};
 pub async fn run(session: &Session, command: &PoolCommand) -> Outcome {
     match command {
         PoolCommand::Nodes(args) => nodes::run(session, args).await,
+        PoolCommand::Rollout(args) => Box::pin(rollout::run(session, args)).await,
     }
 }
 

@@ -1,0 +1,147 @@
+//! `pool rollout --replace`: the pool anew, with as many nodes as it had.
+//!
+//! No two pools have one id, so the old one goes before the new one comes. What must not be lost in between, the number
+//! of its nodes, is in a tag of the group before anything is touched: a killed run is taken up by this command or by
+//! `deploy`, from any machine.
+
+use batch_pool::formula::Running;
+use flamenco_azure_core::ids::ResourceId;
+use flamenco_azure_core::inventory::Inventory;
+use flamenco_azure_core::plan::{Plan, Update, Wanted, plan};
+use flamenco_azure_core::pool::{Count, NodeState, WorkerPool as _};
+use flamenco_azure_core::spec::Farm;
+use manager_vm::ManagerHost as _;
+use serde_json::json;
+
+use super::rollout::tidy;
+use crate::args::PoolRolloutArgs;
+use crate::commands::{deploy, scale};
+use crate::failure::{Exit, Failure, Outcome};
+use crate::session::{Session, Target};
+use crate::{farm, show};
+
+/// What a deploy would do about this pool alone.
+pub(super) fn plan_of(farm: &Farm, inventory: &Inventory, pool: &ResourceId) -> Outcome<Plan> {
+    Ok(plan(&wanted(farm, inventory, pool, None)?, inventory)?)
+}
+
+fn wanted(farm: &Farm, inventory: &Inventory, pool: &ResourceId, anew: Option<Count>) -> Outcome<Wanted> {
+    let mut farm = farm.clone();
+    if let Some(count) = anew {
+        farm::set_counts(&mut farm, pool.name(), count);
+    }
+    let mut wanted = farm::wanted(&farm, &farm::Cores::new())?;
+    wanted.resources.retain(|resource| resource.id == *pool);
+    wanted.checkpoints.retain(|checkpoint| checkpoint.resource == *pool);
+    match anew {
+        Some(count) => {
+            for resource in &mut wanted.resources {
+                resource.update = Update::Anew;
+            }
+            farm::remember_replaced(&farm, inventory, pool, count, &mut wanted);
+        }
+        None => wanted.orders = batch_pool::desired::scaling(&farm, inventory),
+    }
+    wanted.orders.retain(|order| anew.is_some() || order.resource == *pool);
+    Ok(wanted)
+}
+
+pub(super) async fn run(session: &Session, args: &PoolRolloutArgs) -> Outcome {
+    let file = session.farm_file(None, true)?;
+    let (target, inventory) = session.target().await?;
+    if !target.exists(&inventory) {
+        return Err(target.missing());
+    }
+    if farm::paused_counts(&target.farm, &inventory).is_some() {
+        return Err(
+            Failure::user(format!("farm `{}` is paused", target.farm)).hint("`flamenco-azure resume` first")
+        );
+    }
+    let pool = chosen(&file.farm, args.pool.as_deref())?;
+    let name = pool.name().to_owned();
+    let pending = farm::replaced_count(&target.farm, &inventory, &name);
+    let count = match (inventory.get(&pool), pending) {
+        (_, Some(count)) => count,
+        (Some(live), None) => batch_pool::service::state_of(&live.body).target,
+        (None, None) => {
+            return Err(Failure::user(format!("there is no pool `{name}` to replace"))
+                .hint("`flamenco-azure deploy` makes it"));
+        }
+    };
+    let before = plan_of(&file.farm, &inventory, &pool)?;
+    if before.blocked.is_empty() && pending.is_none() {
+        session.printer.result(format!("pool `{name}`: nothing that needs a replacement"));
+        session
+            .printer
+            .info(format!("`flamenco-azure pool rollout {name}` reimages nodes with an older definition"));
+        return Ok(Exit::Done);
+    }
+    let plan = plan(&wanted(&file.farm, &inventory, &pool, Some(count))?, &inventory)?;
+    show::plan(session.printer, &plan);
+    let live = inventory.get(&pool);
+    let size = match live.and_then(|live| Running::read(&live.body)) {
+        Some(_) => "its formula".to_owned(),
+        None => format!("{count} nodes"),
+    };
+    let question = format!("Drain pool `{name}`, remove it and make it anew with {size}?");
+    if !args.yes && !session.ask.confirm(&question, "--yes").await? {
+        return Err(Failure::user("nothing was changed"));
+    }
+    drain(session, args, &target, &inventory, &name).await?;
+    let again = format!("`flamenco-azure pool rollout {name} --replace` or `deploy` goes on, with {size}");
+    deploy::carry_out(session, &target.farm, &plan, &again).await?;
+    let vm = target.manager_vm(&inventory).ok_or_else(|| target.missing())?;
+    tidy(session, &target, &session.manager(&vm.id), &[]).await?;
+    session.printer.event("replaced", json!({"pool": name, "target": count}));
+    session.printer.result(format!("pool `{name}`: made anew with {size}"));
+    Ok(Exit::Done)
+}
+
+fn chosen(farm: &Farm, name: Option<&str>) -> Outcome<ResourceId> {
+    let pool = match (name, farm.pools.as_slice()) {
+        (Some(name), _) => farm.pool(name),
+        (None, [only]) => Some(only),
+        (None, _) => None,
+    };
+    let names: Vec<&str> = farm.pools.iter().map(|pool| pool.name.as_str()).collect();
+    let pool = pool.ok_or_else(|| {
+        Failure::user(match name {
+            Some(name) => format!("the farm file has no Batch pool `{name}`"),
+            None => "which pool?".to_owned(),
+        })
+        .hint(format!("its Batch pools: {}", names.join(", ")))
+    })?;
+    Ok(batch_pool::spec::pool(farm, &pool.name))
+}
+
+/// All its nodes finish what they render.
+async fn drain(
+    session: &Session,
+    args: &PoolRolloutArgs,
+    target: &Target,
+    inventory: &Inventory,
+    name: &str,
+) -> Outcome<()> {
+    let pools = scale::pools(session, target, inventory);
+    let Some(pool) = pools.iter().find(|pool| pool.name().eq_ignore_ascii_case(name)) else { return Ok(()) };
+    let ready: Vec<String> = pool
+        .nodes()
+        .await?
+        .into_iter()
+        .filter(|node| node.state == NodeState::Ready)
+        .map(|node| node.id)
+        .collect();
+    if ready.is_empty() {
+        return Ok(());
+    }
+    let vm = target.manager_vm(inventory).ok_or_else(|| target.missing())?;
+    let manager = session.manager(&vm.id);
+    if args.force {
+        // Whoever still renders is asked all the same, and not waited for.
+        if let Err(error) = manager.drain(&ready, ready.len(), std::time::Duration::ZERO).await {
+            session.printer.warn(format!("the Manager could not be told: {error}"));
+        }
+        return Ok(());
+    }
+    scale::drain(session.printer, &manager, &ready, ready.len()).await.map(drop)
+}
