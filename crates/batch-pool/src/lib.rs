@@ -8,7 +8,8 @@
 //! It has `spec` (ids), `desired` (pure: farm → account and pools), `observe` (reads → inventory), `wire`
 //! (api-versions), `service` ([`BatchPool`], the [`WorkerPool`](flamenco_azure_core::pool::WorkerPool) over Batch),
 //! `nodes` ([`BatchNode`]) and `error` (resize errors in words). [`packages`] makes and uploads application packages,
-//! [`formula`] reads and tries autoscale formulas, [`rollout`] brings nodes to the pool's newest definition.
+//! [`formula`] reads and tries autoscale formulas, [`rollout`] brings nodes to the pool's newest definition,
+//! [`pool_file`] reads old pool files.
 //!
 //! ```
 //! use batch_pool::{BatchPool, wire};
@@ -73,6 +74,7 @@ pub mod nodes;
 pub mod observe;
 pub mod own_subscription;
 pub mod packages;
+pub mod pool_file;
 pub mod rollout;
 pub mod service;
 pub mod spec;

@@ -232,6 +232,12 @@ pub enum PoolCommand {
     Nodes(PoolNodesArgs),
     /// Bring nodes to the pool's newest start task and packages, a few at a time; resumable
     Rollout(PoolRolloutArgs),
+    /// Try the formula that Batch sizes the pool by, and show what it gives now
+    Formula(PoolFormulaArgs),
+    /// Read an old `azure_batch_pool.json` into the farm file
+    Import(PoolImportArgs),
+    /// Write what runs now as an entry of the farm file
+    Export(PoolExportArgs),
 }
 
 /// `pool rollout`
@@ -256,6 +262,43 @@ pub struct PoolRolloutArgs {
     /// With --replace: do not ask for confirmation
     #[arg(long, short)]
     pub yes: bool,
+}
+
+/// `pool formula`
+#[derive(Debug, Clone, Default, Args)]
+pub struct PoolFormulaArgs {
+    /// The pool; may be left out when there is one
+    #[arg(value_name = "POOL")]
+    pub pool: Option<String>,
+}
+
+/// `pool import`
+#[derive(Debug, Clone, Default, Args)]
+#[command(
+    after_help = "Carried over: name, size, image, node counts or formula, packages, variables of the start task. What is \
+    not is named; what Azure took away, and keys in the clear, are refused."
+)]
+pub struct PoolImportArgs {
+    /// The pool file, as the old tool gave it to Batch
+    #[arg(value_name = "FILE")]
+    pub file: PathBuf,
+    /// The farm file to put it into [default: the farm file]
+    #[arg(long, value_name = "FARM FILE")]
+    pub into: Option<PathBuf>,
+    /// Print the entry and write nothing
+    #[arg(long)]
+    pub dry_run: bool,
+}
+
+/// `pool export`
+#[derive(Debug, Clone, Default, Args)]
+pub struct PoolExportArgs {
+    /// The pool; may be left out when there is one
+    #[arg(value_name = "POOL")]
+    pub pool: Option<String>,
+    /// The farm file to put it into [default: print it]
+    #[arg(long, value_name = "FARM FILE")]
+    pub into: Option<PathBuf>,
 }
 
 /// `pool nodes`

@@ -6,7 +6,7 @@ use batch_pool::desired::Surroundings;
 use batch_pool::formula::Running;
 use flamenco_azure_core::arm::{ArmClient, ArmError, Request};
 use flamenco_azure_core::ids::ResourceId;
-use flamenco_azure_core::inventory::Inventory;
+use flamenco_azure_core::inventory::{Inventory, Provisioning};
 use flamenco_azure_core::plan::{
     Absent, Action, Condition, GroupWish, Order, TeardownOptions, Verb, Wanted, tag_request,
 };
@@ -370,7 +370,8 @@ pub fn set_counts(farm: &mut Farm, pool: &str, count: Count) {
 pub fn take_up_replaced(farm: &mut Farm, inventory: &Inventory) {
     let names: Vec<String> = farm.pools.iter().map(|pool| pool.name.clone()).collect();
     for name in names {
-        let gone = inventory.get(&batch_pool::spec::pool(farm, &name)).is_none();
+        let pool = inventory.get(&batch_pool::spec::pool(farm, &name));
+        let gone = pool.is_none_or(|pool| pool.provisioning() == Provisioning::Deleting);
         if let Some(count) = replaced_count(farm.name.as_str(), inventory, &name).filter(|_| gone) {
             set_counts(farm, &name, count);
         }

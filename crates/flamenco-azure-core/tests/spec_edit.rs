@@ -137,3 +137,79 @@ fn an_emptied_block_stands_beside_its_key() {
     let edited = "# a\nmanager:\n  access: {}\nlocation: x\n";
     assert_eq!(edit::set("f", text, "manager.access", &json!({})).unwrap(), edited);
 }
+
+fn pool(name: &str) -> flamenco_azure_core::spec::PoolSpec {
+    let text = format!("pools: [{{name: {name}, packages: ['a#1'], environment: {{X: y}}}}]");
+    FarmSpec::parse("f", &text).unwrap().pools.unwrap().remove(0)
+}
+
+#[test]
+fn a_pool_is_put_beside_the_others_or_in_place_of_its_namesake() {
+    let text = "# top\npools: # ours\n  - name: a # first\n    dedicated: 1\n  # second\n  - name: b\n    vmSize: x # why\nlocation: y # end\n";
+    let put = |text: &str, name: &str| edit::put_pool("f", text, &pool(name)).unwrap();
+    let entry =
+        |name: &str| format!("  - name: {name}\n    packages: [\"a#1\"]\n    environment:\n      X: y\n");
+    assert_eq!(put(text, "c"), text.replace("location: y", &format!("{}location: y", entry("c"))));
+    assert_eq!(put(text, "B"), text.replace("  - name: b\n    vmSize: x # why\n", &entry("B")));
+    // A second time changes no byte.
+    assert_eq!(put(&put(text, "c"), "c"), put(text, "c"));
+}
+
+#[test]
+fn a_pool_put_anywhere_is_there_and_nothing_else_has_changed() {
+    for text in [
+        "",
+        "location: x",
+        "pools: []\n",
+        "pools:\nlocation: x\n",
+        "pools: [{name: a}, {name: b, dedicated: 2}] # c\n",
+        "pools:\n- name: a\n- {name: b, dedicated: 2}\nlocation: x\n",
+        "pools:\n- name: a\n  autoscale:\n    formula: |\n      x = 1;\n\n      y = 2;\n    evaluationMinutes: 5\n",
+        "pools:\n  -\n    name: a\n  -   name: b\n",
+    ] {
+        for name in ["a", "b", "new"] {
+            let before = FarmSpec::parse("f", text).unwrap();
+            let edited = edit::put_pool("f", text, &pool(name)).unwrap();
+            let after = FarmSpec::parse("f", &edited).unwrap();
+            let others = |spec: &FarmSpec| {
+                spec.pools
+                    .iter()
+                    .flatten()
+                    .filter(|one| one.name.as_deref() != Some(name))
+                    .cloned()
+                    .collect::<Vec<_>>()
+            };
+            assert_eq!(others(&after), others(&before), "{name} into\n{text}gave\n{edited}");
+            assert!(after.pools.iter().flatten().any(|one| *one == pool(name)), "{edited}");
+            assert_eq!(after.location, before.location);
+        }
+    }
+}
+
+#[test]
+fn formulas_are_written_as_lines() {
+    for formula in [
+        "a = 1;\nb = 2;",
+        "a = 1;\n\n  b = \"x\"; // #",
+        "x: y\n- z",
+        "one",
+        " lead\nx",
+        "tail\n",
+        "tab\t\nx",
+    ] {
+        let mut one = pool("a");
+        one.autoscale = Some(flamenco_azure_core::spec::AutoscaleSpec {
+            formula: Some(formula.to_owned()),
+            evaluation_minutes: Some(5),
+        });
+        let text = format!("pools:\n{}", edit::pool_lines(&one));
+        let read = FarmSpec::parse("f", &text).unwrap().pools.unwrap().remove(0);
+        assert_eq!(read, one, "{text}");
+    }
+    let mut one = pool("a");
+    one.autoscale = Some(flamenco_azure_core::spec::AutoscaleSpec {
+        formula: Some("a = 1;\nb = 2;".to_owned()),
+        evaluation_minutes: None,
+    });
+    assert!(edit::pool_lines(&one).contains("      formula: |-\n        a = 1;\n        b = 2;\n"));
+}

@@ -19,6 +19,7 @@ use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
+pub(crate) use self::service::references_of;
 pub use self::service::{Missing, Reference, Rollout, RolloutError, resolve};
 
 /// The metadata item that keeps the mark.
@@ -226,10 +227,11 @@ pub fn next(nodes: &[Seen], since: Timestamp, batch: Batch, renewed: &Renewed, n
     let ids = |nodes: &[&Seen]| nodes.iter().map(|node| node.id.clone()).collect::<Vec<_>>();
     let failed: Vec<Seen> =
         of(Standing::Failed).filter(|node| renewed.contains_key(&node.id)).cloned().collect();
-    if !failed.is_empty() {
+    let coming: Vec<&Seen> = of(Standing::Coming).collect();
+    // Once the others of its batch have shown how they fare.
+    if !failed.is_empty() && !coming.iter().any(|node| renewed.contains_key(&node.id)) {
         return Step::Stop(failed);
     }
-    let coming: Vec<&Seen> = of(Standing::Coming).collect();
     if !coming.is_empty() {
         return Step::Wait(ids(&coming));
     }

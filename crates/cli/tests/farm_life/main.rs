@@ -9,6 +9,7 @@ mod support;
 mod administrators;
 mod alone;
 mod apps;
+mod batch;
 mod confirm;
 mod doctor;
 mod doctor_live;

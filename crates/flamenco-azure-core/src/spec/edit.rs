@@ -7,7 +7,7 @@
 use serde_json::Value;
 
 use super::error::{Finding, Problem, SpecError};
-use super::file::FarmSpec;
+use super::file::{FarmSpec, PoolSpec};
 use super::tree::{Kind, Node, bytes, end};
 use super::{parse, shape};
 
@@ -50,6 +50,95 @@ fn edit(file_name: &str, text: &str, path: &str, value: Option<&Value>) -> Resul
     };
     let says_it = |text: &String| FarmSpec::parse(file_name, text).is_ok_and(|spec| spec == wanted);
     edited.filter(says_it).map_or_else(|| wanted.to_yaml(), Ok)
+}
+
+/// Puts a pool into `pools`: in place of the one of this name, else as the last one. The other entries keep their lines.
+pub fn put_pool(file_name: &str, text: &str, pool: &PoolSpec) -> Result<String, SpecError> {
+    let spec = FarmSpec::parse(file_name, text)?;
+    let same = |other: &PoolSpec| match (&other.name, &pool.name) {
+        (Some(a), Some(b)) => a.eq_ignore_ascii_case(b),
+        _ => false,
+    };
+    let mut pools = spec.pools.clone().unwrap_or_default();
+    let index = pools.iter().position(same);
+    match index {
+        Some(index) => pools[index] = pool.clone(),
+        None => pools.push(pool.clone()),
+    }
+    let wanted = FarmSpec { pools: Some(pools), ..spec };
+    let value = serde_json::to_value(&wanted.pools).unwrap_or_default();
+    let item = value.as_array().and_then(|items| items.get(index.unwrap_or(items.len() - 1)));
+    let edited = item.and_then(|item| item_lines(text, &parse::tree(file_name, text).ok()?, index, item));
+    let says_it = |text: &String| FarmSpec::parse(file_name, text).is_ok_and(|spec| spec == wanted);
+    edited.filter(says_it).map_or_else(|| set(file_name, text, "pools", &value), Ok)
+}
+
+/// A pool as lines of YAML, as an entry of `pools`.
+pub fn pool_lines(pool: &PoolSpec) -> String {
+    let value = serde_json::to_value(pool).unwrap_or_default();
+    entry(&value, 2)
+}
+
+fn item_lines(text: &str, tree: &Node, index: Option<usize>, item: &Value) -> Option<String> {
+    let Some((_, list)) = tree.value.get("pools") else {
+        let gap = if text.is_empty() || text.ends_with('\n') { "" } else { "\n" };
+        return Some(format!("{text}{gap}pools:\n{}", entry(item, 2)));
+    };
+    let Kind::List(items) = &list.value else { return None };
+    if is_flow(text, list) {
+        return None;
+    }
+    let line = |byte: usize| text[..byte].rfind('\n').map_or(0, |newline| newline + 1);
+    let after = |byte: usize| text[byte..].find('\n').map_or(text.len(), |newline| byte + newline + 1);
+    let first = line(bytes(items.first()?.referenced).0);
+    let dash = text[first..].find('-').filter(|at| text[first..first + at].trim().is_empty())?;
+    let lines = entry(item, dash);
+    let (from, upto) = match index {
+        Some(index) => {
+            let node = items.get(index)?;
+            (line(bytes(node.referenced).0), after(close(text, node).checked_sub(1)?))
+        }
+        None => {
+            let upto = after(close(text, items.last()?).checked_sub(1)?);
+            (upto, upto)
+        }
+    };
+    let gap = if from > 0 && !text[..from].ends_with('\n') { "\n" } else { "" };
+    Some(format!("{}{gap}{lines}{}", &text[..from], &text[upto..]))
+}
+
+/// An object as an entry of a list whose dashes stand in the column `indent`, a member a line.
+fn entry(value: &Value, indent: usize) -> String {
+    let lines = member_lines(value, indent + 2);
+    format!("{:indent$}- {}", "", lines.trim_start())
+}
+
+fn member_lines(value: &Value, indent: usize) -> String {
+    let Value::Object(members) = value else { return String::new() };
+    let member = |(key, value): (&String, &Value)| match value {
+        Value::Object(_) => format!("{:indent$}{key}:\n{}", "", member_lines(value, indent + 2)),
+        Value::String(text) if is_long(text) => {
+            let body: Vec<String> = text
+                .lines()
+                .map(
+                    |line| {
+                        if line.is_empty() { String::new() } else { format!("{:1$}{line}", "", indent + 2) }
+                    },
+                )
+                .collect();
+            format!("{:indent$}{key}: |-\n{}\n", "", body.join("\n"))
+        }
+        value => format!("{:indent$}{key}: {}\n", "", inline(value)),
+    };
+    members.iter().map(member).collect()
+}
+
+/// A text of lines that a block text holds as they are.
+fn is_long(text: &str) -> bool {
+    text.contains('\n')
+        && !text.starts_with([' ', '\n', '\t'])
+        && !text.ends_with('\n')
+        && text.chars().all(|c| c == '\n' || !c.is_control())
 }
 
 fn put(json: &mut Value, keys: &[&str], value: &Value) {

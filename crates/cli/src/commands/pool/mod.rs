@@ -1,5 +1,7 @@
 //! `pool`: one Batch pool and its nodes.
 
+mod file;
+mod formula;
 mod nodes;
 mod replace;
 mod rollout;
@@ -17,6 +19,9 @@ use crate::session::{Session, Target};
 pub async fn run(session: &Session, command: &PoolCommand) -> Outcome {
     match command {
         PoolCommand::Nodes(args) => nodes::run(session, args).await,
+        PoolCommand::Formula(args) => formula::run(session, args).await,
+        PoolCommand::Import(args) => file::import(session, args),
+        PoolCommand::Export(args) => file::export(session, args).await,
         PoolCommand::Rollout(args) => Box::pin(rollout::run(session, args)).await,
     }
 }
