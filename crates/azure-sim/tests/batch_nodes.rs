@@ -401,3 +401,31 @@ fn an_allocation_that_cannot_be_ends_at_once_with_its_reason() {
     w.advance_by(60);
     assert!(data(&mut w, "GET", "/pools/render", None).json_body()["resizeErrors"].is_null());
 }
+
+#[test]
+fn users_sign_in_to_nodes_that_are_up_where_the_pool_has_an_address() {
+    let mut w = idle();
+    let settings = on_node(&mut w, "GET", "/remoteloginsettings");
+    let hidden = w.resource(&pool()).unwrap().properties.to_string().contains("NoPublicIPAddresses");
+    if hidden {
+        assert_eq!(code(&settings), (409, "OperationNotValidOnNode".to_owned()));
+    } else {
+        assert_eq!(settings.json_body()["remoteLoginPort"], 50000);
+    }
+    let path = format!("/pools/render/nodes/{}/users", first(&w));
+    let user = json!({"name": "sam", "isAdmin": true, "sshPublicKey": "ssh-ed25519 AAAA sam"});
+    let update = json!({"sshPublicKey": "ssh-ed25519 BBBB sam"});
+    assert_eq!(
+        code(&data(&mut w, "PUT", &format!("{path}/sam"), Some(&update))),
+        (404, "NodeUserNotFound".to_owned())
+    );
+    assert_eq!(data(&mut w, "POST", &path, Some(&user)).status, 201);
+    assert_eq!(code(&data(&mut w, "POST", &path, Some(&user))), (409, "NodeUserExists".to_owned()));
+    assert_eq!(data(&mut w, "PUT", &format!("{path}/sam"), Some(&update)).status, 200);
+    assert_eq!(code(&data(&mut w, "POST", &path, Some(&json!({})))).0, 400);
+    // A fresh disk has no users, and a node that boots makes none.
+    assert_eq!(on_node(&mut w, "POST", "/reimage").status, 202);
+    assert_eq!(code(&data(&mut w, "POST", &path, Some(&user))), (409, "NodeNotReady".to_owned()));
+    w.advance_by(300);
+    assert_eq!(data(&mut w, "POST", &path, Some(&user)).status, 201);
+}

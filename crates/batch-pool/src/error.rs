@@ -1,6 +1,7 @@
 //! Resize errors in words.
 
-use flamenco_azure_core::pool::ResizeError;
+use flamenco_azure_core::pool::{PoolState, ResizeError};
+use serde_json::Value;
 
 const NO_SPOT: &str = "this Batch-managed account does not get Spot nodes: use dedicated ones, or a user-subscription \
                        account or a scale-set pool, which can have them";
@@ -46,4 +47,57 @@ pub fn explain(error: &ResizeError) -> String {
     };
     let message = error.message.trim().trim_end_matches('.');
     if message.is_empty() { format!("{code}: {advice}") } else { format!("{code}: {message}; {advice}") }
+}
+
+/// By how much a core quota of the Batch account is too small.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Shortage {
+    /// The quota's name in the account, such as `dedicatedCoreQuota`, or the VM family.
+    pub quota: String,
+    /// Cores that it grants.
+    pub limit: u64,
+    /// Nodes that did not come.
+    pub nodes: u32,
+    /// Cores that they need.
+    pub cores: u64,
+}
+
+impl Shortage {
+    /// The quota with which all nodes would have come. A few cores less may do: what is left of the quota is less than
+    /// a node.
+    pub fn wanted(&self) -> u64 {
+        self.limit + self.cores
+    }
+}
+
+/// What the account lacks, where the error is about a core quota that the account's body shows. Each node has `cores`
+/// cores of `family` (as the account's `dedicatedCoreQuotaPerVMFamily` calls it). An account in user-subscription mode
+/// shows none: the subscription's quotas count there.
+pub fn shortage(
+    error: &ResizeError,
+    state: &PoolState,
+    cores: u32,
+    family: &str,
+    account: &Value,
+) -> Option<Shortage> {
+    let grants = |name: &str| account.pointer(&format!("/properties/{name}")).and_then(Value::as_u64);
+    let dedicated = state.target.dedicated.saturating_sub(state.current.dedicated);
+    let spot = state.target.spot.saturating_sub(state.current.spot);
+    let of_family = || {
+        let families = account.pointer("/properties/dedicatedCoreQuotaPerVMFamily")?.as_array()?;
+        let is_it = |one: &&Value| {
+            one.get("name").and_then(Value::as_str).is_some_and(|name| name.eq_ignore_ascii_case(family))
+        };
+        families.iter().find(is_it)?.get("coreQuota")?.as_u64()
+    };
+    let (quota, limit, nodes) = match error.code.as_str() {
+        "AccountCoreQuotaReached" => ("dedicatedCoreQuota", grants("dedicatedCoreQuota")?, dedicated),
+        "AccountLowPriorityCoreQuotaReached" => {
+            ("lowPriorityCoreQuota", grants("lowPriorityCoreQuota")?, spot)
+        }
+        "AccountVMSeriesCoreQuotaReached" => (family, of_family()?, dedicated),
+        _ => return None,
+    };
+    let needed = u64::from(nodes) * u64::from(cores);
+    (needed > 0).then(|| Shortage { quota: quota.to_owned(), limit, nodes, cores: needed })
 }

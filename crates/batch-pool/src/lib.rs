@@ -7,9 +7,9 @@
 //!
 //! It has `spec` (ids), `desired` (pure: farm → account and pools), `observe` (reads → inventory), `wire`
 //! (api-versions), `service` ([`BatchPool`], the [`WorkerPool`](flamenco_azure_core::pool::WorkerPool) over Batch),
-//! `nodes` ([`BatchNode`]) and `error` (resize errors in words). [`packages`] makes and uploads application packages,
-//! [`formula`] reads and tries autoscale formulas, [`rollout`] brings nodes to the pool's newest definition,
-//! [`pool_file`] reads old pool files.
+//! `nodes` ([`BatchNode`]), `files` and `follow` (their logs), `node_actions` (reboot, reimage) and `error` (resize
+//! errors in words). [`packages`] makes and uploads application packages, [`formula`] reads and tries autoscale
+//! formulas, [`rollout`] brings nodes to the pool's newest definition, [`pool_file`] reads old pool files.
 //!
 //! ```
 //! use batch_pool::{BatchPool, wire};
@@ -69,7 +69,10 @@ pub mod auto_storage;
 pub mod desired;
 pub mod environment;
 pub mod error;
+pub mod files;
+pub mod follow;
 pub mod formula;
+pub mod node_actions;
 pub mod nodes;
 pub mod observe;
 pub mod own_subscription;

@@ -132,3 +132,36 @@ fn words(error: &Value) -> Option<String> {
     }
     Some(said)
 }
+
+/// Why a word names no single node.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Unnamed {
+    /// No node's id begins so.
+    #[error("no node's id is or begins with `{0}`")]
+    Nobody(String),
+    /// Several do.
+    #[error("`{word}` is the beginning of {count} nodes' ids")]
+    Several {
+        /// What was given.
+        word: String,
+        /// How many they are.
+        count: usize,
+    },
+}
+
+/// The node that is meant by its id or the beginning of it, with or without the `tvmps_` that all of them begin with.
+pub fn named<'a>(nodes: &'a [BatchNode], word: &str) -> Result<&'a BatchNode, Unnamed> {
+    if let Some(exact) = nodes.iter().find(|node| node.id == word) {
+        return Ok(exact);
+    }
+    let begins = |node: &&BatchNode| {
+        let rest = node.id.split_once('_').map_or("", |(_, rest)| rest);
+        !word.is_empty() && (node.id.starts_with(word) || rest.starts_with(word))
+    };
+    let found: Vec<&BatchNode> = nodes.iter().filter(begins).collect();
+    match found.as_slice() {
+        [one] => Ok(one),
+        [] => Err(Unnamed::Nobody(word.to_owned())),
+        many => Err(Unnamed::Several { word: word.to_owned(), count: many.len() }),
+    }
+}

@@ -44,7 +44,16 @@ impl BatchPool {
         &self.id
     }
 
-    fn data(&self, request: Request) -> Request {
+    pub(crate) fn client(&self) -> &ArmClient {
+        &self.client
+    }
+
+    /// The path of something of a node in the data plane.
+    pub(crate) fn node_path(&self, node: &str, below: &str) -> String {
+        format!("/pools/{}/nodes/{node}{below}", self.id.name())
+    }
+
+    pub(crate) fn data(&self, request: Request) -> Request {
         request.api_version(wire::BATCH_API).batch(&self.endpoint)
     }
 
@@ -75,7 +84,26 @@ impl BatchPool {
         Ok(nodes)
     }
 
-    /// Waits until the allocation is steady: a pool takes one resize at a time.
+    /// Brings the pool to rest, for it takes one resize at a time: nodes that are still to come are given up, nodes that
+    /// leave do so first.
+    pub async fn make_way(&self) -> Result<PoolState, PoolError> {
+        let state = self.observe().await?;
+        if state.steady {
+            return Ok(state);
+        }
+        if state.grows() {
+            let stop = Request::post(format!("{}/stopResize", self.id), None);
+            match self.client.run(&stop.api_version(wire::BATCH_API).idempotent()).await {
+                Ok(_) => {}
+                // It ended by itself in between.
+                Err(error) if matches!(error.kind(), Kind::Conflict | Kind::Busy) => {}
+                Err(error) => return Err(self.azure("stop the resize under way")(error)),
+            }
+        }
+        self.until_steady().await
+    }
+
+    /// Waits until the allocation is steady.
     pub async fn until_steady(&self) -> Result<PoolState, PoolError> {
         let begun = self.client.clock().now();
         loop {
@@ -113,20 +141,7 @@ impl WorkerPool for BatchPool {
     }
 
     async fn resize(&self, target: Count) -> Result<(), PoolError> {
-        let state = self.observe().await?;
-        if !state.steady {
-            // A new resize is refused while one runs: end it, then ask for what is wanted now.
-            let stop = Request::post(format!("{}/stopResize", self.id), None)
-                .api_version(wire::BATCH_API)
-                .idempotent();
-            match self.client.run(&stop).await {
-                Ok(_) => {}
-                // It ended by itself in between.
-                Err(error) if matches!(error.kind(), Kind::Conflict | Kind::Busy) => {}
-                Err(error) => return Err(self.azure("stop the resize under way")(error)),
-            }
-            self.until_steady().await?;
-        }
+        self.make_way().await?;
         self.client.run(&wire::resize(&self.id, target)).await.map_err(self.azure("resize"))?;
         Ok(())
     }

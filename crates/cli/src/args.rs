@@ -209,9 +209,12 @@ pub struct ScaleArgs {
     /// Nodes wanted of a pool of scale sets; its placements say which are Spot
     #[arg(long, value_name = "N", conflicts_with_all = ["dedicated", "spot"])]
     pub nodes: Option<u32>,
-    /// Wait until Azure has allocated the nodes
+    /// Wait until the nodes are allocated and, in a Batch pool, up with their start tasks done
     #[arg(long)]
     pub wait: bool,
+    /// With --wait: how often nodes whose start task failed are replaced by new ones
+    #[arg(long, value_name = "N", default_value_t = 1, requires = "wait")]
+    pub retry_failed: u32,
     /// Take nodes without waiting for their render to end
     #[arg(long)]
     pub force: bool,
@@ -230,6 +233,16 @@ pub struct PoolArgs {
 pub enum PoolCommand {
     /// List the nodes: state, address, how their start task ended, since when they are up
     Nodes(PoolNodesArgs),
+    /// Show what a node's start task or Worker wrote, or list the logs that there are
+    Logs(PoolLogsArgs),
+    /// Boot nodes again; their start task runs again. Rendering nodes are left alone
+    Reboot(PoolActArgs),
+    /// Give nodes a fresh disk; their start task runs as on new ones. Rendering nodes are left alone
+    Reimage(PoolActArgs),
+    /// Remove nodes and lower the pool's target by as many. Rendering nodes are left alone
+    Remove(PoolActArgs),
+    /// Sign in to a node: by the pool's own endpoint, or by the Manager where it has no public address
+    Ssh(PoolSshArgs),
     /// Bring nodes to the pool's newest start task and packages, a few at a time; resumable
     Rollout(PoolRolloutArgs),
     /// Try the formula that Batch sizes the pool by, and show what it gives now
@@ -310,6 +323,58 @@ pub struct PoolNodesArgs {
     /// Look again every five seconds
     #[arg(long)]
     pub watch: bool,
+}
+
+/// `pool logs`
+#[derive(Debug, Clone, Default, Args)]
+#[command(
+    after_help = "stdout and stderr are the start task's, worker is the Flamenco Worker's log; a folder with a slash at \
+    its end (startup/) is listed. A node goes by its id or the beginning of it, as `pool nodes` shows it."
+)]
+pub struct PoolLogsArgs {
+    /// The pool
+    #[arg(value_name = "POOL")]
+    pub pool: String,
+    /// The node, or the beginning of its id
+    #[arg(value_name = "NODE")]
+    pub node: String,
+    /// stdout, stderr, worker, or a path on the node [default: list what there is]
+    #[arg(value_name = "FILE")]
+    pub file: Option<String>,
+    /// Go on as the file grows, until Ctrl-C
+    #[arg(long, short, requires = "file")]
+    pub follow: bool,
+}
+
+/// `pool ssh`
+#[derive(Debug, Clone, Default, Args)]
+pub struct PoolSshArgs {
+    /// The pool
+    #[arg(value_name = "POOL")]
+    pub pool: String,
+    /// The node, or the beginning of its id
+    #[arg(value_name = "NODE")]
+    pub node: String,
+    /// Command to run there instead of a shell
+    #[arg(last = true, value_name = "COMMAND")]
+    pub command: Vec<String>,
+}
+
+/// `pool reboot`, `pool reimage`, `pool remove`
+#[derive(Debug, Clone, Default, Args)]
+pub struct PoolActArgs {
+    /// The pool
+    #[arg(value_name = "POOL")]
+    pub pool: String,
+    /// The nodes, or the beginnings of their ids
+    #[arg(value_name = "NODE", required_unless_present = "failed")]
+    pub nodes: Vec<String>,
+    /// All nodes that failed: start task failed, unusable, offline, unknown
+    #[arg(long, conflicts_with = "nodes")]
+    pub failed: bool,
+    /// Also nodes whose Workers render
+    #[arg(long)]
+    pub force: bool,
 }
 
 /// `scaler`

@@ -141,6 +141,16 @@ impl From<manager_vm::Error> for Failure {
     }
 }
 
+const FORMULA: &str =
+    "the pool follows an autoscale formula: give it fixed counts in the farm file and deploy first";
+
+/// Whether Batch refuses because the pool sizes itself. Its code for that is not recorded: one that names it, or the
+/// general one for pools.
+fn follows_formula(error: &ArmError) -> bool {
+    let code = error.code().to_ascii_lowercase();
+    *error.kind() == Kind::Conflict && (code.contains("autoscale") || code == "operationnotvalidonpool")
+}
+
 impl From<flamenco_azure_core::pool::PoolError> for Failure {
     fn from(error: flamenco_azure_core::pool::PoolError) -> Self {
         use flamenco_azure_core::pool::PoolError;
@@ -149,7 +159,8 @@ impl From<flamenco_azure_core::pool::PoolError> for Failure {
                 Self::user(error.to_string()).hint("`flamenco-azure status` lists the pools")
             }
             PoolError::Azure { source, .. } => {
-                Self { exit: exit_of(source), message: chain(&error), hint: Some(hint_of(source)) }
+                let hint = if follows_formula(source) { FORMULA.to_owned() } else { hint_of(source) };
+                Self { exit: exit_of(source), message: chain(&error), hint: Some(hint) }
             }
             _ => Self::azure(chain(&error)).hint(AGAIN),
         }

@@ -25,6 +25,7 @@ pub mod scalers;
 pub mod session;
 pub mod show;
 pub mod simulator;
+pub mod text;
 
 use std::ffi::OsString;
 use std::path::PathBuf;

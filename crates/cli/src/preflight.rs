@@ -108,11 +108,25 @@ fn restriction(item: &Value, location: &str) -> Option<String> {
 
 /// Reads the sizes of the farm's region.
 pub async fn sizes(client: &ArmClient, farm: &Farm) -> Result<Sizes, ArmError> {
-    let request =
-        Request::get(format!("/subscriptions/{}/providers/Microsoft.Compute/skus", farm.subscription))
-            .api_version(SKUS_API)
-            .query("$filter", format!("location eq '{}'", farm.location));
-    Ok(Sizes::read(&client.list(&request).await?, farm.location.as_str()))
+    sizes_in(client, farm.subscription.as_str(), farm.location.as_str()).await
+}
+
+async fn sizes_in(client: &ArmClient, subscription: &str, location: &str) -> Result<Sizes, ArmError> {
+    let request = Request::get(format!("/subscriptions/{subscription}/providers/Microsoft.Compute/skus"))
+        .api_version(SKUS_API)
+        .query("$filter", format!("location eq '{location}'"));
+    Ok(Sizes::read(&client.list(&request).await?, location))
+}
+
+/// vCPUs and family of a size, where the region's list has it.
+pub async fn size_of(
+    client: &ArmClient,
+    subscription: &str,
+    location: &str,
+    size: &str,
+) -> Result<Option<(u32, String)>, ArmError> {
+    let sizes = sizes_in(client, subscription, location).await?;
+    Ok(sizes.get(size).map(|size| (size.cores, size.family.clone())))
 }
 
 /// Checks that the subscription and the region are there at all: everything else depends on them.

@@ -79,6 +79,20 @@ pub struct PoolState {
     pub errors: Vec<ResizeError>,
 }
 
+impl PoolState {
+    /// Whether a resize is under way that takes nodes: those on their way out count until they are gone, the target is
+    /// without them.
+    pub fn shrinks(&self) -> bool {
+        let more = self.current.dedicated > self.target.dedicated || self.current.spot > self.target.spot;
+        !self.steady && more
+    }
+
+    /// Whether a resize is under way that only brings nodes.
+    pub fn grows(&self) -> bool {
+        !self.steady && !self.shrinks()
+    }
+}
+
 /// A pool's refusal.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]

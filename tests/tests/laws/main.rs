@@ -7,6 +7,7 @@ mod crash;
 mod deploy;
 mod faults;
 mod fleet;
+mod nodes;
 mod rollout;
 mod scale;
 mod secrets;

@@ -32,6 +32,9 @@ impl Call<'_> {
             ("POST", ["reimage"]) => self.boot_again(world, id, &known, NodeState::Reimaging),
             ("POST", ["disablescheduling"]) => self.schedule(world, id, &known, false),
             ("POST", ["enablescheduling"]) => self.schedule(world, id, &known, true),
+            ("GET", ["remoteloginsettings"]) => self.login_settings(world, id),
+            ("POST", ["users"]) => self.add_user(world, id, &known),
+            ("PUT", ["users", user]) => self.update_user(world, id, &known, user),
             (_, ["files", ..]) if !known.state.serves_files() => {
                 // As quoted in microsoft/haste pull request 124.
                 let message = "Node is not able to perform the requested operations in its current state";

@@ -15,6 +15,7 @@ mod events;
 mod files;
 mod formula;
 mod images;
+mod login;
 mod node_pokes;
 mod nodes;
 mod package;

@@ -44,6 +44,7 @@ pub(super) fn create(world: &mut World, pool_key: &str, spot: bool, address: Str
         task_failure: None,
         trouble: None,
         files: std::collections::BTreeMap::new(),
+        users: std::collections::BTreeMap::new(),
     };
     if let Some(pool) = world.batch.pools.get_mut(pool_key) {
         pool.nodes.insert(id.clone(), node);
@@ -169,6 +170,7 @@ pub(super) fn boot_again(world: &mut World, pool: &str, id: &str, state: NodeSta
         node.trouble = None;
         if state == NodeState::Reimaging {
             node.files.clear();
+            node.users.clear();
         }
         node.set(state, now);
     });

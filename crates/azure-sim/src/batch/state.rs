@@ -185,6 +185,9 @@ pub(crate) struct Node {
     /// Files that were put on it, by path.
     #[serde(default)]
     pub(super) files: BTreeMap<String, PutFile>,
+    /// Users who may sign in, with their public keys.
+    #[serde(default)]
+    pub(super) users: BTreeMap<String, String>,
 }
 
 /// An error of a node.

@@ -16,10 +16,12 @@ mod doctor_live;
 mod fleets;
 mod interrupts;
 mod life;
+mod nodes;
 mod own_subscription;
 mod programs;
 mod reach;
 mod refusals;
+mod resizing;
 mod secrets;
 
 use support::Place;

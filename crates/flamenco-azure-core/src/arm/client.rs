@@ -143,7 +143,8 @@ impl ArmClient {
     }
 
     async fn send_to(&self, request: &Request, url: &Url) -> Result<Response, ArmError> {
-        let response = self.exchange(request, url).await?;
+        // On the heap: it is in the future of whoever sends anything.
+        let response = Box::pin(self.exchange(request, url)).await?;
         if response.is_success() {
             return Ok(response);
         }
@@ -152,8 +153,8 @@ impl ArmClient {
         if request.method.is_read() || !matches!(error.kind(), Kind::NotRegistered { .. }) {
             return Err(error);
         }
-        self.register_provider(&error).await?;
-        let response = self.exchange(request, url).await?;
+        Box::pin(self.register_provider(&error)).await?;
+        let response = Box::pin(self.exchange(request, url)).await?;
         if response.is_success() {
             return Ok(response);
         }
@@ -284,7 +285,7 @@ impl ArmClient {
         let mut poll = Request::get(url.as_str());
         poll.plane = operation.plane().clone();
         self.refuse_foreign(&poll, url)?;
-        let response = self.exchange(&poll, url).await?;
+        let response = Box::pin(self.exchange(&poll, url)).await?;
         let now = self.clock().now();
         if matches!(response.status, 401 | 408 | 429 | 500 | 502..=504) {
             return Err(ArmError::from_response(Method::Get, url, &response, now)); // says nothing about the operation

@@ -26,6 +26,6 @@ pub use cloud::Cloud;
 pub use discreet::{Discreet, in_words as causes_in_words};
 pub use error::{ArmError, Fault};
 pub use lro::{Next, Operation};
-pub use request::{Method, Plane, Request};
+pub use request::{Method, Part, Plane, Request};
 pub use response::{Headers, Response};
 pub use retry::RetryPolicy;

@@ -65,6 +65,23 @@ pub enum Plane {
     Public(String),
 }
 
+/// A part of a file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Part {
+    /// Its first byte.
+    pub from: u64,
+    /// How many bytes at most; at least one.
+    pub length: u64,
+}
+
+impl Part {
+    /// As the header `ocp-range` has it: the first and the last byte
+    /// (<https://learn.microsoft.com/rest/api/batchservice/nodes/get-node-file>).
+    pub fn header(self) -> String {
+        format!("bytes={}-{}", self.from, self.from.saturating_add(self.length.max(1) - 1))
+    }
+}
+
 /// A request that can be sent, compared, printed, and stored.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Request {
@@ -90,6 +107,10 @@ pub struct Request {
     /// `If-None-Match: *`: only create, never replace.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub if_none_match: bool,
+    /// What is wanted is a file's content, this part of it: the answer has it in
+    /// [`Response::bytes`](super::Response::bytes).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub part: Option<Part>,
     /// Sending it twice has the effect of sending it once. Set for all methods but POST.
     pub idempotent: bool,
 }
@@ -105,6 +126,7 @@ impl Request {
             body,
             if_match: None,
             if_none_match: false,
+            part: None,
             idempotent: method != Method::Post,
         }
     }
@@ -160,6 +182,12 @@ impl Request {
     /// Only when the resource does not exist yet (412 otherwise).
     pub fn if_none_match(mut self) -> Self {
         self.if_none_match = true;
+        self
+    }
+
+    /// Only this part of a file's content.
+    pub fn part(mut self, part: Part) -> Self {
+        self.part = Some(part);
         self
     }
 

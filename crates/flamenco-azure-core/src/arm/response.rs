@@ -45,6 +45,10 @@ pub struct Response {
     pub body: Option<Value>,
     /// The body's text when it is neither JSON nor empty (an error page, XML).
     pub text: Option<String>,
+    /// The body as it came, of an answer to a request for a [`Part`](super::Part) of a file; it is not read as anything
+    /// else then.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub bytes: Option<Vec<u8>>,
 }
 
 impl Response {
@@ -52,14 +56,19 @@ impl Response {
     pub fn new(status: u16, headers: Headers, bytes: &[u8]) -> Self {
         let bytes = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes);
         if bytes.iter().all(u8::is_ascii_whitespace) {
-            return Self { status, headers, body: None, text: None };
+            return Self { status, headers, ..Self::default() };
         }
-        match serde_json::from_slice(bytes) {
-            Ok(body) => Self { status, headers, body: Some(body), text: None },
-            Err(_) => {
-                Self { status, headers, body: None, text: Some(String::from_utf8_lossy(bytes).into_owned()) }
-            }
+        let body: Option<Value> = serde_json::from_slice(bytes).ok();
+        let text = body.is_none().then(|| String::from_utf8_lossy(bytes).into_owned());
+        Self { status, headers, body, text, bytes: None }
+    }
+
+    /// A file's content: a success is kept as it came, a refusal is read like any other.
+    pub fn of_content(status: u16, headers: Headers, bytes: &[u8]) -> Self {
+        if (200..300).contains(&status) {
+            return Self { status, headers, bytes: Some(bytes.to_vec()), ..Self::default() };
         }
+        Self::new(status, headers, bytes)
     }
 
     /// Whether the status is 2xx.
@@ -103,7 +112,7 @@ mod tests {
     use super::*;
 
     fn answer(pairs: &[(&str, &str)]) -> Response {
-        Response { status: 429, headers: pairs.iter().copied().collect(), body: None, text: None }
+        Response { status: 429, headers: pairs.iter().copied().collect(), ..Response::default() }
     }
 
     #[test]

@@ -105,7 +105,8 @@ impl Wire {
                     .iter()
                     .map(|(name, value)| (name.as_str(), value.as_str()))
                     .collect::<Headers>();
-                Ok(Response::new(raw.status().into(), headers, raw.body()))
+                let read = if request.part.is_some() { Response::of_content } else { Response::new };
+                Ok(read(raw.status().into(), headers, raw.body()))
             }
             Err(error) => Err(match error.kind() {
                 ErrorKind::Credential => Lost::NoToken(error),
@@ -132,7 +133,11 @@ fn outgoing(request: &Request, url: &Url) -> azure_core::http::Request {
         Plane::Arm | Plane::Graph | Plane::Public(_) => "application/json",
     };
     let mut wire = azure_core::http::Request::new(url.clone(), verb);
-    wire.insert_header(HeaderName::from_static("accept"), json);
+    let accepted = if request.part.is_some() { "application/octet-stream" } else { json };
+    wire.insert_header(HeaderName::from_static("accept"), accepted);
+    if let Some(part) = request.part {
+        wire.insert_header(HeaderName::from_static("ocp-range"), part.header());
+    }
     if let Some(body) = &request.body {
         wire.insert_header(HeaderName::from_static("content-type"), json);
         wire.set_body(body.to_string());

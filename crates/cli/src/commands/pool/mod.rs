@@ -1,14 +1,21 @@
 //! `pool`: one Batch pool and its nodes.
 
+mod act;
 mod file;
 mod formula;
+mod logs;
 mod nodes;
 mod replace;
 mod rollout;
+mod ssh;
 
 use batch_pool::BatchPool;
+use batch_pool::files::NodeError;
+use batch_pool::nodes::Unnamed;
+use flamenco_azure_core::error::chain;
 use flamenco_azure_core::inventory::Inventory;
 
+use self::act::Act;
 use super::scale;
 use crate::args::PoolCommand;
 use crate::failure::{Failure, Outcome};
@@ -23,6 +30,11 @@ pub async fn run(session: &Session, command: &PoolCommand) -> Outcome {
         PoolCommand::Import(args) => file::import(session, args),
         PoolCommand::Export(args) => file::export(session, args).await,
         PoolCommand::Rollout(args) => Box::pin(rollout::run(session, args)).await,
+        PoolCommand::Logs(args) => logs::run(session, args).await,
+        PoolCommand::Reboot(args) => act::run(session, args, Act::Reboot).await,
+        PoolCommand::Reimage(args) => act::run(session, args, Act::Reimage).await,
+        PoolCommand::Remove(args) => act::run(session, args, Act::Remove).await,
+        PoolCommand::Ssh(args) => ssh::run(session, args).await,
     }
 }
 
@@ -41,4 +53,29 @@ async fn open(session: &Session, name: Option<&str>) -> Outcome<(Target, Invento
     }
     let pool = scale::choose(scale::pools(session, &target, &inventory), name)?;
     Ok((target, inventory, pool))
+}
+
+/// A failure of a node with what to do about it.
+fn failed(pool: &str, error: NodeError) -> Failure {
+    let message = chain(&error);
+    match error {
+        NodeError::Pool(error) => error.into(),
+        NodeError::Azure { source, .. } => Failure { message, ..Failure::from(*source) },
+        NodeError::Gone { .. } => Failure::user(message).hint(nodes_hint(pool)),
+        NodeError::NoFile { node, .. } | NodeError::Folder { node, .. } => Failure::user(message).hint(
+            format!("`flamenco-azure pool logs {pool} {node}` lists its logs; a folder ends with a slash"),
+        ),
+        _ => Failure::azure(message).hint(format!(
+            "{}; a node that boots has no files yet, one that is lost may come back with `pool reboot`",
+            nodes_hint(pool)
+        )),
+    }
+}
+
+fn nodes_hint(pool: &str) -> String {
+    format!("`flamenco-azure pool nodes {pool}` shows the nodes and their states")
+}
+
+fn unnamed(pool: &str, error: &Unnamed) -> Failure {
+    Failure::user(format!("pool `{pool}`: {error}")).hint(nodes_hint(pool))
 }

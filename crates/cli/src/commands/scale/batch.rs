@@ -8,6 +8,7 @@ use flamenco_azure_core::pool::{Count, Node, NodeState, WorkerPool};
 use manager_vm::ManagerHost;
 use serde_json::json;
 
+use super::wait::{Around, wait};
 use super::within_limit;
 use crate::args::ScaleArgs;
 use crate::failure::{Exit, Failure, Outcome};
@@ -17,6 +18,8 @@ use crate::session::{Session, Target};
 
 /// How long one call to the Manager waits for Workers; longer renders take several calls.
 const WAIT_AT_ONCE: Duration = Duration::from_mins(10);
+/// How long an idle Worker has to sign off; one that does not renders.
+const SIGN_OFF: Duration = Duration::from_mins(1);
 
 /// The farm's Batch pools that exist.
 pub fn pools(session: &Session, target: &Target, inventory: &Inventory) -> Vec<BatchPool> {
@@ -38,7 +41,8 @@ pub(super) async fn run(
 ) -> Outcome {
     let begun = session.clock.now();
     let pool = choose(pools(session, target, inventory), args.pool.as_deref())?;
-    let state = pool.until_steady().await?;
+    refuse_formula(&pool, inventory)?;
+    let state = pool.observe().await?;
     let wanted = Count {
         dedicated: args.dedicated.unwrap_or(state.target.dedicated),
         spot: args.spot.unwrap_or(state.target.spot),
@@ -51,9 +55,20 @@ pub(super) async fn run(
     }
     let vm = target.manager_vm(inventory).ok_or_else(|| target.missing())?;
     let manager = session.manager(&vm.id);
-    shrink(session.printer, &pool, &manager, wanted, args.force).await?;
-    if pool.until_steady().await?.target != wanted {
-        pool.resize(wanted).await?;
+    if wanted != state.target && !state.steady {
+        session
+            .printer
+            .info("a resize is under way: nodes that leave go first, what is still to come gives way");
+        pool.make_way().await?;
+    }
+    let removed = shrink(session.printer, &pool, &manager, wanted, args.force).await?;
+    // Nodes that leave are waited for; of a pool that has come to rest with fewer nodes than its target, the same is asked
+    // again.
+    if removed > 0 || wanted != state.target || (state.current != wanted && !state.grows()) {
+        let now = pool.until_steady().await?;
+        if now.target != wanted || now.current != wanted {
+            pool.resize(wanted).await?;
+        }
     }
     let grows = wanted.dedicated >= state.target.dedicated && wanted.spot >= state.target.spot;
     if !grows || wanted == state.target {
@@ -61,11 +76,15 @@ pub(super) async fn run(
         super::tidy(session, target, &manager, args.force).await?;
     }
     if args.wait {
-        wait(session, &pool).await?;
+        let around = Around { session, target, inventory, manager: &manager, force: args.force };
+        wait(&around, &pool, wanted, args.retry_failed).await?;
     } else {
         session.printer.result(format!("pool `{}`: {wanted} nodes asked for", pool.name()));
         if wanted.total() > state.target.total() {
-            session.printer.info("`flamenco-azure status --watch` shows them come; `--wait` waits for them");
+            let name = pool.name();
+            session.printer.info(format!(
+                "`flamenco-azure pool nodes {name} --watch` shows them come; `--wait` waits for them"
+            ));
         }
     }
     let took = session.clock.now().duration_since(begun).unsigned_abs();
@@ -73,6 +92,17 @@ pub(super) async fn run(
     session.printer.event("scaled", counts);
     progress::finished(session.printer, "scale", took);
     Ok(Exit::Done)
+}
+
+/// A pool that follows a formula has no counts of its own: setting them would switch the formula off.
+fn refuse_formula(pool: &BatchPool, inventory: &Inventory) -> Outcome<()> {
+    let body = inventory.get(pool.id());
+    match body.and_then(|body| body.text("/properties/scaleSettings/autoScale/formula")) {
+        None => Ok(()),
+        Some(_) => Err(Failure::user(format!("pool `{}` follows an autoscale formula", pool.name())).hint(
+            "give it fixed counts instead of the formula in the farm file and run `flamenco-azure deploy` first",
+        )),
+    }
 }
 
 /// The pool of this name; without a name the only one.
@@ -95,15 +125,16 @@ pub fn choose(mut pools: Vec<BatchPool>, name: Option<&str>) -> Outcome<BatchPoo
     }
 }
 
-/// Removes nodes until there are no more than wanted of either kind.
+/// Removes nodes until there are no more than wanted of either kind; says how many went.
 async fn shrink(
     printer: Printer,
     pool: &dyn WorkerPool,
     manager: &dyn ManagerHost,
     wanted: Count,
     force: bool,
-) -> Outcome<()> {
+) -> Outcome<usize> {
     let nodes = pool.nodes().await?;
+    let mut removed = 0;
     for (dedicated, keep) in [(true, wanted.dedicated), (false, wanted.spot)] {
         let mut kind: Vec<&Node> =
             nodes.iter().filter(|n| n.dedicated == dedicated && n.state != NodeState::Leaving).collect();
@@ -124,8 +155,9 @@ async fn shrink(
         }
         printer.info(format!("removing {}", crate::show::count(going.len(), "node")));
         pool.delete_nodes(&going).await?;
+        removed += going.len();
     }
-    Ok(())
+    Ok(removed)
 }
 
 async fn chosen(
@@ -175,20 +207,32 @@ pub async fn drain(
     }
 }
 
-async fn wait(session: &Session, pool: &BatchPool) -> Outcome<()> {
-    let state = pool.until_steady().await?;
-    session.printer.result(format!("pool `{}`: {} nodes allocated", pool.name(), state.current));
-    if state.errors.is_empty() {
-        return Ok(());
+/// Those that are free and signed off, and those that render. Forced, all are taken for free.
+pub async fn part(
+    printer: Printer,
+    manager: &dyn ManagerHost,
+    wanted: &[String],
+    force: bool,
+) -> Outcome<(Vec<String>, Vec<String>)> {
+    let wait = if force { Duration::ZERO } else { SIGN_OFF };
+    let drained = match manager.drain(wanted, wanted.len(), wait).await {
+        Ok(drained) => drained,
+        Err(error) if force => {
+            printer.warn(format!("the Manager could not be told: {error}"));
+            return Ok((wanted.to_vec(), Vec::new()));
+        }
+        Err(error) => return Err(error.into()),
+    };
+    if force {
+        return Ok((wanted.to_vec(), Vec::new()));
     }
-    let words: Vec<_> = state.errors.iter().map(batch_pool::error::explain).collect();
-    Err(Failure::azure(format!(
-        "pool `{}` has {} instead of {}: {}",
-        pool.name(),
-        state.current,
-        state.target,
-        words.join("; ")
-    )))
+    if !drained.pending.is_empty() {
+        // They stay: what was asked of them is taken back, or they would sign off after their render.
+        manager.undrain(&drained.pending).await?;
+    }
+    let is_free = |node: &&String| drained.drained.contains(node);
+    let free = wanted.iter().filter(is_free).cloned().collect();
+    Ok((free, wanted.iter().filter(|node| !is_free(node)).cloned().collect()))
 }
 
 #[cfg(test)]
@@ -222,7 +266,7 @@ mod tests {
         manager: &MockManagerHost,
         dedicated: u32,
         force: bool,
-    ) -> Outcome<()> {
+    ) -> Outcome<usize> {
         let quiet = Printer::new(Mode::Quiet, true);
         shrink(quiet, pool, manager, Count { dedicated, spot: 9 }, force).await
     }

@@ -2,8 +2,10 @@
 
 mod batch;
 mod fleet;
+mod live;
+mod wait;
 
-pub use batch::{choose, drain, pools};
+pub use batch::{choose, drain, part, pools};
 
 use flamenco_azure_core::inventory::Inventory;
 use flamenco_azure_core::pool::WorkerPool as _;
@@ -77,7 +79,7 @@ pub async fn set_nodes(session: &Session, target: &Target, inventory: &Inventory
 }
 
 /// Lets the Manager forget the Workers of nodes that are gone.
-async fn tidy(session: &Session, target: &Target, manager: &dyn ManagerHost, force: bool) -> Outcome<()> {
+pub async fn tidy(session: &Session, target: &Target, manager: &dyn ManagerHost, force: bool) -> Outcome<()> {
     let inventory = farm::observe(&session.client, &target.group).await?;
     let mut keep = Vec::new();
     for pool in pools(session, target, &inventory) {

@@ -1,0 +1,62 @@
+//! Signing in to nodes: users and the address of the ssh server.
+
+use serde_json::{Value, json};
+
+use super::data::{Answer, Call, odata};
+use super::nodes::change;
+use super::state::Node;
+use super::wire;
+use crate::resource::key;
+use crate::wire::SimResponse;
+use crate::world::World;
+
+impl Call<'_> {
+    /// Where the pool's load balancer forwards to the node's ssh server.
+    pub(super) fn login_settings(&self, world: &mut World, id: &str) -> Answer {
+        let provision = "/networkConfiguration/publicIPAddressConfiguration/provision";
+        let hidden = wire::pool(world, id)
+            .and_then(|(pool, _)| pool.text(provision))
+            .is_some_and(|how| how.eq_ignore_ascii_case("NoPublicIPAddresses"));
+        if hidden {
+            // That there is nothing to answer with is documented, which code says so is not.
+            let message = "The specified operation is not valid on the node.";
+            return Err(self.conflict(world, "OperationNotValidOnNode", message));
+        }
+        Ok(odata(200, &json!({"remoteLoginIPAddress": "20.0.0.4", "remoteLoginPort": 50000})))
+    }
+
+    pub(super) fn add_user(&self, world: &mut World, id: &str, node: &Node) -> Answer {
+        let text =
+            |name: &str| self.request.body.get(name).and_then(Value::as_str).unwrap_or_default().to_owned();
+        let user = text("name");
+        if user.is_empty() {
+            return Err(self.bad(world, "name", "", "A name must be given."));
+        }
+        if node.users.contains_key(&user) {
+            return Err(self.conflict(world, "NodeUserExists", "The specified node user already exists."));
+        }
+        self.admit(world, id, node, user)?;
+        Ok(self.accepted(world, id, 201))
+    }
+
+    pub(super) fn update_user(&self, world: &mut World, id: &str, node: &Node, user: &str) -> Answer {
+        if !node.users.contains_key(user) {
+            let message = "The specified node user does not exist.";
+            return Err(self.error(world, 404, "NodeUserNotFound", message, &[]));
+        }
+        self.admit(world, id, node, user.to_owned())?;
+        Ok(self.accepted(world, id, 200))
+    }
+
+    /// Users are made by the node's agent, which has to be there.
+    fn admit(&self, world: &mut World, id: &str, node: &Node, user: String) -> Result<(), SimResponse> {
+        if !node.state.serves_files() {
+            let message = "Node is not able to perform the requested operations in its current state";
+            return Err(self.conflict(world, "NodeNotReady", message));
+        }
+        let public =
+            self.request.body.get("sshPublicKey").and_then(Value::as_str).unwrap_or_default().to_owned();
+        change(world, &key(id), &node.id, |node| drop(node.users.insert(user, public)));
+        Ok(())
+    }
+}

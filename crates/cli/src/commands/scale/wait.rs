@@ -1,0 +1,256 @@
+//! `scale --wait`: until the nodes are up, or what hinders them is told.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use batch_pool::error::{Shortage, explain, shortage};
+use batch_pool::files::{START_STDERR, START_STDOUT};
+use batch_pool::{BatchNode, BatchPool};
+use flamenco_azure_core::arm::Cloud;
+use flamenco_azure_core::error::chain;
+use flamenco_azure_core::inventory::Inventory;
+use flamenco_azure_core::pool::{Count, NodeState, PoolState, ResizeError, WorkerPool as _};
+use manager_vm::ManagerHost;
+use serde_json::json;
+
+use super::batch::part;
+use super::live::Live;
+use crate::failure::{Failure, Outcome};
+use crate::preflight;
+use crate::session::{Session, Target};
+use crate::show::count;
+use crate::text::last_lines;
+
+/// How often the pool is looked at.
+const LOOK: Duration = Duration::from_secs(10);
+/// How long nodes may take: an allocation ends after 15 minutes, a start task waits up to 20 for the Manager's set-up.
+const PATIENCE: Duration = Duration::from_hours(1);
+/// As much of a failed start task's output is shown.
+const TAIL_LINES: usize = 15;
+const TAIL_BYTES: u64 = 8 << 10;
+/// Failed nodes whose output is shown; the others fail in the same way more often than not.
+const TAILS: usize = 3;
+
+/// What waiting needs besides the pool.
+pub(super) struct Around<'a> {
+    pub(super) session: &'a Session,
+    pub(super) target: &'a Target,
+    pub(super) inventory: &'a Inventory,
+    pub(super) manager: &'a dyn ManagerHost,
+    pub(super) force: bool,
+}
+
+/// Waits until all nodes are up. Those whose start task fails are shown and replaced, at most `retries` times.
+pub(super) async fn wait(around: &Around<'_>, pool: &BatchPool, wanted: Count, retries: u32) -> Outcome<()> {
+    let printer = around.session.printer;
+    let mut left = retries;
+    loop {
+        let (state, nodes) = settle(around.session, pool).await?;
+        let failed: Vec<&BatchNode> = nodes.iter().filter(|node| node.start_task_failed()).collect();
+        if failed.is_empty() {
+            return told(around, pool, &state, &nodes).await;
+        }
+        show_failed(around.session, pool, &failed).await;
+        if left == 0 {
+            return Err(gave_up(pool.name(), failed.len(), retries));
+        }
+        left -= 1;
+        let ids: Vec<String> = failed.iter().map(|node| node.id.clone()).collect();
+        // Also a node whose start task failed at a later boot may have a Worker that renders.
+        let (free, rendering) = part(printer, around.manager, &ids, around.force).await?;
+        for node in &rendering {
+            printer.warn(format!("{node}: its Worker renders, left alone"));
+        }
+        if free.is_empty() {
+            return Err(gave_up(pool.name(), failed.len(), retries - left - 1));
+        }
+        printer.info(format!(
+            "replacing {} (try {} of {retries})",
+            count(free.len(), "node"),
+            retries - left
+        ));
+        pool.delete_nodes(&free).await?;
+        pool.until_steady().await?;
+        pool.resize(wanted).await?;
+        super::tidy(around.session, around.target, around.manager, around.force).await?;
+    }
+}
+
+/// Waits until nothing comes or goes.
+async fn settle(session: &Session, pool: &BatchPool) -> Outcome<(PoolState, Vec<BatchNode>)> {
+    let begun = session.clock.now();
+    let mut live = Live::new(session.printer);
+    loop {
+        let state = pool.observe().await?;
+        let nodes = pool.list_nodes().await?;
+        let kinds = kinds(&nodes);
+        let number = |kind| kinds.get(&kind).copied().unwrap_or(0);
+        if live.show(line(pool.name(), &state, &kinds)) {
+            let members = json!({
+                "pool": pool.name(), "steady": state.steady, "target": state.target, "allocated": state.current,
+                "nodes": kinds,
+            });
+            session.printer.event("scaling", members);
+        }
+        if state.steady && number(NodeState::Starting) + number(NodeState::Leaving) == 0 {
+            return Ok((state, nodes));
+        }
+        if session.clock.now().duration_since(begun).unsigned_abs() >= PATIENCE {
+            let minutes = PATIENCE.as_secs() / 60;
+            let message = format!("{} after {minutes} minutes", line(pool.name(), &state, &kinds));
+            return Err(Failure::azure(message)
+                .hint(format!("`flamenco-azure pool nodes {}` shows which nodes hang", pool.name())));
+        }
+        session.clock.sleep(LOOK).await;
+    }
+}
+
+fn kinds(nodes: &[BatchNode]) -> BTreeMap<NodeState, usize> {
+    let mut kinds = BTreeMap::new();
+    for node in nodes {
+        *kinds.entry(node.kind()).or_default() += 1;
+    }
+    kinds
+}
+
+/// `pool render: 3 of 5 nodes allocated; 1 idle, 2 starting`.
+fn line(pool: &str, state: &PoolState, kinds: &BTreeMap<NodeState, usize>) -> String {
+    let word = |kind: &NodeState| match kind {
+        NodeState::Ready => "idle",
+        NodeState::Starting => "starting",
+        NodeState::Failed => "failed",
+        NodeState::Preempted => "preempted",
+        NodeState::Leaving => "leaving",
+    };
+    let counted: Vec<String> =
+        kinds.iter().map(|(kind, number)| format!("{number} {}", word(kind))).collect();
+    let counted = if counted.is_empty() { String::new() } else { format!("; {}", counted.join(", ")) };
+    let (have, want) = (state.current.total(), state.target.total());
+    format!("pool `{pool}`: {have} of {} allocated{counted}", count(want as usize, "node"))
+}
+
+/// Each failed node with the end of what its start task wrote.
+async fn show_failed(session: &Session, pool: &BatchPool, failed: &[&BatchNode]) {
+    let printer = session.printer;
+    for node in failed.iter().take(TAILS) {
+        let task = node.start_task.clone().unwrap_or_default();
+        let code = task.exit_code.map(|code| format!(" with exit code {code}")).unwrap_or_default();
+        let tail = tail(pool, &node.id).await;
+        let lines = tail.as_ref().map(|(_, lines)| lines.clone()).unwrap_or_default();
+        let members = json!({
+            "pool": pool.name(), "node": node.id, "exitCode": task.exit_code, "failure": task.failure, "tail": lines,
+        });
+        printer.event("start-task-failed", members);
+        printer.info(format!("{}: its start task failed{code}", node.id));
+        match tail {
+            Ok((path, lines)) => {
+                printer.info(format!("  the end of {path}:"));
+                for line in lines {
+                    printer.info(format!("    {line}"));
+                }
+            }
+            Err(error) => printer.info(format!("  its output cannot be read: {}", chain(&error))),
+        }
+    }
+    if failed.len() > TAILS {
+        printer.info(format!("and {} more", failed.len() - TAILS));
+    }
+}
+
+/// The last lines of stderr, or of stdout where that is empty.
+async fn tail(
+    pool: &BatchPool,
+    node: &str,
+) -> Result<(&'static str, Vec<String>), batch_pool::files::NodeError> {
+    for path in [START_STDERR, START_STDOUT] {
+        let lines = last_lines(&pool.read_tail(node, path, TAIL_BYTES).await?, TAIL_LINES);
+        if !lines.is_empty() || path == START_STDOUT {
+            return Ok((path, lines));
+        }
+    }
+    Ok((START_STDERR, Vec::new()))
+}
+
+fn gave_up(pool: &str, failed: usize, replaced: u32) -> Failure {
+    let tries = match replaced {
+        0 => String::new(),
+        times => format!(
+            ", after they were replaced {}",
+            if times == 1 { "once".to_owned() } else { format!("{times} times") }
+        ),
+    };
+    Failure::azure(format!("pool `{pool}`: the start task of {} failed{tries}", count(failed, "node"))).hint(format!(
+        "they cost as much as working ones: mend the cause, then `flamenco-azure pool reboot {pool} --failed` runs the \
+         start task again; `flamenco-azure pool remove {pool} --failed` gives them back"
+    ))
+}
+
+/// What came of it.
+async fn told(around: &Around<'_>, pool: &BatchPool, state: &PoolState, nodes: &[BatchNode]) -> Outcome<()> {
+    let printer = around.session.printer;
+    for node in nodes.iter().filter(|node| node.kind() == NodeState::Failed) {
+        let why = node.failure().map(|why| format!(": {why}")).unwrap_or_default();
+        printer.warn(format!("{}: {}{why}; `pool reboot` may bring it back", node.id, node.state));
+    }
+    printer.result(format!("pool `{}`: {} nodes allocated", pool.name(), state.current));
+    if state.errors.is_empty() {
+        return Ok(());
+    }
+    let words: Vec<_> = state.errors.iter().map(explain).collect();
+    let failure = Failure::azure(format!(
+        "pool `{}` has {} instead of {}: {}",
+        pool.name(),
+        state.current,
+        state.target,
+        words.join("; ")
+    ));
+    let mut hints = Vec::new();
+    for error in &state.errors {
+        if let Some(short) = measured(around, pool, state, error).await {
+            hints.push(in_words(&short, pool, around.session.client.cloud()));
+        }
+    }
+    if hints.is_empty() {
+        let again =
+            "when the cause is gone, run the same command again: it asks for the nodes that are missing";
+        return Err(failure.hint(again));
+    }
+    Err(failure.hint(hints.join("\n       ")))
+}
+
+/// How much of a quota is missing, where it can be known.
+async fn measured(
+    around: &Around<'_>,
+    pool: &BatchPool,
+    state: &PoolState,
+    error: &ResizeError,
+) -> Option<Shortage> {
+    if !error.code.contains("Quota") {
+        return None;
+    }
+    let account = around.inventory.get(&pool.id().parent()?)?;
+    let location = account.text("/location")?;
+    let size = around.inventory.get(pool.id())?.text("/properties/vmSize")?;
+    let subscription = pool.id().subscription()?;
+    let found = preflight::size_of(&around.session.client, subscription, location, size).await;
+    let (cores, family) = found.ok()??;
+    shortage(error, state, cores, &family, &account.body)
+}
+
+fn in_words(short: &Shortage, pool: &BatchPool, cloud: &Cloud) -> String {
+    let account = pool.id().parent();
+    let name = account.as_ref().map_or("", |account| account.name());
+    let link = match &account {
+        Some(id) if *cloud == Cloud::public() => format!(" (https://portal.azure.com/#resource{id})"),
+        _ => String::new(),
+    };
+    format!(
+        "quota `{}` is {} cores; the {} that did not come need {} more: ask for {} in the Azure portal > Batch account \
+         {name} > Quotas > Request quota increase{link}, then run the same command again",
+        short.quota,
+        short.limit,
+        count(short.nodes as usize, "node"),
+        short.cores,
+        short.wanted(),
+    )
+}
