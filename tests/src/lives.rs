@@ -65,6 +65,29 @@ pub fn traffic() -> Vec<Exchange> {
     all.extend(life_with_everything());
     all.extend(life_in_an_existing_network());
     all.extend(life_in_scale_sets());
+    all.extend(life_of_packages());
+    all
+}
+
+/// A pool that refers to packages, with variables; another version, rolled out; a formula; the pool anew.
+fn life_of_packages() -> Vec<Exchange> {
+    let pool = "    packages: [blender#5.0.1]\n    environment: {STUDIO: spring}\n";
+    let file = FARM_FILE.replace("    dedicated: 2\n    spot: 0\n", "    maxNodes: 4\n");
+    let fixed = |pool: &str| format!("{file}    dedicated: 2\n{pool}");
+    let yard = Yard::new(&fixed(pool), |_| {});
+    std::fs::create_dir_all(yard.path().join("program")).unwrap();
+    std::fs::write(yard.path().join("program/blender"), "#!/bin/sh\n").unwrap();
+    let mut all = run(&yard, &["deploy --yes", "app push blender --version 5.0.1 program", "deploy --yes"]);
+    all.extend(run(&yard, &["app push blender --version 5.0.2 program", "app default blender 5.0.2"]));
+    yard.write(&fixed(&pool.replace("#5.0.1", "")));
+    all.extend(run(&yard, &["deploy --yes", "pool rollout --batch 50%", "pool export"]));
+    let formula = "    autoscale: {formula: \"$TargetDedicatedNodes = 9;\", evaluationMinutes: 30}\n";
+    yard.write(&format!("{file}{formula}"));
+    all.extend(run(&yard, &["deploy --yes", "pool formula"]));
+    yard.write(&format!("{}{formula}", file.replace("Standard_D4as_v5", "Standard_D8as_v5")));
+    all.extend(run(&yard, &["pool rollout --replace --yes --force", "teardown --yes"]));
+    // Bytes of packages go to storage, which has judges of its own.
+    all.retain(|exchange| !exchange.request.url.host_str().unwrap_or_default().contains(".blob."));
     all
 }
 

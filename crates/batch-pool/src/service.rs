@@ -193,16 +193,17 @@ pub fn state_of(body: &Value) -> PoolState {
     };
     let text =
         |value: &Value, key: &str| value.get(key).and_then(Value::as_str).unwrap_or_default().to_owned();
+    // Where Batch sizes the pool by a formula, what that last gave.
+    let by_formula = body.pointer("/properties/scaleSettings/autoScale").is_some_and(Value::is_object);
+    let place = if by_formula { "resizeOperationStatus" } else { "scaleSettings/fixedScale" };
+    let target = |kind: &str| format!("/properties/{place}/target{kind}Nodes");
     let errors = body.pointer("/properties/resizeOperationStatus/errors").and_then(Value::as_array);
     PoolState {
         steady: body
             .pointer("/properties/allocationState")
             .and_then(Value::as_str)
             .is_some_and(|state| state.eq_ignore_ascii_case("steady")),
-        target: Count {
-            dedicated: number("/properties/scaleSettings/fixedScale/targetDedicatedNodes"),
-            spot: number("/properties/scaleSettings/fixedScale/targetLowPriorityNodes"),
-        },
+        target: Count { dedicated: number(&target("Dedicated")), spot: number(&target("LowPriority")) },
         current: Count {
             dedicated: number("/properties/currentDedicatedNodes"),
             spot: number("/properties/currentLowPriorityNodes"),

@@ -243,9 +243,11 @@ pub fn resumed(farm: &Farm, cores: &Cores, inventory: &Inventory) -> Result<Want
     }
     let counts = paused_counts(farm.name.as_str(), inventory).unwrap_or_default();
     let have = pool_targets(farm, inventory);
-    for (name, target) in counts.iter().filter(|(name, _)| farm.fleet(name).is_none()) {
+    // A formula decides by itself again.
+    let by_formula = |name: &str| farm.pool(name).is_some_and(|pool| pool.autoscale.is_some());
+    for (name, target) in counts.iter().filter(|(name, _)| farm.fleet(name).is_none() && !by_formula(name)) {
         let id = batch_pool::spec::pool(farm, name);
-        if have.get(name).is_some_and(|have| have != target) {
+        if have.get(name).is_some_and(|have| have != target) && !by_formula(name) {
             let mut order = resize(&id, *target, "back to the count before the pause");
             order.after = vec![names.vm(), names.vnet()];
             wanted.orders.push(order);

@@ -148,6 +148,15 @@ fn a_pool_made_anew_has_as_many_nodes_and_nothing_is_remembered() {
 }
 
 #[test]
+fn what_could_not_be_made_is_not_removed() {
+    let yard = outgrown();
+    yard.write(&FARM_FILE.replace("vmSize: Standard_D4as_v5", "vmSize: Standard_D999as_v5"));
+    let failure = yard.outcome("pool rollout render --replace --yes").unwrap_err();
+    assert!(failure.message.contains("does not exist in westeurope"), "{failure}");
+    assert_eq!(size_and_nodes(&yard), ("STANDARD_D4AS_V5".to_owned(), 3));
+}
+
+#[test]
 fn a_replacement_survives_a_crash_at_every_call() {
     survives_every_cut(&outgrown(), "pool rollout render --replace --yes", false);
 }

@@ -54,6 +54,8 @@ const fn post(path: &'static str, sent: Option<Model>, answer: Answer) -> Operat
 
 const ACCOUNT: Model = Model::of::<batch::BatchAccount>();
 const POOL: Model = Model::of::<batch::Pool>();
+const APPLICATION: Model = Model::of::<batch::Application>();
+const PACKAGE: Model = Model::of::<batch::ApplicationPackage>();
 const VM: Model = Model::of::<compute::VirtualMachine>();
 const DISK: Model = Model::of::<compute::Disk>();
 const OUTPUT: Model = Model::of::<compute::RunCommandResult>();
@@ -86,6 +88,20 @@ pub const OPERATIONS: &[Operation] = &[
     patch("Microsoft.Batch/batchAccounts/{}/pools/{}", POOL, POOL),
     delete("Microsoft.Batch/batchAccounts/{}/pools/{}"),
     post("Microsoft.Batch/batchAccounts/{}/pools/{}/stopResize", None, Answer::One(POOL)),
+    get("Microsoft.Batch/batchAccounts/{}/applications", Answer::List(APPLICATION)),
+    get("Microsoft.Batch/batchAccounts/{}/applications/{}", Answer::One(APPLICATION)),
+    put("Microsoft.Batch/batchAccounts/{}/applications/{}", APPLICATION),
+    patch("Microsoft.Batch/batchAccounts/{}/applications/{}", APPLICATION, APPLICATION),
+    delete("Microsoft.Batch/batchAccounts/{}/applications/{}"),
+    get("Microsoft.Batch/batchAccounts/{}/applications/{}/versions", Answer::List(PACKAGE)),
+    get("Microsoft.Batch/batchAccounts/{}/applications/{}/versions/{}", Answer::One(PACKAGE)),
+    put("Microsoft.Batch/batchAccounts/{}/applications/{}/versions/{}", PACKAGE),
+    delete("Microsoft.Batch/batchAccounts/{}/applications/{}/versions/{}"),
+    post(
+        "Microsoft.Batch/batchAccounts/{}/applications/{}/versions/{}/activate",
+        Some(Model::of::<batch::ActivateApplicationPackageParameters>()),
+        Answer::One(PACKAGE),
+    ),
     get("Microsoft.Batch/locations/{}/quotas", Answer::One(Model::of::<batch::BatchLocationQuota>())),
     get("Microsoft.Batch/locations/{}/virtualMachineSkus", Answer::List(Model::of::<batch::SupportedSku>())),
     post(

@@ -8,6 +8,9 @@ use wire_oracle::known::KNOWN;
 
 /// A whole life sends each of these.
 const SENT: &[&str] = &[
+    "batch::ActivateApplicationPackageParameters",
+    "batch::Application",
+    "batch::ApplicationPackage",
     "batch::BatchAccountCreateParameters",
     "batch::BatchAccountUpdateParameters",
     "batch::Pool",

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use batch_pool::desired::push_command;
 use batch_pool::formula::Running;
 use flamenco_azure_core::arm::Request;
 use flamenco_azure_core::exec::{ExecError, Executor, Outcome as RunOutcome, Report};
@@ -130,7 +131,13 @@ fn reimage_note(session: &Session, plan: &Plan) {
 /// What the formulas of the farm's pools give, and which pools wait for what.
 async fn pool_notes(session: &Session, file: &FarmFile, plan: &Plan) {
     for blocked in plan.blocked.iter().filter(|blocked| blocked.changes.is_empty()) {
-        session.printer.warn(format!("`{}` waits: {}", show::name(&blocked.resource), blocked.remedy));
+        let Some(pool) = file.farm.pool(blocked.resource.name()) else { continue };
+        let commands: Vec<String> = pool.packages.iter().map(push_command).collect();
+        session.printer.warn(format!(
+            "pool `{}` waits for its packages; push them, then deploy again:\n         {}",
+            pool.name,
+            commands.join("\n         ")
+        ));
     }
     for pool in file.farm.pools.iter().filter(|pool| pool.autoscale.is_some()) {
         let id = batch_pool::spec::pool(&file.farm, &pool.name);

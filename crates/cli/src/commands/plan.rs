@@ -97,7 +97,8 @@ pub async fn prepare(session: &Session, file: &FarmFile, binary: Option<&Path>) 
     Ok(Prepared { farm, inventory, plan, sizes, fleets, packages, own })
 }
 
-fn refuse(file: &str, findings: &[Finding]) -> Outcome<()> {
+/// Ends a command that would run into something, with all that is known of it.
+pub fn refuse(file: &str, findings: &[Finding]) -> Outcome<()> {
     let nothing = format!("nothing was created (farm file: {file})");
     match findings {
         [] => Ok(()),

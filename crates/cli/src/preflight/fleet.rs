@@ -144,9 +144,27 @@ pub(super) async fn images(client: &ArmClient, farm: &Farm) -> Result<Vec<Findin
     for pool in &farm.pools {
         let PoolImage::Gallery { id, .. } = &pool.image else { continue };
         let key = format!("pool `{}`: image", pool.name);
+        findings.extend(readable(client, &key, id).await?);
         findings.extend(image(client, &farm.location, &key, id).await?);
     }
     Ok(findings)
+}
+
+/// Batch gives a pool an image only if whoever makes the pool may read it (Microsoft's page "Use the Azure Compute
+/// Gallery to create a custom image pool").
+async fn readable(client: &ArmClient, key: &str, id: &ResourceId) -> Result<Option<Finding>, ArmError> {
+    match client.get(&Request::get(id.as_str()).api_version(GALLERY_API)).await {
+        Err(error) if matches!(error.kind(), Kind::Forbidden { .. } | Kind::SubscriptionUnavailable) => {
+            Ok(Some(finding(
+                format!("{key}: this sign-in may not read `{}`", id.name()),
+                format!(
+                    "ask its owner for the role Reader: `az role assignment create --role Reader --assignee YOU --scope {id}`"
+                ),
+            )))
+        }
+        Err(error) => Err(error),
+        Ok(_) => Ok(None),
+    }
 }
 
 /// An image of one's own: there, and in this region.

@@ -57,7 +57,12 @@ fn three_packages_a_pool_another_version_and_nothing_left() {
     let first = place.simulate("deploy --yes");
     first.ended(
         4,
-        &["`render` waits", "`flamenco-azure app push blender --version 5.0.1 PATH`", "app push ffmpeg"],
+        &[
+            "`render` waits",
+            "pool `render` waits for its packages",
+            "`flamenco-azure app push blender --version 5.0.1 PATH`",
+            "app push ffmpeg",
+        ],
     );
     assert!(place.world().resource(&pool_id()).is_none());
     place
@@ -162,4 +167,40 @@ fn an_old_pool_file_goes_into_the_farm_file_and_its_secrets_do_not() {
     place.write("bad.json", "{");
     place.simulate("pool import bad.json").ended(1, &["not JSON"]);
     place.simulate("pool import gone.json").ended(1, &["could not read"]);
+}
+
+#[test]
+fn nodes_boot_an_image_of_ones_own_from_a_gallery_elsewhere() {
+    let group = format!("/subscriptions/{SUBSCRIPTION}/resourceGroups/images-rg/providers");
+    let image = format!("{group}/Microsoft.Compute/galleries/studio/images/node/versions/1.0.0");
+    let pool = format!(
+        "pools:\n  - {{name: render, dedicated: 1, image: {image}, nodeAgent: batch.node.ubuntu 22.04}}\n"
+    );
+    let place = Place::new();
+    place.write("azure_config.yaml", &file(&pool));
+    place
+        .simulate("deploy --yes")
+        .ended(1, &["pool `render`: image: there is no `1.0.0`", "nothing was created"]);
+    let put = |region: &str| {
+        place.poke(|world| {
+            world.add_group("images-rg", region, azure_sim::Tags::new());
+            let mut version =
+                azure_sim::Resource::new(&image, "Microsoft.Compute/galleries/images/versions", world.now());
+            version.properties =
+                serde_json::json!({"publishingProfile": {"targetRegions": [{"name": region}]}});
+            world.add_foreign(version);
+        });
+    };
+    put("North Europe");
+    place.simulate("deploy --yes").ended(1, &["`1.0.0` is in North Europe, the farm in westeurope"]);
+    put("West Europe");
+    place.simulate("deploy --yes").said(0, &[]);
+    assert_eq!(idle(&place), 1);
+    let world = place.world();
+    let machine = "/deploymentConfiguration/virtualMachineConfiguration";
+    let of = |name: &str| world.resource(&pool_id()).unwrap().property(&format!("{machine}/{name}")).cloned();
+    assert_eq!(of("nodeAgentSkuId"), Some("batch.node.ubuntu 22.04".into()));
+    assert_eq!(of("imageReference/id"), Some(image.as_str().into()));
+    place.simulate("pool export").said(0, &["nodeAgent: batch.node.ubuntu 22.04", "versions/1.0.0"]);
+    place.simulate("plan --check").said(0, &["nothing to do"]);
 }

@@ -15,10 +15,11 @@ use serde_json::json;
 
 use super::rollout::tidy;
 use crate::args::PoolRolloutArgs;
+use crate::commands::plan::refuse;
 use crate::commands::{deploy, scale};
 use crate::failure::{Exit, Failure, Outcome};
 use crate::session::{Session, Target};
-use crate::{farm, show};
+use crate::{farm, farmfile, preflight, show};
 
 /// What a deploy would do about this pool alone.
 pub(super) fn plan_of(farm: &Farm, inventory: &Inventory, pool: &ResourceId) -> Outcome<Plan> {
@@ -78,6 +79,10 @@ pub(super) async fn run(session: &Session, args: &PoolRolloutArgs) -> Outcome {
     }
     let plan = plan(&wanted(&file.farm, &inventory, &pool, Some(count))?, &inventory)?;
     show::plan(session.printer, &plan);
+    // What cannot be made is not removed first.
+    let sizes = preflight::sizes(&session.client, &file.farm).await?;
+    let found = preflight::check(&session.client, &file.farm, &inventory, &sizes).await?;
+    refuse(&farmfile::shown(&session.here, &file.path), &found)?;
     let live = inventory.get(&pool);
     let size = match live.and_then(|live| Running::read(&live.body)) {
         Some(_) => "its formula".to_owned(),

@@ -5,6 +5,7 @@ mod fleet;
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use batch_pool::formula::Running;
 use flamenco_azure_core::inventory::{Inventory, Observed};
 use flamenco_azure_core::pool::{Count, Node, NodeState, PoolState, WorkerPool as _};
 use flamenco_azure_core::prices::HOURS_PER_MONTH;
@@ -191,7 +192,9 @@ async fn pool_line(pool: &batch_pool::BatchPool, inventory: &Inventory) -> Outco
     }
     let failed =
         nodes.iter().filter_map(|node| Some(format!("{}: {}", node.id, node.trouble.as_ref()?))).take(5);
-    let trouble = state.errors.iter().map(batch_pool::error::explain).chain(failed).collect();
+    let formula = Running::read(&body).and_then(|live| live.last?.error);
+    let formula = formula.map(|why| format!("its formula cannot be evaluated: {why}"));
+    let trouble = state.errors.iter().map(batch_pool::error::explain).chain(formula).chain(failed).collect();
     let size =
         body.pointer("/properties/vmSize").and_then(serde_json::Value::as_str).unwrap_or_default().to_owned();
     Ok(PoolLine { pool: pool.id().name().to_owned(), size, state, nodes: by_state, trouble, of_sets: false })
