@@ -71,13 +71,7 @@ impl BatchNode {
 
     /// What the state means to whoever scales.
     pub fn kind(&self) -> NodeState {
-        match self.state.as_str() {
-            "idle" | "running" => NodeState::Ready,
-            "starttaskfailed" | "unusable" | "offline" | "unknown" => NodeState::Failed,
-            "preempted" | "deallocated" | "deallocating" => NodeState::Preempted,
-            "leavingpool" => NodeState::Leaving,
-            _ => NodeState::Starting,
-        }
+        kind_of(&self.state)
     }
 
     /// Whether its start task failed.
@@ -92,6 +86,17 @@ impl BatchNode {
         }
         let task = self.start_task.as_ref().and_then(|task| task.failure.clone());
         task.or_else(|| self.trouble.clone())
+    }
+}
+
+/// What Batch's word for a node's state means to whoever scales.
+pub(crate) fn kind_of(state: &str) -> NodeState {
+    match state {
+        "idle" | "running" => NodeState::Ready,
+        "starttaskfailed" | "unusable" | "offline" | "unknown" => NodeState::Failed,
+        "preempted" | "deallocated" | "deallocating" => NodeState::Preempted,
+        "leavingpool" => NodeState::Leaving,
+        _ => NodeState::Starting,
     }
 }
 

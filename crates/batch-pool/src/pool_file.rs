@@ -292,7 +292,7 @@ impl Reader {
                     spec.environment = (!environment.is_empty()).then_some(environment);
                 }
                 "commandLine" => {
-                    self.leave(path, "the farm's own start task mounts the share and starts the Worker")
+                    self.leave(path, "the farm's own start task mounts the share and starts the Worker");
                 }
                 known if TASK.contains(&known) => {
                     if !value.is_null() {

@@ -88,7 +88,7 @@ fn a_node_that_renders_is_reimaged_when_it_is_done() {
     let yard = changed();
     let nodes = yard.world().nodes(&pool_id());
     let busy = nodes[0].0.clone();
-    let until = yard.world().now() + std::time::Duration::from_secs(7200);
+    let until = yard.world().now() + std::time::Duration::from_hours(2);
     yard.poke(|world| assert!(world.set_rendering(&busy, until)));
     yard.run("pool rollout render --batch 1");
     assert_eq!(reimaged(&yard).last(), Some(&busy), "idle ones first");

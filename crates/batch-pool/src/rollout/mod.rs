@@ -19,6 +19,8 @@ use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
+use crate::nodes::kind_of;
+
 pub(crate) use self::service::references_of;
 pub use self::service::{Missing, Reference, Rollout, RolloutError, resolve};
 
@@ -70,7 +72,7 @@ pub fn recipe(body: &Value, packages: &[Reference]) -> String {
     packages.sort();
     let whole = json!([text("/properties/startTask/commandLine"), variables, packages]).to_string();
     let digest = Sha256::digest(whole.as_bytes());
-    digest.iter().take(8).map(|byte| format!("{byte:02x}")).collect()
+    digest.iter().take(8).fold(String::new(), |text, byte| format!("{text}{byte:02x}"))
 }
 
 /// What a rollout has to know of a node.
@@ -105,13 +107,7 @@ impl Seen {
     }
 
     fn kind(&self) -> NodeState {
-        match self.state.as_str() {
-            "idle" | "running" => NodeState::Ready,
-            "starttaskfailed" | "unusable" | "offline" | "unknown" => NodeState::Failed,
-            "preempted" | "deallocated" | "deallocating" => NodeState::Preempted,
-            "leavingpool" => NodeState::Leaving,
-            _ => NodeState::Starting,
-        }
+        kind_of(&self.state)
     }
 
     /// Where the node stands.
@@ -121,9 +117,8 @@ impl Seen {
             (NodeState::Leaving | NodeState::Preempted, _) => Standing::Away,
             (NodeState::Starting, _) => Standing::Coming,
             (NodeState::Ready, _) if new => Standing::Current,
-            (NodeState::Ready, _) => Standing::Old,
             (NodeState::Failed, "starttaskfailed") if new => Standing::Failed,
-            (NodeState::Failed, "starttaskfailed") => Standing::Old,
+            (NodeState::Ready, _) | (NodeState::Failed, "starttaskfailed") => Standing::Old,
             // It never came to its start task, for want of a package for example.
             (NodeState::Failed, "unusable") if self.since.is_some_and(|at| at >= since) => Standing::Failed,
             (NodeState::Failed, _) => Standing::Stuck,

@@ -35,11 +35,10 @@ async fn packages(client: &ArmClient, farm: &Farm, inventory: &Inventory) -> Res
     for pool in &farm.pools {
         for package in &pool.packages {
             match resolve(&packages, package).await {
-                Ok(Ok(_)) => {}
                 Ok(Err(missing)) => findings.push(missed(farm, &pool.name, package, missing)),
                 Err(PushError::Azure { source, .. }) => return Err(source),
-                // Batch will say it itself.
-                Err(_) => {}
+                // There, or for Batch to say.
+                Ok(Ok(_)) | Err(_) => {}
             }
         }
     }

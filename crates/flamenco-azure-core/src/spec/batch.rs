@@ -137,7 +137,7 @@ pub fn suspicious(value: &str) -> Option<&'static str> {
         word.len().checked_sub(88).and_then(|start| word.split_at_checked(start)).is_some_and(
             |(head, key)| {
                 key.ends_with("==")
-                    && key.as_bytes()[..86].iter().all(|b| letter(b))
+                    && key.as_bytes()[..86].iter().all(letter)
                     && head.as_bytes().last().is_none_or(|b| !letter(b))
             },
         )

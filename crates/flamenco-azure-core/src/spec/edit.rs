@@ -93,15 +93,12 @@ fn item_lines(text: &str, tree: &Node, index: Option<usize>, item: &Value) -> Op
     let first = line(bytes(items.first()?.referenced).0);
     let dash = text[first..].find('-').filter(|at| text[first..first + at].trim().is_empty())?;
     let lines = entry(item, dash);
-    let (from, upto) = match index {
-        Some(index) => {
-            let node = items.get(index)?;
-            (line(bytes(node.referenced).0), after(close(text, node).checked_sub(1)?))
-        }
-        None => {
-            let upto = after(close(text, items.last()?).checked_sub(1)?);
-            (upto, upto)
-        }
+    let (from, upto) = if let Some(index) = index {
+        let node = items.get(index)?;
+        (line(bytes(node.referenced).0), after(close(text, node).checked_sub(1)?))
+    } else {
+        let upto = after(close(text, items.last()?).checked_sub(1)?);
+        (upto, upto)
     };
     let gap = if from > 0 && !text[..from].ends_with('\n') { "\n" } else { "" };
     Some(format!("{}{gap}{lines}{}", &text[..from], &text[upto..]))

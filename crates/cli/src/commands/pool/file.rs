@@ -1,6 +1,6 @@
 //! `pool import`, `pool export`: pools as entries of the farm file.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use batch_pool::pool_file::{self, Finding, PoolFileError};
 use flamenco_azure_core::arm::Request;
@@ -118,7 +118,7 @@ fn with_pool(session: &Session, file: &Path, pool: &PoolSpec) -> Outcome<String>
         .hint("the farm file was left as it is"))
 }
 
-fn put(session: &Session, file: &PathBuf, pool: &PoolSpec) -> Outcome {
+fn put(session: &Session, file: &Path, pool: &PoolSpec) -> Outcome {
     let shown = farmfile::shown(&session.here, file);
     let name = pool.name.clone().unwrap_or_default();
     if !file.exists() {

@@ -35,8 +35,7 @@ pub(super) async fn run(session: &Session, args: &PoolFormulaArgs) -> Outcome {
     }
     let every =
         live.evaluation_minutes.map(|minutes| format!(", every {minutes} minutes")).unwrap_or_default();
-    let most =
-        most.map(|most| format!("at most {most} nodes")).unwrap_or_else(|| "without a limit".to_owned());
+    let most = most.map_or_else(|| "without a limit".to_owned(), |most| format!("at most {most} nodes"));
     printer.info(format!("pool `{name}`: {most}{every}"));
     if let Some(last) = &live.last {
         let at = last.at.map(|at| format!(" at {at:.0}")).unwrap_or_default();

@@ -136,7 +136,7 @@ impl Work<'_> {
             described(failed)
         ))
         .hint(format!(
-            "`startup/stderr.txt` of node {first} says why; push and deploy what is right, then run \
+            "`flamenco-azure pool logs {pool} {first} stderr` says why; push and deploy what is right, then run \
              `flamenco-azure pool rollout {pool}` again: it begins with these"
         ))
     }
