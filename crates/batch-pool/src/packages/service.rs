@@ -109,26 +109,32 @@ fn text(body: &Value, pointer: &str) -> Option<String> {
     body.pointer(pointer).and_then(Value::as_str).map(str::to_owned)
 }
 
-fn application_of(body: &Value) -> Option<Application> {
-    Some(Application {
-        id: text(body, "/name")?,
-        default_version: text(body, "/properties/defaultVersion"),
-        allow_updates: body.pointer("/properties/allowUpdates").and_then(Value::as_bool).unwrap_or(true),
-    })
+impl Application {
+    /// Reads an application from its control-plane body; `None` if it has no name.
+    pub fn read(body: &Value) -> Option<Self> {
+        Some(Self {
+            id: text(body, "/name")?,
+            default_version: text(body, "/properties/defaultVersion"),
+            allow_updates: body.pointer("/properties/allowUpdates").and_then(Value::as_bool).unwrap_or(true),
+        })
+    }
+}
+
+impl Package {
+    /// Reads a package from its control-plane body; `None` if it has no name or state.
+    pub fn read(body: &Value) -> Option<Self> {
+        Some(Self {
+            version: text(body, "/name")?,
+            active: text(body, "/properties/state")?.eq_ignore_ascii_case("active"),
+            activated: text(body, "/properties/lastActivationTime"),
+            link: link_of(body),
+        })
+    }
 }
 
 fn link_of(body: &Value) -> Option<Link> {
     let expires = text(body, "/properties/storageUrlExpiry").and_then(|at| at.parse().ok());
     Link::new(&text(body, "/properties/storageUrl")?, expires)
-}
-
-fn package_of(body: &Value) -> Option<Package> {
-    Some(Package {
-        version: text(body, "/name")?,
-        active: text(body, "/properties/state")?.eq_ignore_ascii_case("active"),
-        activated: text(body, "/properties/lastActivationTime"),
-        link: link_of(body),
-    })
 }
 
 #[async_trait]
@@ -148,7 +154,7 @@ impl Packages for BatchPackages {
         let action = "list applications";
         let list = self.list(action, format!("{}/applications", self.account)).await?;
         let odd = || PushError::Answer { action, what: "name" };
-        list.iter().map(|body| application_of(body).ok_or_else(odd)).collect()
+        list.iter().map(|body| Application::read(body).ok_or_else(odd)).collect()
     }
 
     async fn make(&self, application: &str) -> Result<(), PushError> {
@@ -160,7 +166,7 @@ impl Packages for BatchPackages {
         let action = "list packages";
         let list = self.list(action, format!("{}/versions", self.path(application))).await?;
         let odd = || PushError::Answer { action, what: "name or state" };
-        list.iter().map(|body| package_of(body).ok_or_else(odd)).collect()
+        list.iter().map(|body| Package::read(body).ok_or_else(odd)).collect()
     }
 
     async fn package(&self, id: &PackageId) -> Result<Option<Package>, PushError> {
@@ -169,7 +175,7 @@ impl Packages for BatchPackages {
         let found = self.client.get(&request).await;
         let body = found.map_err(|source| PushError::Azure { action, source })?;
         let odd = || PushError::Answer { action, what: "name or state" };
-        body.map(|body| package_of(&body).ok_or_else(odd)).transpose()
+        body.map(|body| Package::read(&body).ok_or_else(odd)).transpose()
     }
 
     async fn offer(&self, id: &PackageId) -> Result<Link, PushError> {

@@ -8,6 +8,7 @@
 //!
 //! All operations are judged here, those too that the simulator does not have: the client is one and the same for all.
 
+mod batch;
 mod scale;
 mod typed;
 mod verdict;

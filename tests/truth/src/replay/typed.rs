@@ -21,6 +21,7 @@ pub(super) fn judge(interaction: &Interaction) -> Vec<String> {
         if let Some(id) = id.filter(|id| is_resource(id) && shown.get("name").is_some()) {
             failures.extend(judge_resource(id, shown));
             failures.extend(super::scale::judge(id, shown));
+            failures.extend(super::batch::judge(id, shown));
         }
     }
     failures
