@@ -70,7 +70,7 @@ pub struct Judge {
     shown: Vec<(Timestamp, u32)>,
     /// Machines whose deletion was asked for, and when first.
     asked: BTreeMap<String, Timestamp>,
-    /// Machines that were asked to go and are there, and when they were seen last.
+    /// Machines that were asked to go, or that failed, and are there, and when they were seen last.
     there: BTreeMap<String, Timestamp>,
     /// Nodes there were at a time.
     live: VecDeque<(Timestamp, u32)>,
@@ -206,7 +206,7 @@ impl Judge {
             self.live.pop_front();
         }
         for one in self.sets(world).iter().flat_map(|set| world.set_instances(&set.id)) {
-            if self.asked.contains_key(&one.vm_id) {
+            if self.asked.contains_key(&one.vm_id) || one.state == ProvisioningState::Failed {
                 self.there.insert(one.vm_id, now);
             }
         }
@@ -438,8 +438,8 @@ impl Judge {
         all.filter(|one| self.counts(one, now) && promised.contains(&one.vm_id)).count() as u32
     }
 
-    /// Machines that were asked to go, that nobody deleted and that are gone a short time all the same: a look may show them
-    /// as machines that are yet to be deleted, whose places are not to be lost.
+    /// Machines that have to go, that nobody deleted and that are gone a short time all the same: a look may show them as
+    /// machines that are yet to be deleted, whose places are not to be lost.
     fn gone_by_themselves(&self, now: Timestamp) -> u32 {
         let told = |vm: &String| self.promised.iter().any(|(_, one)| one == vm);
         self.there.iter().filter(|(vm, seen)| **seen < now && !told(vm)).count() as u32

@@ -9,9 +9,7 @@ use azure_core::Bytes;
 use azure_core::credentials::TokenCredential;
 use azure_core::error::ErrorKind;
 use azure_core::http::headers::HeaderName;
-use azure_core::http::{
-    ClientOptions, HttpClient, HttpClientOptions, RequestContent, RetryOptions, Transport,
-};
+use azure_core::http::{Body, ClientOptions, HttpClient, HttpClientOptions, RetryOptions, Transport};
 use azure_storage_blob::models::{
     BlobClientGetPropertiesResultHeaders, BlockBlobClientCommitBlockListOptions,
     BlockBlobClientStageBlockOptions, BlockBlobClientStageBlockResultHeaders, BlockListType, BlockLookupList,
@@ -254,7 +252,7 @@ impl Blob {
                 transactional_content_crc64: Some(sum.clone()),
                 ..Default::default()
             };
-            let content = RequestContent::from(bytes.to_vec());
+            let content = Body::from(bytes.clone()).into();
             let answer = self.blocks.stage_block(id, bytes.len() as u64, content, Some(options)).await?;
             // Not every service computes it.
             match answer.content_crc64()? {

@@ -56,10 +56,22 @@ impl Azurite {
         Some(Self { child, port, _folder: folder })
     }
 
+    /// How the Azure CLI reaches it.
+    pub fn connection(&self) -> String {
+        let (key, port) = (STANDARD.encode(KEY), self.port);
+        let blobs = format!("http://127.0.0.1:{port}/{ACCOUNT}");
+        format!("DefaultEndpointsProtocol=http;AccountName={ACCOUNT};AccountKey={key};BlobEndpoint={blobs};")
+    }
+
     pub fn end(&self) -> End {
+        End::shelf(self.wire())
+    }
+
+    /// The way to it, without the tricks and sums of the tests.
+    pub fn wire(&self) -> Arc<dyn HttpClient> {
         let options = HttpClientOptions { automatic_decompression: false };
         let inner = azure_core::http::new_http_client(Some(options));
-        End::shelf(Arc::new(Transport { inner, port: self.port }))
+        Arc::new(Transport { inner, port: self.port })
     }
 }
 

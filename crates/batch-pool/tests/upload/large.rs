@@ -1,6 +1,7 @@
 //! The size of real packages. Not every day: `cargo test -p batch-pool --test upload -- --ignored` (a minute, 4 GB of
 //! disk and memory, most of it the ends').
 
+use std::process::Command;
 use std::time::Instant;
 
 use batch_pool::packages::Pushed;
@@ -36,4 +37,67 @@ async fn a_gigabyte_to_the_simulator() {
 async fn a_gigabyte_to_azurite() {
     let Some(azurite) = Azurite::start() else { return skipped() };
     a_gigabyte(&azurite.end(), "azurite").await;
+}
+
+/// 500 MB beside `az storage blob upload`, three times each in turn: `AZ=path/to/az cargo test --release -p batch-pool --test
+/// upload -- --ignored --nocapture beside_az`. The figures of docs/performance.md are its.
+#[tokio::test]
+#[ignore = "a measurement, with the Azure CLI"]
+#[allow(clippy::disallowed_methods, reason = "the figure is for people")]
+async fn half_a_gigabyte_beside_az() {
+    let (Some(azurite), Some(az)) = (Azurite::start(), std::env::var_os("AZ")) else { return skipped() };
+    let mut end = azurite.end();
+    end.blobs.transport = Some(azurite.wire());
+    let it = packed(500_000_000, 15);
+    let copy = tempfile::NamedTempFile::new().unwrap();
+    it.copy_to(&mut copy.as_file()).unwrap();
+    let connection = azurite.connection();
+    let run = |words: &[&str]| {
+        let mut command = Command::new(&az);
+        command.args(words).args([
+            "--connection-string",
+            &connection,
+            "--only-show-errors",
+            "--output",
+            "none",
+        ]);
+        assert!(command.status().unwrap().success(), "{words:?}");
+    };
+    run(&["storage", "container", "create", "--name", "azcli"]);
+    // Its interpreter starts before it uploads: what an upload of one byte takes is not counted.
+    let tiny = tempfile::NamedTempFile::new().unwrap();
+    std::fs::write(tiny.path(), "1").unwrap();
+    let upload = |name: &str, file: &std::path::Path| {
+        let begun = Instant::now();
+        let file = file.display().to_string();
+        run(&[
+            "storage",
+            "blob",
+            "upload",
+            "--container-name",
+            "azcli",
+            "--name",
+            name,
+            "--file",
+            &file,
+            "--overwrite",
+            "true",
+        ]);
+        begun.elapsed().as_secs_f64()
+    };
+    let megabytes = it.size() as f64 / 1e6;
+    for round in 1..=3 {
+        let begun = Instant::now();
+        let pushed = end.push(&id("beside", &round.to_string()), &it).await.unwrap();
+        assert_eq!(pushed, Pushed::Sent { sent: it.size(), kept: 0 });
+        let ours = megabytes / begun.elapsed().as_secs_f64();
+        let start = upload("tiny", tiny.path());
+        let whole = upload(&format!("az{round}"), copy.path());
+        let theirs = megabytes / (whole - start);
+        println!(
+            "round {round}: {ours:.0} MB/s; az {theirs:.0} MB/s without its start of {start:.1} s ({:.0} MB/s with it): {:.2} x",
+            megabytes / whole,
+            ours / theirs
+        );
+    }
 }
