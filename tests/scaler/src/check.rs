@@ -70,7 +70,8 @@ pub struct Judge {
     shown: Vec<(Timestamp, u32)>,
     /// Machines whose deletion was asked for, and when first.
     asked: BTreeMap<String, Timestamp>,
-    /// Machines that were asked to go, or that failed, and are there, and when they were seen last.
+    /// Machines that were asked to go or never came up and are there, and when they were seen last: perhaps some failed a
+    /// moment before they were evicted.
     there: BTreeMap<String, Timestamp>,
     /// Nodes there were at a time.
     live: VecDeque<(Timestamp, u32)>,
@@ -206,7 +207,7 @@ impl Judge {
             self.live.pop_front();
         }
         for one in self.sets(world).iter().flat_map(|set| world.set_instances(&set.id)) {
-            if self.asked.contains_key(&one.vm_id) || one.state == ProvisioningState::Failed {
+            if self.asked.contains_key(&one.vm_id) || one.state != ProvisioningState::Succeeded {
                 self.there.insert(one.vm_id, now);
             }
         }

@@ -14,9 +14,9 @@ use super::repack::Packed;
 
 /// Bytes of a block. azure_core's transport gives up on an answer after 60 s, so what is on its way at a time has to
 /// pass in one minute even on a slow line: 16 MiB need 2.2 Mbit/s.
-pub(super) const BLOCK: u64 = 8 << 20;
+pub(super) const BLOCK: u64 = 4 << 20;
 /// Blocks on their way at a time.
-const PARALLEL: usize = 2;
+const PARALLEL: usize = 4;
 
 /// What an upload did.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
