@@ -64,12 +64,10 @@ pub enum NodeError {
         path: String,
     },
     /// The node's state does not allow it: it boots, is lost, or leaves.
-    #[error("node `{node}` cannot {doing} in its state: {reason}")]
+    #[error("node `{node}` is not in a state for that: {reason}")]
     State {
         /// The node.
         node: String,
-        /// What was asked.
-        doing: &'static str,
         /// Batch's words.
         reason: String,
         /// Batch's code.
@@ -108,7 +106,6 @@ pub(crate) fn refused(
             // Batch's refusals for a node's state are all conflicts, with a code for each state.
             Kind::Conflict | Kind::Busy => NodeError::State {
                 node,
-                doing,
                 reason: source.message().trim_end_matches('.').to_owned(),
                 code: source.code().to_owned(),
             },

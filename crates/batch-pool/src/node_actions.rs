@@ -21,8 +21,8 @@ pub enum Restart {
 impl Restart {
     fn doing(self) -> &'static str {
         match self {
-            Self::Reboot => "reboot",
-            Self::Reimage => "be reimaged",
+            Self::Reboot => "reboot it",
+            Self::Reimage => "reimage it",
         }
     }
 
@@ -65,7 +65,7 @@ impl BatchPool {
 
     async fn state_of_node(&self, node: &str) -> Result<Option<String>, NodeError> {
         let read = self.data(Request::get(self.node_path(node, "")));
-        let refuse = |source| refused(self.id().name(), node, "", "be looked at", source);
+        let refuse = |source| refused(self.id().name(), node, "", "look at it", source);
         let body = self.client().get(&read).await.map_err(refuse)?;
         let state = body.as_ref().and_then(|body| body.get("state")?.as_str());
         Ok(state.map(str::to_ascii_lowercase))
@@ -93,7 +93,7 @@ impl BatchPool {
     /// Address and port at which a node's ssh server is reached from the internet, where the pool has such an endpoint
     /// (<https://learn.microsoft.com/rest/api/batchservice/nodes/get-node-remote-login-settings>).
     pub async fn remote_login(&self, node: &str) -> Result<(IpAddr, u16), NodeError> {
-        let doing = "tell where to sign in";
+        let doing = "ask where to sign in";
         let read = Request::get(self.node_path(node, "/remoteloginsettings"));
         let refuse = |source| refused(self.id().name(), node, "", doing, source);
         let answer = self.client().send(&self.data(read)).await.map_err(refuse)?;

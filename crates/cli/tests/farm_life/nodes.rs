@@ -106,12 +106,12 @@ fn what_cannot_be_read_is_said_with_a_way_on() {
     logs("tvmps_ stdout").ended(1, &["`tvmps_` is the beginning of 3 nodes' ids"]);
     logs(&format!("{} startup/core", nodes[0])).ended(1, &["has no file `startup/core`", "lists its logs"]);
     logs(&format!("{} startup", nodes[0]))
-        .ended(1, &["`startup` on node", "is a folder", "ends with a slash"]);
+        .ended(1, &["`startup` on node", "is a folder", "`startup/` with a slash"]);
     place.poke(|world| assert!(world.lose_node(&nodes[0])));
     logs(&format!("{} stdout", nodes[0])).ended(
         2,
         &[
-            "in its state: Node is not able to perform the requested operations",
+            "is not in a state for that: Node is not able to perform the requested operations",
             "pool nodes flamenco-workers",
         ],
     );

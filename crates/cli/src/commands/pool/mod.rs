@@ -62,11 +62,14 @@ fn failed(pool: &str, error: NodeError) -> Failure {
         NodeError::Pool(error) => error.into(),
         NodeError::Azure { source, .. } => Failure { message, ..Failure::from(*source) },
         NodeError::Gone { .. } => Failure::user(message).hint(nodes_hint(pool)),
-        NodeError::NoFile { node, .. } | NodeError::Folder { node, .. } => Failure::user(message).hint(
-            format!("`flamenco-azure pool logs {pool} {node}` lists its logs; a folder ends with a slash"),
-        ),
+        NodeError::NoFile { node, .. } => {
+            Failure::user(message).hint(format!("`flamenco-azure pool logs {pool} {node}` lists its logs"))
+        }
+        NodeError::Folder { path, .. } => {
+            Failure::user(message).hint(format!("`{path}/` with a slash at its end is listed"))
+        }
         _ => Failure::azure(message).hint(format!(
-            "{}; a node that boots has no files yet, one that is lost may come back with `pool reboot`",
+            "{}; one that boots has no files yet, one that is lost may come back with `pool reboot`",
             nodes_hint(pool)
         )),
     }
