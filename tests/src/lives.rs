@@ -66,6 +66,7 @@ pub fn traffic() -> Vec<Exchange> {
     all.extend(life_in_an_existing_network());
     all.extend(life_in_scale_sets());
     all.extend(life_of_packages());
+    all.extend(life_of_nodes());
     all
 }
 
@@ -88,6 +89,37 @@ fn life_of_packages() -> Vec<Exchange> {
     all.extend(run(&yard, &["pool rollout --replace --yes --force", "teardown --yes"]));
     // Bytes of packages go to storage, which has judges of its own.
     all.retain(|exchange| !exchange.request.url.host_str().unwrap_or_default().contains(".blob."));
+    all
+}
+
+/// Nodes of a Batch pool that are listed, read, rebooted, reimaged, removed, and resized while they come.
+fn life_of_nodes() -> Vec<Exchange> {
+    let farm = format!("{FARM_FILE}manager:\n  access:\n    ssh: [192.0.2.0/24]\n");
+    let yard = Yard::new(&farm, |_| {});
+    yard.run("deploy --yes");
+    let pool = format!(
+        "/subscriptions/{SUBSCRIPTION}/resourceGroups/crunch-rg/providers/Microsoft.Batch/batchAccounts/crunchbatch/pools/render"
+    );
+    let mut node = String::new();
+    let mut all = Vec::new();
+    for act in ["reboot", "reimage", "remove"] {
+        yard.poke(|world| {
+            world.advance_by(600);
+            node = world.nodes(&pool)[0].0.clone();
+            assert!(world.fail_start_task(&node, 7, "mount.nfs: Connection timed out\n"));
+        });
+        let lines = [
+            "pool nodes render".to_owned(),
+            format!("pool logs render {node}"),
+            format!("pool logs render {node} stderr"),
+            format!("pool ssh render {node}"),
+            format!("pool ssh render {node}"),
+            format!("pool {act} render --failed"),
+        ];
+        all.extend(run(&yard, &lines.each_ref().map(String::as_str)));
+    }
+    yard.poke(|world| world.fail_next_start_tasks(&pool, 1, 7, "no share\n"));
+    all.extend(run(&yard, &["scale render --dedicated 5", "scale render --dedicated 3 --wait"]));
     all
 }
 

@@ -12,6 +12,7 @@ VERSIONS = {
 
 POLL = "the URL of a running operation is opaque: no specification describes it"
 ABSENT = "its file is not part of the specification at hand"
+CONTENT = "a file's content has the type of the file (recorded: text/plain), where the specification has octets"
 
 # Paths that match no operation: pattern -> reason.
 WITHOUT_OPERATION = {
@@ -22,12 +23,14 @@ WITHOUT_OPERATION = {
     r"/batchAccounts/[^/]+/poolOperationResults/[^/]+$": POLL,
     # oav takes it for a resource id.
     r"^/subscriptions/[^/]+/operationresults/[^/]+$": POLL,
+    r"^/pools/[^/]+/nodes/[^/]+/files/[^/]+$": CONTENT,
     r"/Microsoft\.Authorization/permissions$": ABSENT,
     r"/Microsoft\.Compute/disks(/[^/]+)?$": ABSENT,
     r"/Microsoft\.Network/locations/[^/]+/CheckDnsNameAvailability$": ABSENT,
 }
 
 RECORDED = "Azure answers so (recorded), whatever the specification says"
+SHOWN = "Microsoft's page \"List the files associated with a task\" shows the number as text, as OData writes 64 bits"
 
 # Complaints that are passed over: (side, code, end of the path) -> reason.
 COMPLAINTS = {
@@ -42,6 +45,7 @@ COMPLAINTS = {
     ("response", "OBJECT_ADDITIONAL_PROPERTIES", "properties.evictionPolicy"): RECORDED,
     ("response", "OBJECT_ADDITIONAL_PROPERTIES", "properties.priority"): RECORDED,
     ("response", "ENUM_CASE_MISMATCH", "taskSchedulingPolicy.nodeFillType"): RECORDED,
+    ("response", "INVALID_TYPE", "properties.contentLength"): SHOWN,
     ("response", "ENUM_CASE_MISMATCH", "properties.leaseState"): RECORDED,
     ("response", "ENUM_CASE_MISMATCH", "properties.leaseStatus"): RECORDED,
 }
