@@ -105,7 +105,7 @@ fn life_of_nodes() -> Vec<Exchange> {
     for act in ["reboot", "reimage", "remove"] {
         yard.poke(|world| {
             world.advance_by(600);
-            node = world.nodes(&pool)[0].0.clone();
+            node.clone_from(&world.nodes(&pool)[0].0);
             assert!(world.fail_start_task(&node, 7, "mount.nfs: Connection timed out\n"));
         });
         let lines = [
