@@ -10,6 +10,11 @@ from common import TRUTH
 # Resource type in lower case -> (file, definition).
 SCHEMAS = {
     "microsoft.batch/batchaccounts": ("2024-07-01/Microsoft.Batch", "batchAccounts"),
+    "microsoft.batch/batchaccounts/applications": ("2024-07-01/Microsoft.Batch", "batchAccounts_applications"),
+    "microsoft.batch/batchaccounts/applications/versions": (
+        "2024-07-01/Microsoft.Batch",
+        "batchAccounts_applications_versions",
+    ),
     "microsoft.batch/batchaccounts/pools": ("2024-07-01/Microsoft.Batch", "batchAccounts_pools"),
     "microsoft.compute/virtualmachines": ("2024-07-01/Microsoft.Compute", "virtualMachines"),
     "microsoft.compute/virtualmachinescalesets": ("2024-07-01/Microsoft.Compute", "virtualMachineScaleSets"),

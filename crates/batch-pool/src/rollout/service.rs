@@ -111,6 +111,16 @@ pub async fn resolve(
     })
 }
 
+/// Where a rollout begins.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Begun {
+    /// Nodes whose start task began then or later have the newest definition.
+    pub since: Timestamp,
+    /// Nothing says when the definition became what it is, so that it counts from now on: some nodes may have it and are
+    /// renewed all the same.
+    pub from_now: bool,
+}
+
 /// Rolls out one pool.
 #[derive(Debug, Clone)]
 pub struct Rollout {
@@ -158,17 +168,17 @@ impl Rollout {
 
     /// Puts the mark of the newest definition on the pool, unless it is there, and gives back since when nodes have it.
     /// Killed anywhere, the next call does the same.
-    pub async fn begin(&self) -> Result<Timestamp, RolloutError> {
+    pub async fn begin(&self) -> Result<Begun, RolloutError> {
         let body = self.body().await?;
         let references = self.references(&body).await?;
         let recipe = recipe(&body, &references);
         match Mark::read(&body).filter(|mark| mark.recipe == recipe) {
-            Some(Mark { since: Some(since), .. }) => return Ok(since),
+            Some(Mark { since: Some(since), .. }) => return Ok(Begun { since, from_now: false }),
             Some(Mark { since: None, .. }) => {
                 // Marked, and so changed, after whatever was changed: that moment will do.
                 let since = self.modified(&body)?;
                 self.mark(&body, Mark { recipe, since: Some(since) }).await?;
-                return Ok(since);
+                return Ok(Begun { since, from_now: true });
             }
             None => {}
         }
@@ -178,12 +188,12 @@ impl Rollout {
             let body = self.mark(&body, Mark { recipe: recipe.clone(), since: None }).await?;
             let since = self.modified(&body)?;
             self.mark(&body, Mark { recipe, since: Some(since) }).await?;
-            return Ok(since);
+            return Ok(Begun { since, from_now: true });
         }
         let contents = references.iter().filter_map(|reference| reference.activated.parse().ok());
         let since = contents.fold(self.modified(&body)?, Timestamp::max);
         self.mark(&body, Mark { recipe, since: Some(since) }).await?;
-        Ok(since)
+        Ok(Begun { since, from_now: false })
     }
 
     fn modified(&self, body: &Value) -> Result<Timestamp, RolloutError> {

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use batch_pool::BatchPool;
-use batch_pool::rollout::{Renewed, Rollout, RolloutError, Seen, Step, next};
+use batch_pool::rollout::{Begun, Renewed, Rollout, RolloutError, Seen, Step, next};
 use flamenco_azure_core::inventory::Inventory;
 use flamenco_azure_core::plan::Verb;
 use flamenco_azure_core::pool::WorkerPool as _;
@@ -39,7 +39,14 @@ pub(super) async fn run(session: &Session, args: &PoolRolloutArgs) -> Outcome {
     let vm = target.manager_vm(&inventory).ok_or_else(|| target.missing())?;
     let manager = session.manager(&vm.id);
     let rollout = Rollout::new(session.client.clone(), pool.id().clone(), endpoint(&inventory, &pool)?);
-    let since = rollout.begin().await.map_err(failed)?;
+    let Begun { since, from_now } = rollout.begin().await.map_err(failed)?;
+    if from_now {
+        session.printer.info(format!(
+            "pool `{}`: Batch does not say when a default version was chosen, so that every node counts as old this once; \
+             packages with a version, `id#version`, spare that",
+            pool.name()
+        ));
+    }
     let mut work =
         Work { session, args, pool: &pool, rollout: &rollout, manager: &manager, renewed: Renewed::new() };
     let stuck = work.until_done(since).await?;
