@@ -1,5 +1,7 @@
 //! Pure: a farm's wanted Batch account and pools.
 
+use std::collections::BTreeMap;
+
 use flamenco_azure_core::arm::Request;
 use flamenco_azure_core::ids::ResourceId;
 use flamenco_azure_core::inventory::{Inventory, Observed, Provisioning};
@@ -30,7 +32,7 @@ pub struct Surroundings {
     /// The start task's command line.
     pub start_task: String,
     /// vCPUs of each size in use, for the gate; a size that is not known counts as none.
-    pub cores: std::collections::BTreeMap<String, u32>,
+    pub cores: BTreeMap<String, u32>,
 }
 
 /// The Batch account and its pools; nothing for a farm without Batch pools.
@@ -194,27 +196,35 @@ pub fn scaling(farm: &Farm, inventory: &Inventory) -> Vec<Order> {
     orders
 }
 
-/// Takes the pools out of what is wanted that cannot be made or changed yet: their packages have to be pushed first, and
-/// the Batch account, or its storage for packages, is not there. What waits, for the plan to say.
-pub fn hold_back(farm: &Farm, inventory: &Inventory, wanted: &mut Wanted) -> Vec<Blocked> {
+/// Takes the pools out of what is wanted that cannot be made or changed yet, because their packages have to be pushed first:
+/// all with packages while the Batch account, or its storage for packages, is not there; then those in `missing`, new pools
+/// with what their packages lack. What waits, for the plan to say.
+pub fn hold_back(
+    farm: &Farm,
+    inventory: &Inventory,
+    missing: &BTreeMap<String, String>,
+    wanted: &mut Wanted,
+) -> Vec<Blocked> {
     let stores = |account: &Observed| account.text("/properties/autoStorage/storageAccountId").is_some();
-    if inventory.get(&account(farm)).is_some_and(stores) {
-        return Vec::new();
-    }
-    let waiting = farm.pools.iter().filter(|pool| !pool.packages.is_empty());
-    let waiting: Vec<(ResourceId, &Pool)> = waiting.map(|pool| (pool_id(farm, &pool.name), pool)).collect();
-    let waits = |id: &ResourceId| waiting.iter().any(|(pool, _)| pool == id);
+    let stores = inventory.get(&account(farm)).is_some_and(stores);
+    let why = |pool: &Pool| {
+        if stores {
+            return missing.get(&pool.name).cloned();
+        }
+        let pushes: Vec<String> = pool.packages.iter().map(push_command).collect();
+        (!pushes.is_empty()).then(|| {
+            format!("its packages can be pushed once the Batch account is made: {}", pushes.join(", "))
+        })
+    };
+    let blocked = |pool: &Pool| {
+        let remedy = format!("{}; then deploy again", why(pool)?);
+        Some(Blocked { resource: pool_id(farm, &pool.name), changes: Vec::new(), remedy })
+    };
+    let waiting: Vec<Blocked> = farm.pools.iter().filter_map(blocked).collect();
+    let waits = |id: &ResourceId| waiting.iter().any(|one| one.resource == *id);
     wanted.resources.retain(|resource| !waits(&resource.id));
     wanted.checkpoints.retain(|checkpoint| !waits(&checkpoint.resource));
-    let blocked = |(id, pool): &(ResourceId, &Pool)| Blocked {
-        resource: id.clone(),
-        changes: Vec::new(),
-        remedy: format!(
-            "its packages can be pushed once the Batch account is made: {}; then deploy again",
-            pool.packages.iter().map(push_command).collect::<Vec<_>>().join(", ")
-        ),
-    };
-    waiting.iter().map(blocked).collect()
+    waiting
 }
 
 /// The command that brings a package.

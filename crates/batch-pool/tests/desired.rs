@@ -2,6 +2,8 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test")]
 
+use std::collections::BTreeMap;
+
 use batch_pool::desired::{Surroundings, checkpoints, cores, hold_back, resources, scaling};
 use batch_pool::spec::pool as pool_id;
 use flamenco_azure_core::inventory::{Inventory, Observed};
@@ -60,7 +62,7 @@ fn planned(farm: &Farm, inventory: &Inventory) -> Plan {
         absent: Vec::new(),
         checkpoints: Vec::new(),
     };
-    let held = hold_back(farm, inventory, &mut wanted);
+    let held = hold_back(farm, inventory, &BTreeMap::new(), &mut wanted);
     wanted.orders = scaling(farm, inventory);
     let mut plan = plan(&wanted, inventory).unwrap();
     plan.blocked.extend(held);

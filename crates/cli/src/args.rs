@@ -519,6 +519,9 @@ pub struct AppRemoveArgs {
     /// Do not ask for confirmation
     #[arg(long, short)]
     pub yes: bool,
+    /// Also what a pool refers to
+    #[arg(long)]
+    pub force: bool,
 }
 
 /// `download`

@@ -2,7 +2,7 @@
 
 mod fleet;
 mod network;
-mod pools;
+pub mod pools;
 
 pub(crate) use fleet::image;
 

@@ -12,7 +12,7 @@ use batch_pool::wire;
 use flamenco_azure_core::error::chain;
 use flamenco_azure_core::inventory::Inventory;
 use indicatif::HumanBytes;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::args::{AppCommand, AppDefaultArgs, AppPushArgs, AppRemoveArgs};
 use crate::auto_storage;
@@ -197,7 +197,9 @@ async fn default(session: &Session, args: &AppDefaultArgs, id: &PackageId) -> Ou
 async fn remove(session: &Session, args: &AppRemoveArgs) -> Outcome {
     application_id(&args.id).map_err(|error| Failure::user(error.to_string()))?;
     let one = args.version.as_deref().map(|version| id(&args.id, version)).transpose()?;
-    let packages = packages(session).await?;
+    let (target, inventory) = session.target().await?;
+    let packages = of_account(session, &target, &inventory)?;
+    packages.storage().await.map_err(failed)?;
     let applications = packages.applications().await.map_err(failed)?;
     if applications.iter().all(|application| !application.id.eq_ignore_ascii_case(&args.id)) {
         return Err(failed(PushError::NoApplication { application: args.id.clone() }));
@@ -210,6 +212,11 @@ async fn remove(session: &Session, args: &AppRemoveArgs) -> Outcome {
             let (application, version) = (args.id.clone(), one.version().to_owned());
             return Err(failed(PushError::NoPackage { application, version }));
         }
+    }
+    let default = applications.iter().find(|one| one.id.eq_ignore_ascii_case(&args.id));
+    let default = default.and_then(|application| application.default_version.as_deref());
+    if !args.force {
+        unused(&target, &inventory, &args.id, &versions, default)?;
     }
     let what = match one {
         Some(one) => one.to_string(),
@@ -229,6 +236,33 @@ async fn remove(session: &Session, args: &AppRemoveArgs) -> Outcome {
     session.printer.event("app-removed", json!({"application": args.id, "versions": versions}));
     session.printer.result(format!("{what}: removed"));
     Ok(Exit::Done)
+}
+
+/// Refuses to take packages away from pools: nodes that boot later could not be made.
+fn unused(
+    target: &Target,
+    inventory: &Inventory,
+    application: &str,
+    versions: &[String],
+    default: Option<&str>,
+) -> Outcome<()> {
+    for pool in target.resources(inventory, wire::POOL) {
+        let references = pool.pointer("/properties/applicationPackages").and_then(Value::as_array);
+        for reference in references.into_iter().flatten() {
+            let text = |key: &str| reference.get(key).and_then(Value::as_str);
+            let named = text("id").and_then(|id| id.rsplit('/').next()).unwrap_or_default();
+            let version = text("version").or(default).unwrap_or_default();
+            let meant = versions.iter().any(|one| one.eq_ignore_ascii_case(version));
+            if named.eq_ignore_ascii_case(application) && meant {
+                return Err(Failure::user(format!("pool `{}` refers to {application} {version}", pool.id.name()))
+                    .hint(
+                        "nodes that boot later would be unusable: take it out of the pool's `packages` and deploy \
+                         first, or choose another default; --force removes it all the same",
+                    ));
+            }
+        }
+    }
+    Ok(())
 }
 
 /// A failure with what to do about it.

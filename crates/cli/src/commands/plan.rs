@@ -87,7 +87,8 @@ pub async fn prepare(session: &Session, file: &FarmFile, binary: Option<&Path>) 
         own.add_to(&farm, &mut wanted);
     }
     farm::start_if_stopped(&farm, &inventory, &mut wanted);
-    let held_back = desired::hold_back(&farm, &inventory, &mut wanted);
+    let missing = preflight::pools::waiting(&session.client, &farm, &inventory).await?;
+    let held_back = desired::hold_back(&farm, &inventory, &missing, &mut wanted);
     wanted.orders.extend(desired::scaling(&farm, &inventory));
     let mut plan = flamenco_azure_core::plan::plan(&wanted, &inventory)?;
     plan.blocked.extend(held_back);

@@ -1,5 +1,7 @@
 //! What Batch pools would run into: packages that nodes could not be given, formulas that Batch does not understand.
 
+use std::collections::BTreeMap;
+
 use batch_pool::desired::push_command;
 use batch_pool::formula::{self, Running};
 use batch_pool::packages::{BatchPackages, PushError};
@@ -7,7 +9,7 @@ use batch_pool::rollout::{Missing, resolve};
 use batch_pool::spec::{account, pool as pool_id};
 use flamenco_azure_core::arm::{ArmClient, ArmError};
 use flamenco_azure_core::inventory::Inventory;
-use flamenco_azure_core::spec::{Farm, PackageRef};
+use flamenco_azure_core::spec::{Farm, PackageRef, Pool};
 
 use super::{Finding, finding};
 
@@ -22,8 +24,38 @@ pub(super) async fn findings(
     Ok(findings)
 }
 
-/// An account that cannot have packages yet is no obstacle: the pools wait for it.
+/// Packages of pools that there are: their nodes would come up without them.
 async fn packages(client: &ArmClient, farm: &Farm, inventory: &Inventory) -> Result<Vec<Finding>, ArmError> {
+    let there = |pool: &Pool| inventory.get(&pool_id(farm, &pool.name)).is_some();
+    let missed = missing(client, farm, inventory, there).await?;
+    Ok(missed.into_iter().map(|(_, finding)| finding).collect())
+}
+
+/// New pools that have to wait for packages, with what has to be done.
+pub async fn waiting(
+    client: &ArmClient,
+    farm: &Farm,
+    inventory: &Inventory,
+) -> Result<BTreeMap<String, String>, ArmError> {
+    let new = |pool: &Pool| inventory.get(&pool_id(farm, &pool.name)).is_none();
+    let mut all: BTreeMap<String, String> = BTreeMap::new();
+    for (pool, finding) in missing(client, farm, inventory, new).await? {
+        let words = all.entry(pool).or_default();
+        if !words.is_empty() {
+            words.push_str(", ");
+        }
+        words.push_str(&finding.remedy);
+    }
+    Ok(all)
+}
+
+/// The packages that pools refer to and nodes could not be given, as far as the Batch account can say it.
+async fn missing(
+    client: &ArmClient,
+    farm: &Farm,
+    inventory: &Inventory,
+    of: impl Fn(&Pool) -> bool,
+) -> Result<Vec<(String, Finding)>, ArmError> {
     let mut findings = Vec::new();
     let stores = inventory
         .get(&account(farm))
@@ -32,13 +64,16 @@ async fn packages(client: &ArmClient, farm: &Farm, inventory: &Inventory) -> Res
         return Ok(findings);
     }
     let packages = BatchPackages::new(client.clone(), account(farm));
-    for pool in &farm.pools {
+    for pool in farm.pools.iter().filter(|pool| of(pool)) {
         for package in &pool.packages {
             match resolve(&packages, package).await {
-                Ok(Err(missing)) => findings.push(missed(farm, &pool.name, package, missing)),
+                Ok(Ok(_)) => {}
+                Ok(Err(missing)) => {
+                    findings.push((pool.name.clone(), missed(farm, &pool.name, package, missing)));
+                }
                 Err(PushError::Azure { source, .. }) => return Err(source),
-                // There, or for Batch to say.
-                Ok(Ok(_)) | Err(_) => {}
+                // Batch will say it itself.
+                Err(_) => {}
             }
         }
     }

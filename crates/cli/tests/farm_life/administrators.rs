@@ -33,7 +33,7 @@ const ROLES: &[(&str, &str)] = &[
 ];
 
 /// Does what `az role assignment create` does: an assignment with a name of its own.
-pub fn obey(world: &mut World, number: usize, command: &str) {
+pub(crate) fn obey(world: &mut World, number: usize, command: &str) {
     let words: Vec<&str> = command.split(" --").collect();
     let option = |name: &str| {
         let found = words.iter().find_map(|word| word.strip_prefix(&format!("{name} ")));

@@ -67,7 +67,7 @@ fn three_packages_a_pool_another_version_and_nothing_left() {
     assert!(place.world().resource(&pool_id()).is_none());
     place
         .simulate("deploy --yes")
-        .ended(1, &["there is no `blender#5.0.1`", "app push blender --version 5.0.1 PATH"]);
+        .ended(4, &["`render` waits: `flamenco-azure app push blender --version 5.0.1 PATH` first"]);
     push(&place);
     place.simulate("deploy --yes").said(0, &[]);
     assert_eq!(idle(&place), 2);
@@ -91,7 +91,12 @@ fn three_packages_a_pool_another_version_and_nothing_left() {
     place.simulate("pool rollout").said(0, &["2 nodes renewed"]);
     place.simulate("pool rollout").said(0, &["no node is older"]);
     // A package that a pool refers to and that is gone would make nodes unusable.
-    place.simulate("app remove flamenco-worker --yes").said(0, &[]);
+    place
+        .simulate("app remove flamenco-worker --yes")
+        .ended(1, &["pool `render` refers to flamenco-worker 3.8.5", "--force"]);
+    place.simulate("app remove ffmpeg 7.2 --yes").ended(1, &["pool `render` refers to ffmpeg 7.2"]);
+    place.simulate("app remove ffmpeg 7.1 --yes").said(0, &["removed"]);
+    place.simulate("app remove flamenco-worker --yes --force").said(0, &["removed"]);
     place.simulate("pool rollout").ended(1, &["flamenco-worker#3.8.5", "none was touched"]);
 
     place.simulate("pool export").said(0, &["  - name: render", "packages: [\"blender#5.0.2\", ffmpeg"]);
