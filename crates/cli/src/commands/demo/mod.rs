@@ -1,5 +1,7 @@
 //! `demo`: the whole life of a farm on a fresh simulated Azure, with the very code that runs on a subscription.
 
+mod packages;
+
 use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
@@ -87,6 +89,7 @@ async fn life(session: &Session, simulator: &Simulator) -> Outcome {
     chapter(session, "scale down to 1 node");
     resize(session, 1).await?;
     status::run(session, StatusArgs::default()).await?;
+    packages::life(session).await?;
     spot_pool(session, simulator).await?;
     chapter(session, "teardown");
     teardown::run(session, TeardownArgs { yes: true, keep_data: false }).await?;
