@@ -63,7 +63,9 @@ async fn first_node(session: &Session) -> Outcome<String> {
     let pool = pool.ok_or_else(|| Failure::bug(&anyhow::anyhow!("the demo's pool is not there")))?;
     let nodes = flamenco_azure_core::pool::WorkerPool::nodes(&pool).await?;
     let first = nodes.into_iter().next();
-    first.map(|node| node.id.chars().take(14).collect()).ok_or_else(|| Failure::bug(&anyhow::anyhow!("the demo's pool has no node")))
+    first
+        .map(|node| node.id.chars().take(14).collect())
+        .ok_or_else(|| Failure::bug(&anyhow::anyhow!("the demo's pool has no node")))
 }
 
 /// A folder with one program that does nothing.

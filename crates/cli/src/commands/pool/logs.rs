@@ -120,6 +120,9 @@ impl Reader<'_> {
         let size = self.size().await?;
         self.read_on(&mut Follower::default(), size).await?;
         self.out.end(self.path);
+        if size == 0 {
+            self.session.printer.info(format!("`{}` is empty", self.path));
+        }
         Ok(Exit::Done)
     }
 
