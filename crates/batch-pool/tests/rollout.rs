@@ -48,7 +48,7 @@ fn pool() -> impl Strategy<Value = Vec<Seen>> {
 /// What the fleet would do with an order: boot anew, well.
 fn renew(nodes: &mut [Seen], ids: &[String]) {
     for node in nodes.iter_mut().filter(|node| ids.contains(&node.id)) {
-        node.state = "idle".to_owned();
+        "idle".clone_into(&mut node.state);
         node.started = Some(moment() + SignedDuration::from_hours(1));
     }
 }

@@ -147,7 +147,7 @@ async fn one_that_was_asked_to_go_and_went_by_itself_may_be_made_up_for_twice() 
     knows.asks(farm.yard.now(), &one.vm_id);
     knows.tick(&farm.yard.world());
     assert!(farm.yard.world().evict_in(&farm.set, &one.instance_id, 0));
-    farm.yard.wait(Duration::from_secs(60)).await;
+    farm.yard.wait(Duration::from_mins(1)).await;
     assert_eq!(farm.yard.nodes(), NODES as usize - 1);
     found("are wanted", &says(stranger, &farm.yard.world(), &grow));
     assert_eq!(says(knows, &farm.yard.world(), &grow), "");

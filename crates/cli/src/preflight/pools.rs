@@ -67,13 +67,12 @@ async fn missing(
     for pool in farm.pools.iter().filter(|pool| of(pool)) {
         for package in &pool.packages {
             match resolve(&packages, package).await {
-                Ok(Ok(_)) => {}
                 Ok(Err(missing)) => {
                     findings.push((pool.name.clone(), missed(farm, &pool.name, package, missing)));
                 }
                 Err(PushError::Azure { source, .. }) => return Err(source),
-                // Batch will say it itself.
-                Err(_) => {}
+                // It is there, or Batch will say it itself.
+                Ok(Ok(_)) | Err(_) => {}
             }
         }
     }
