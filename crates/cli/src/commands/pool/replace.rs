@@ -71,6 +71,9 @@ pub(super) async fn run(session: &Session, args: &PoolRolloutArgs) -> Outcome {
     };
     let before = plan_of(&file.farm, &inventory, &pool)?;
     if before.blocked.is_empty() && pending.is_none() {
+        // An earlier run may have been killed before the Manager forgot the old nodes.
+        let vm = target.manager_vm(&inventory).ok_or_else(|| target.missing())?;
+        tidy(session, &target, &session.manager(&vm.id), &[]).await?;
         session.printer.result(format!("pool `{name}`: nothing that needs a replacement"));
         session
             .printer
