@@ -299,6 +299,31 @@ fn a_deletion_that_failed_is_undone_in_the_books_by_a_younger_look_only() {
 }
 
 #[test]
+fn places_of_machines_that_have_to_go_and_went_by_themselves_are_not_filled_twice() {
+    // Ten are listed, two of them broken; Azure's capacity is without the two already.
+    let mut observed = farm(&[10]);
+    observed.sets[0].capacity = 8;
+    for broken in &mut observed.sets[0].instances.as_mut().unwrap()[..2] {
+        broken.state = InstanceState::Failed;
+    }
+    let policy = Policy { density: 40, ..policy() };
+    let grown = |observed: &Observed| {
+        let decision = reconcile(observed, &Target::nodes(12), &Marks::default(), &policy, now());
+        decision.actions.iter().find_map(|one| match one.action {
+            Action::Grow { to, .. } => Some(to),
+            _ => None,
+        })
+    };
+    assert_eq!(grown(&observed), Some(12));
+    // They are there: their places go with them.
+    observed.sets[0].capacity = 10;
+    assert_eq!(grown(&observed), Some(14));
+    // A capacity below the nodes that are listed: none of them is put at risk.
+    observed.sets[0].capacity = 5;
+    assert_eq!(grown(&observed), Some(12));
+}
+
+#[test]
 fn each_refusal_marks_its_scope_for_its_time() {
     let (spot, regular) = (Priority::Spot, Priority::Regular);
     let quota = |which: &str, limit| Kind::QuotaExceeded {

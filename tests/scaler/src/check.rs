@@ -70,9 +70,6 @@ pub struct Judge {
     shown: Vec<(Timestamp, u32)>,
     /// Machines whose deletion was asked for, and when first.
     asked: BTreeMap<String, Timestamp>,
-    /// Machines that were asked to go or never came up and are there, and when they were seen last: perhaps some failed a
-    /// moment before they were evicted.
-    there: BTreeMap<String, Timestamp>,
     /// Nodes there were at a time.
     live: VecDeque<(Timestamp, u32)>,
     /// Machines that were deleted without having been asked to go.
@@ -106,7 +103,6 @@ impl Judge {
             wanted: vec![(world.now(), 0)],
             shown: Vec::new(),
             asked: BTreeMap::new(),
-            there: BTreeMap::new(),
             live: VecDeque::new(),
             let_go: VecDeque::new(),
             promised: VecDeque::new(),
@@ -206,12 +202,6 @@ impl Judge {
         while self.live.len() > 1 && self.live[1].0 < from {
             self.live.pop_front();
         }
-        for one in self.sets(world).iter().flat_map(|set| world.set_instances(&set.id)) {
-            if self.asked.contains_key(&one.vm_id) || one.state != ProvisioningState::Succeeded {
-                self.there.insert(one.vm_id, now);
-            }
-        }
-        self.there.retain(|_, seen| *seen >= from);
         for recent in [&mut self.let_go, &mut self.promised] {
             while recent.front().is_some_and(|(at, _)| *at < from) {
                 recent.pop_front();
@@ -439,13 +429,6 @@ impl Judge {
         all.filter(|one| self.counts(one, now) && promised.contains(&one.vm_id)).count() as u32
     }
 
-    /// Machines that have to go, that nobody deleted and that are gone a short time all the same: a look may show them as
-    /// machines that are yet to be deleted, whose places are not to be lost.
-    fn gone_by_themselves(&self, now: Timestamp) -> u32 {
-        let told = |vm: &String| self.promised.iter().any(|(_, one)| one == vm);
-        self.there.iter().filter(|(vm, seen)| **seen < now && !told(vm)).count() as u32
-    }
-
     /// After a growth: no more nodes than wanted.
     fn growth(&mut self, world: &World, call: &Call) {
         let live = self.note_live(world) - self.still_there(world);
@@ -455,8 +438,7 @@ impl Judge {
         }
         let now = world.now();
         let most = self.targets(now).into_iter().max().unwrap_or(0);
-        let unknown = self.gone_by_themselves(now) + self.blamed(now);
-        let allowed = most + self.limits.overprovision + unknown;
+        let allowed = most + self.limits.overprovision + self.blamed(now);
         if live > allowed {
             self.say(
                 now,

@@ -138,22 +138,6 @@ async fn nodes_above_what_is_wanted() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn one_that_was_asked_to_go_and_went_by_itself_may_be_made_up_for_twice() {
-    let farm = farm().await;
-    let grow = farm.on_set("PATCH", "", &json!({"sku": {"capacity": 20}}));
-    let wanted = NODES - 2 - farm.limits.overprovision;
-    let (mut knows, stranger) = (farm.judge(wanted).await, farm.judge(wanted).await);
-    let one = farm.yard.world().set_instances(&farm.set).remove(0);
-    knows.asks(farm.yard.now(), &one.vm_id);
-    knows.tick(&farm.yard.world());
-    assert!(farm.yard.world().evict_in(&farm.set, &one.instance_id, 0));
-    farm.yard.wait(Duration::from_mins(1)).await;
-    assert_eq!(farm.yard.nodes(), NODES as usize - 1);
-    found("are wanted", &says(stranger, &farm.yard.world(), &grow));
-    assert_eq!(says(knows, &farm.yard.world(), &grow), "");
-}
-
-#[tokio::test(start_paused = true)]
 async fn writes_that_are_not_its_own() {
     let farm = farm().await;
     let seal = || farm.on_set("PATCH", "", &json!({"tags": {}}));

@@ -236,10 +236,10 @@ impl<'a> Sorter<'a, '_> {
         }
         // Azure counts a machine that is being deleted in the capacity or not: the larger outcome is assumed.
         let missing = set.capacity.saturating_sub(seen.listed - deleting);
-        // Machines that were told to go are not in what the set is grown from, though they are still listed: Azure's
-        // capacity is without them by now, or the set's etag is not that of this look.
-        let untold = seen.live.len() + seen.goners.len();
-        seen.base = set.capacity.max(untold as u32 + may_stay);
+        // Machines that were told to go, or have to, are not in what the set is grown from, though they are still listed:
+        // Azure's capacity says whether they are there, or the set's etag is not that of this look. Nodes are: asked for
+        // fewer than there are, Azure would choose which of them go.
+        seen.base = set.capacity.max(seen.live.len() as u32 + may_stay);
         let settled = set.provisioning.is_settled();
         let on_their_way = if settled { 0 } else { missing };
         seen.owed = if settled { missing } else { 0 };
