@@ -537,9 +537,11 @@ proptest! {
                     let seen = observed.sets.iter().find(|one| one.name == *set).unwrap();
                     let deleting = |one: &&Instance| one.state == InstanceState::Deleting;
                     let here = seen.instances.as_ref().unwrap();
+                    let nodes = here.iter().filter(|one| one.state == InstanceState::Running).count() as u32;
+                    prop_assert!(*to >= nodes, "asked for fewer than there are, Azure would choose which go");
                     let here = (here.len() - here.iter().filter(deleting).count()) as u32;
                     let settled = matches!(seen.provisioning, Provisioning::Succeeded | Provisioning::Failed);
-                    more += to - if settled { here } else { here.max(*from) };
+                    more += to.saturating_sub(if settled { here } else { here.max(*from) });
                 }
                 Action::Create { capacity, placement, .. } => {
                     prop_assert!((1..=policy.density).contains(capacity));
