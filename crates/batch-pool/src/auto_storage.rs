@@ -7,24 +7,21 @@
 
 use flamenco_azure_core::ids::ResourceId;
 use flamenco_azure_core::inventory::Inventory;
-use flamenco_azure_core::plan::{Desired, Grant, IDENTITY, Principal, Update, Wanted, roles};
+use flamenco_azure_core::plan::{
+    Desired, Grant, IDENTITY, Principal, STORAGE, Wanted, identity, keyless_storage, roles,
+};
 use flamenco_azure_core::spec::Farm;
 use flamenco_azure_core::tags;
-use serde_json::{Value, json};
+use serde_json::json;
 
 use crate::spec::{account, pool};
-use crate::wire;
 
-/// <https://learn.microsoft.com/rest/api/storagerp>
-const STORAGE_API: &str = "2023-05-01";
-/// <https://learn.microsoft.com/rest/api/managedidentity>
-const IDENTITY_API: &str = "2023-01-31";
 /// What the Batch account's identity ends with.
 const SUFFIX: &str = "batch";
 
 /// The storage account.
 pub fn storage(farm: &Farm) -> ResourceId {
-    farm.group_id().resource(wire::STORAGE, &farm.package_account)
+    farm.group_id().resource(STORAGE, &farm.package_account)
 }
 
 /// The identity that Batch writes with.
@@ -65,7 +62,10 @@ pub fn grants(farm: &Farm, person: Option<&Principal>) -> Vec<Grant> {
 /// The Batch account must be among the wanted resources already. The nodes' identity is left to the pools of scale sets
 /// where there are some: their plan has it.
 pub fn add_to(farm: &Farm, ours: &[Grant], link: bool, wanted: &mut Wanted) {
-    let storage = storage_account(farm);
+    let tags = tags::for_resource(farm.name.as_str(), &farm.tags);
+    let remedy = "give the farm file another `packageStorageAccountName`";
+    let storage = keyless_storage(storage(farm), &farm.location, &tags, "application packages", remedy);
+    let identity = |id, purpose| identity(id, &farm.location, &tags, purpose);
     let roles: Vec<Desired> =
         ours.iter().filter_map(|grant| grant.desired(farm.name.as_str(), vec![storage.id.clone()])).collect();
     let linked = account(farm);
@@ -93,56 +93,11 @@ pub fn add_to(farm: &Farm, ours: &[Grant], link: bool, wanted: &mut Wanted) {
         pool.after.extend(roles.iter().map(|role| role.id.clone()));
     }
     wanted.resources.extend(roles);
-    wanted.resources.push(identity(farm, batch_identity(farm), "Batch account's identity"));
+    wanted.resources.push(identity(batch_identity(farm), "Batch account's identity"));
     if farm.fleets.is_empty() {
-        wanted.resources.push(identity(farm, node_identity(farm), "nodes' identity"));
+        wanted.resources.push(identity(node_identity(farm), "nodes' identity"));
     }
     wanted.resources.push(storage);
-}
-
-fn storage_account(farm: &Farm) -> Desired {
-    let properties = json!({
-        "minimumTlsVersion": "TLS1_2",
-        "allowSharedKeyAccess": false,
-        "allowBlobPublicAccess": false,
-        "supportsHttpsTrafficOnly": true,
-    });
-    Desired {
-        api_version: STORAGE_API,
-        body: json!({
-            "location": farm.location.as_str(),
-            "tags": tags::for_resource(farm.name.as_str(), &farm.tags),
-            "kind": "StorageV2",
-            "sku": {"name": "Standard_LRS"},
-            "properties": properties,
-        }),
-        purpose: "application packages",
-        replace_on: &["/kind", "/sku"],
-        replace_remedy: "give the farm file another `packageStorageAccountName`",
-        update: Update::Patch(&["/tags", "/properties"]),
-        ..bare(storage(farm), Value::Null)
-    }
-}
-
-fn identity(farm: &Farm, id: ResourceId, purpose: &'static str) -> Desired {
-    let tags = tags::for_resource(farm.name.as_str(), &farm.tags);
-    Desired { purpose, ..bare(id, json!({"location": farm.location.as_str(), "tags": tags})) }
-}
-
-fn bare(id: ResourceId, body: Value) -> Desired {
-    Desired {
-        id,
-        api_version: IDENTITY_API,
-        body,
-        purpose: "",
-        after: Vec::new(),
-        early: None,
-        beside: Vec::new(),
-        create_only: &[],
-        replace_on: &[],
-        replace_remedy: "",
-        update: Update::Put,
-    }
 }
 
 /// Whether an identity is one of ours that Batch writes packages with.

@@ -10,9 +10,8 @@ use crate::own_subscription::{VAULT, VAULT_API};
 use crate::service::odd;
 use crate::wire;
 
-/// One list of accounts and, for each account of a farm, one list of pools; with packages or a key
-/// vault, one list of role assignments.
-/// Does nothing for an absent group.
+/// One list of accounts and, for each account of a farm, one list of pools; with packages or a key vault, one list of role
+/// assignments. Does nothing for an absent group.
 pub async fn observe(
     client: &ArmClient,
     group: &ResourceId,
@@ -55,13 +54,8 @@ async fn vaults(client: &ArmClient, group: &ResourceId, inventory: &mut Inventor
         return Ok(());
     }
     let request = Request::get(format!("{group}/providers/{VAULT}")).api_version(VAULT_API);
-    match client.list(&request).await {
-        Err(error) if error.is_not_found() => Ok(()),
-        all => {
-            inventory.extend(all?);
-            Ok(())
-        }
-    }
+    inventory.extend(client.list_if_there(&request).await?);
+    Ok(())
 }
 
 /// The roles below the group, if there is an identity that Batch writes packages with or a key vault of Batch's.
@@ -72,11 +66,6 @@ async fn roles(client: &ArmClient, group: &ResourceId, inventory: &mut Inventory
         return Ok(());
     }
     let request = Request::get(format!("{group}/providers/{ROLE_ASSIGNMENT}")).api_version(AUTHORIZATION_API);
-    match client.list(&request).await {
-        Err(error) if error.is_not_found() => Ok(()),
-        all => {
-            inventory.extend(all?);
-            Ok(())
-        }
-    }
+    inventory.extend(client.list_if_there(&request).await?);
+    Ok(())
 }

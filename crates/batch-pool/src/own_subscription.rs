@@ -5,8 +5,8 @@
 //! subscription mode"; "Azure Key Vault soft-delete overview".
 
 use flamenco_azure_core::ids::ResourceId;
-use flamenco_azure_core::inventory::Inventory;
-use flamenco_azure_core::plan::{Desired, Grant, IDENTITY, Principal, Update, Wanted, lookup, roles};
+use flamenco_azure_core::inventory::{Inventory, Observed};
+use flamenco_azure_core::plan::{Desired, Grant, IDENTITY_API, Principal, Update, Wanted, lookup, roles};
 use flamenco_azure_core::spec::{BatchMode, Farm};
 use flamenco_azure_core::tags;
 use serde_json::{Value, json};
@@ -17,8 +17,6 @@ use crate::spec::account;
 pub const VAULT_API: &str = "2023-07-01";
 /// Key vaults.
 pub const VAULT: &str = "Microsoft.KeyVault/vaults";
-/// <https://learn.microsoft.com/rest/api/managedidentity>
-const IDENTITY_API: &str = "2023-01-31";
 /// The least time that a deleted vault can be kept: nothing of value is in it.
 const RETENTION_DAYS: u32 = 7;
 
@@ -72,8 +70,15 @@ pub(crate) fn reference(farm: &Farm) -> Option<Value> {
 
 /// Adds the vault and the roles `ours` to what is wanted. While roles are missing that this sign-in may not assign (`whole`
 /// is false), the Batch account and its pools are left out: Batch would refuse them. `recover`: a vault of this name was
-/// deleted not long ago.
-pub fn add_to(farm: &Farm, ours: &[Grant], whole: bool, recover: bool, wanted: &mut Wanted) {
+/// deleted not long ago. `manager`: the Manager's identity, which knows the directory.
+pub fn add_to(
+    farm: &Farm,
+    manager: &ResourceId,
+    ours: &[Grant],
+    whole: bool,
+    recover: bool,
+    wanted: &mut Wanted,
+) {
     let Some(vault) = vault(farm) else { return };
     let subscription = format!("/subscriptions/{}", farm.subscription);
     let roles: Vec<Desired> = ours
@@ -94,18 +99,16 @@ pub fn add_to(farm: &Farm, ours: &[Grant], whole: bool, recover: bool, wanted: &
         account.after.extend(roles.iter().map(|role| role.id.clone()));
     }
     wanted.resources.extend(roles);
-    wanted.resources.push(key_vault(farm, vault, recover));
+    wanted.resources.push(key_vault(farm, vault, manager, recover));
 }
 
-fn key_vault(farm: &Farm, id: ResourceId, recover: bool) -> Desired {
-    let manager = farm.group_id().resource(IDENTITY, &format!("{}-identity", farm.manager.vm_name));
+fn key_vault(farm: &Farm, id: ResourceId, manager: &ResourceId, recover: bool) -> Desired {
     Desired {
         body: json!({
             "location": farm.location.as_str(),
             "tags": tags::for_resource(farm.name.as_str(), &farm.tags),
             "properties": {
-                // Each identity knows the directory it is in.
-                "tenantId": lookup(&manager, "/properties/tenantId", IDENTITY_API),
+                "tenantId": lookup(manager, "/properties/tenantId", IDENTITY_API),
                 "sku": {"family": "A", "name": "standard"},
                 "accessPolicies": [],
                 "enableRbacAuthorization": true,
@@ -120,7 +123,7 @@ fn key_vault(farm: &Farm, id: ResourceId, recover: bool) -> Desired {
         id,
         api_version: VAULT_API,
         purpose: "Batch's key vault",
-        after: vec![manager],
+        after: vec![manager.clone()],
         early: None,
         beside: Vec::new(),
         create_only: &["/properties/createMode", "/properties/softDeleteRetentionInDays"],
@@ -135,8 +138,7 @@ pub fn vaults<'a>(
     farm: &'a str,
     inventory: &'a Inventory,
 ) -> impl Iterator<Item = (ResourceId, String)> + 'a {
-    let ours =
-        move |one: &&flamenco_azure_core::inventory::Observed| inventory.owner(one).as_deref() == Some(farm);
+    let ours = move |one: &&Observed| inventory.owner(one).as_deref() == Some(farm);
     inventory
         .of_kind(VAULT)
         .filter(ours)

@@ -13,8 +13,6 @@ pub const BATCH_API: &str = "2025-06-01";
 pub const ACCOUNT: &str = "Microsoft.Batch/batchAccounts";
 /// Pools, children of accounts.
 pub const POOL: &str = "Microsoft.Batch/batchAccounts/pools";
-/// Storage accounts.
-pub const STORAGE: &str = "Microsoft.Storage/storageAccounts";
 /// Virtual networks, whose `workers` subnet the nodes are in.
 pub const VNET: &str = "Microsoft.Network/virtualNetworks";
 

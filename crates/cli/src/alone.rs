@@ -7,11 +7,11 @@ use std::path::Path;
 use flamenco_azure_core::arm::{Cloud, Request};
 use flamenco_azure_core::ids::ResourceId;
 use flamenco_azure_core::inventory::{Inventory, Observed};
-use flamenco_azure_core::plan::Plan;
+use flamenco_azure_core::plan::{IDENTITY_API, Plan};
 use vmss_scaler::alone::{Alone, AloneFile, Machine, Ready};
 use vmss_scaler::file::ScalerFile;
 use vmss_scaler::guest::GuestError;
-use vmss_scaler::surroundings::{Around, IDENTITY_API};
+use vmss_scaler::surroundings::{self, Around};
 use vmss_scaler::wire::COMPUTE_API;
 
 use crate::args::{Command, ScalerCommand};
@@ -150,9 +150,8 @@ pub async fn prepare(
     let program = Program::find(session, binary)?;
     let inventory = observe(session, alone).await?;
     let around = alone.around(fleets::person(session).await);
-    let roles =
-        Roles::look(client, &place.group, vmss_scaler::surroundings::grants(place, &around), &inventory)
-            .await?;
+    let grants = surroundings::grants(place, &around);
+    let roles = Roles::look(client, &place.group, grants, &inventory).await?;
     let ready = ready(alone, &inventory, &roles, &program).map_err(|error| unfit(&error))?;
     let wanted =
         alone.wanted(&inventory, &around, &roles.ours, ready.as_ref()).map_err(|error| unfit(&error))?;

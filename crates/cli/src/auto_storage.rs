@@ -1,7 +1,5 @@
 //! The storage account of application packages in plan and deploy, and made by the first `app push`.
 
-use std::time::Duration;
-
 use batch_pool::auto_storage;
 use flamenco_azure_core::inventory::Inventory;
 use flamenco_azure_core::plan::{Grant, Plan, Wanted, plan, roles as built_in};
@@ -13,10 +11,6 @@ use crate::fleets::person;
 use crate::roles::Roles;
 use crate::session::{Session, Target};
 use crate::{farm, show};
-
-/// How long a role that was just assigned may take to work (Microsoft's page "Troubleshoot Azure RBAC": 10 minutes).
-const PROPAGATION: Duration = Duration::from_mins(15);
-const BETWEEN: Duration = Duration::from_secs(15);
 
 /// What is wanted for application packages beside the rest of the farm.
 #[derive(Debug)]
@@ -94,28 +88,4 @@ pub async fn may_upload(session: &Session, target: &Target) -> Outcome<bool> {
         Grant { purpose: "upload packages", scope, principal: person.clone(), role }.is_held(&inventory)
     };
     Ok(linked.into_iter().any(held))
-}
-
-/// Tries again while a role that was just assigned does not work yet.
-pub async fn until_admitted<T, E>(
-    session: &Session,
-    is_forbidden: impl Fn(&E) -> bool,
-    mut attempt: impl AsyncFnMut() -> Result<T, E>,
-) -> Result<T, E> {
-    let begun = session.clock.now();
-    let mut told = false;
-    loop {
-        let error = match attempt().await {
-            Err(error) if is_forbidden(&error) => error,
-            other => return other,
-        };
-        let waited = session.clock.now().duration_since(begun).unsigned_abs();
-        if waited >= PROPAGATION {
-            return Err(error);
-        }
-        if !std::mem::replace(&mut told, true) {
-            session.printer.info("  your role on the storage account does not work yet: waiting for it");
-        }
-        session.clock.sleep(BETWEEN).await;
-    }
 }

@@ -20,9 +20,8 @@ use vmss_scaler::guest::{NodeGuest, QueueAccess, Setup, SpotWatch, node_cloud_in
 use vmss_scaler::storage::{StorageError, StorageOptions};
 use vmss_scaler::surroundings::{self, Around, EXPECT, INSTALLED, Install, NodeDocuments, Place};
 
-use crate::auto_storage::until_admitted;
 use crate::failure::{Failure, Outcome};
-use crate::roles::Roles;
+use crate::roles::{Roles, until_admitted};
 use crate::session::Session;
 
 /// The scaler's program beside this one.

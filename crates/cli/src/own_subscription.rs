@@ -7,6 +7,7 @@ use flamenco_azure_core::ids::ResourceId;
 use flamenco_azure_core::inventory::Inventory;
 use flamenco_azure_core::plan::{AUTHORIZATION_API, ROLE_ASSIGNMENT, Wanted};
 use flamenco_azure_core::spec::{BATCH_APPLICATION, BatchMode, Farm, LOOK_UP};
+use manager_vm::spec::Names;
 use serde_json::Value;
 
 use crate::failure::{Failure, Outcome};
@@ -52,7 +53,8 @@ impl OwnSubscription {
     /// Adds what is wanted for it.
     pub fn add_to(&self, farm: &Farm, wanted: &mut Wanted) {
         let whole = self.roles.missing.is_empty();
-        own_subscription::add_to(farm, &self.roles.ours, whole, self.recover, wanted);
+        let manager = Names::of(farm).identity();
+        own_subscription::add_to(farm, &manager, &self.roles.ours, whole, self.recover, wanted);
     }
 }
 

@@ -1,5 +1,7 @@
 //! Roles that a scaler and packages need: which there are, which this sign-in may assign, and which somebody else has to.
 
+use std::time::Duration;
+
 use flamenco_azure_core::arm::{ArmClient, ArmError, Kind, Request};
 use flamenco_azure_core::ids::ResourceId;
 use flamenco_azure_core::inventory::Inventory;
@@ -10,6 +12,10 @@ use crate::failure::{Exit, Failure, Outcome};
 use crate::preflight;
 use crate::printer::Mode;
 use crate::session::Session;
+
+/// How long a role that was just assigned may take to work (Microsoft's page "Troubleshoot Azure RBAC": 10 minutes).
+const PROPAGATION: Duration = Duration::from_mins(15);
+const BETWEEN: Duration = Duration::from_secs(15);
 
 /// The roles that something needs.
 #[derive(Debug, Clone, Default)]
@@ -131,5 +137,29 @@ pub async fn permissions(client: &ArmClient, scope: &str) -> Result<Vec<serde_js
             client.list(&read(&whole.join("/"))).await
         }
         other => other,
+    }
+}
+
+/// Tries again while a role that was just assigned does not work yet.
+pub async fn until_admitted<T, E>(
+    session: &Session,
+    is_forbidden: impl Fn(&E) -> bool,
+    mut attempt: impl AsyncFnMut() -> Result<T, E>,
+) -> Result<T, E> {
+    let begun = session.clock.now();
+    let mut told = false;
+    loop {
+        let error = match attempt().await {
+            Err(error) if is_forbidden(&error) => error,
+            other => return other,
+        };
+        let waited = session.clock.now().duration_since(begun).unsigned_abs();
+        if waited >= PROPAGATION {
+            return Err(error);
+        }
+        if !std::mem::replace(&mut told, true) {
+            session.printer.info("  your role on the storage account does not work yet: waiting for it");
+        }
+        session.clock.sleep(BETWEEN).await;
     }
 }

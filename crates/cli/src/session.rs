@@ -284,6 +284,18 @@ impl Target {
             || inventory.iter().any(|r| inventory.owner(r).as_deref() == Some(&self.farm))
     }
 
+    /// Refuses a farm that does not exist or is paused.
+    pub fn awake(&self, inventory: &Inventory) -> Outcome<()> {
+        if !self.exists(inventory) {
+            return Err(self.missing());
+        }
+        if farm::paused_counts(&self.farm, inventory).is_some() {
+            let paused = Failure::user(format!("farm `{}` is paused", self.farm));
+            return Err(paused.hint("`flamenco-azure resume` first"));
+        }
+        Ok(())
+    }
+
     /// The failure that says that there is no such farm.
     pub fn missing(&self) -> Failure {
         Failure::user(format!("there is no farm `{}` in resource group `{}`", self.farm, self.group.name()))

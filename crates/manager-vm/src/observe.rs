@@ -42,11 +42,8 @@ pub async fn observe(
 }
 
 async fn list(client: &ArmClient, path: String, api_version: &'static str) -> Result<Vec<Value>, ArmError> {
-    match client.list(&Request::get(&path).api_version(api_version)).await {
-        // The group went away between two reads.
-        Err(error) if error.is_not_found() => Ok(Vec::new()),
-        other => other,
-    }
+    // The group may go away between two reads.
+    client.list_if_there(&Request::get(&path).api_version(api_version)).await
 }
 
 /// Shares are children, and whether a VM runs shows only in its instance view.

@@ -84,10 +84,7 @@ impl BatchPackages {
 
     async fn list(&self, action: &'static str, path: String) -> Result<Vec<Value>, PushError> {
         let request = Request::get(path).api_version(BATCH_API);
-        match self.client.list(&request).await {
-            Err(error) if error.is_not_found() => Ok(Vec::new()),
-            list => list.map_err(|source| PushError::Azure { action, source }),
-        }
+        self.client.list_if_there(&request).await.map_err(|source| PushError::Azure { action, source })
     }
 
     async fn send(&self, action: &'static str, request: Request) -> Result<Value, PushError> {

@@ -18,6 +18,7 @@ use crate::args::{AppCommand, AppDefaultArgs, AppPushArgs, AppRemoveArgs};
 use crate::auto_storage;
 use crate::failure::{Exit, Failure, Outcome};
 use crate::printer::Mode;
+use crate::roles::until_admitted;
 use crate::session::{Session, Target};
 
 /// Runs `app …`.
@@ -36,11 +37,11 @@ fn id(application: &str, version: &str) -> Outcome<PackageId> {
 }
 
 /// The packages of the farm's Batch account, which has a place for them.
-async fn packages(session: &Session) -> Outcome<BatchPackages> {
+async fn packages(session: &Session) -> Outcome<(Target, Inventory, BatchPackages)> {
     let (target, inventory) = session.target().await?;
     let packages = of_account(session, &target, &inventory)?;
     packages.storage().await.map_err(failed)?;
-    Ok(packages)
+    Ok((target, inventory, packages))
 }
 
 /// The packages of the farm's Batch account, whether or not it has a place for them.
@@ -78,7 +79,7 @@ async fn push(session: &Session, args: &AppPushArgs, id: &PackageId) -> Outcome 
     let push = async || packages::push(&packages, &blobs, id, &packed, args.replace, reporter).await;
     let pushed = match push().await {
         Err(error) if is_forbidden(&error) && auto_storage::may_upload(session, &target).await? => {
-            auto_storage::until_admitted(session, is_forbidden, push).await
+            until_admitted(session, is_forbidden, push).await
         }
         pushed => pushed,
     };
@@ -145,7 +146,7 @@ fn unfetched(error: &FetchError) -> Failure {
 }
 
 async fn list(session: &Session) -> Outcome {
-    let packages = packages(session).await?;
+    let (_, _, packages) = packages(session).await?;
     let applications = packages.applications().await.map_err(failed)?;
     let json = session.printer.mode() == Mode::Json;
     if applications.is_empty() && !json {
@@ -182,7 +183,7 @@ async fn list(session: &Session) -> Outcome {
 }
 
 async fn default(session: &Session, args: &AppDefaultArgs, id: &PackageId) -> Outcome {
-    let packages = packages(session).await?;
+    let (_, _, packages) = packages(session).await?;
     if !packages.package(id).await.map_err(failed)?.is_some_and(|package| package.active) {
         let (application, version) = (args.id.clone(), args.version.clone());
         return Err(failed(PushError::NoPackage { application, version }));
@@ -197,9 +198,7 @@ async fn default(session: &Session, args: &AppDefaultArgs, id: &PackageId) -> Ou
 async fn remove(session: &Session, args: &AppRemoveArgs) -> Outcome {
     application_id(&args.id).map_err(|error| Failure::user(error.to_string()))?;
     let one = args.version.as_deref().map(|version| id(&args.id, version)).transpose()?;
-    let (target, inventory) = session.target().await?;
-    let packages = of_account(session, &target, &inventory)?;
-    packages.storage().await.map_err(failed)?;
+    let (target, inventory, packages) = packages(session).await?;
     let applications = packages.applications().await.map_err(failed)?;
     if applications.iter().all(|application| !application.id.eq_ignore_ascii_case(&args.id)) {
         return Err(failed(PushError::NoApplication { application: args.id.clone() }));

@@ -174,6 +174,15 @@ impl ArmClient {
         }
     }
 
+    /// [`list`](Self::list) of what may be gone by now, such as a part of a resource that was listed a moment ago: nothing
+    /// then.
+    pub async fn list_if_there(&self, request: &Request) -> Result<Vec<Value>, ArmError> {
+        match self.list(request).await {
+            Err(error) if error.is_not_found() => Ok(Vec::new()),
+            other => other,
+        }
+    }
+
     /// Reads a list, all pages. An item that has not the shape of its kind is an error.
     pub async fn list(&self, request: &Request) -> Result<Vec<Value>, ArmError> {
         let first = self.url(request)?;

@@ -7,6 +7,7 @@
 use serde_json::{Value, json};
 use uuid::Uuid;
 
+use super::common::{IDENTITY, IDENTITY_API};
 use super::desired::{Desired, Update};
 use super::lookup::lookup;
 use crate::ids::ResourceId;
@@ -16,10 +17,6 @@ use crate::inventory::{Inventory, Observed};
 pub const AUTHORIZATION_API: &str = "2022-04-01";
 /// Role assignments.
 pub const ROLE_ASSIGNMENT: &str = "Microsoft.Authorization/roleAssignments";
-/// User-assigned identities.
-pub const IDENTITY: &str = "Microsoft.ManagedIdentity/userAssignedIdentities";
-/// <https://learn.microsoft.com/rest/api/managedidentity>
-const IDENTITY_API: &str = "2023-01-31";
 /// What our GUIDs are made below: a GUID of this program's own.
 const NAMESPACE: Uuid = Uuid::from_u128(0x9f3c_1a52_6f0e_5a7d_8b14_2d90_c1fa_3e77);
 

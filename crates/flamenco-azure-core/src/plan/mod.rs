@@ -5,6 +5,7 @@
 //! twice plans nothing the second time; tearing down is a plan like any other.
 
 mod build;
+mod common;
 mod desired;
 pub mod diff;
 mod grant;
@@ -17,12 +18,11 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 pub use self::build::{RESOURCES_API, plan, tag_request};
+pub use self::common::{IDENTITY, IDENTITY_API, STORAGE, STORAGE_API, identity, keyless_storage};
 pub use self::desired::{Absent, Checkpoint, Desired, Early, GroupWish, How, Order, Update, Wanted};
 pub use self::diff::Change;
 pub(crate) use self::grant::owner_of;
-pub use self::grant::{
-    AUTHORIZATION_API, Grant, IDENTITY, Principal, ROLE_ASSIGNMENT, Role, roles, scope_of,
-};
+pub use self::grant::{AUTHORIZATION_API, Grant, Principal, ROLE_ASSIGNMENT, Role, roles, scope_of};
 pub use self::lookup::{Lookup, lookup, lookups, replace};
 pub use self::teardown::{TeardownOptions, plan_teardown};
 use crate::arm::Request;

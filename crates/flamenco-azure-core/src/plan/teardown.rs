@@ -6,7 +6,8 @@
 use serde_json::json;
 
 use super::build::{RESOURCES_API, tag_request};
-use super::grant::{AUTHORIZATION_API, IDENTITY, ROLE_ASSIGNMENT};
+use super::common::{IDENTITY, STORAGE};
+use super::grant::{AUTHORIZATION_API, ROLE_ASSIGNMENT};
 use super::{Action, GroupRequests, Left, Plan, PlanError, Step, Verb};
 use crate::arm::Request;
 use crate::ids::ResourceId;
@@ -40,7 +41,6 @@ const VNET: &str = "Microsoft.Network/virtualNetworks";
 const NSG: &str = "Microsoft.Network/networkSecurityGroups";
 const NAT: &str = "Microsoft.Network/natGateways";
 const PIP: &str = "Microsoft.Network/publicIPAddresses";
-const STORAGE: &str = "Microsoft.Storage/storageAccounts";
 const SCALE_SET: &str = "Microsoft.Compute/virtualMachineScaleSets";
 const BATCH: &str = "Microsoft.Batch/batchAccounts";
 const VAULT: &str = "Microsoft.KeyVault/vaults";

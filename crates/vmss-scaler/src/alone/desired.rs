@@ -9,7 +9,8 @@ use flamenco_azure_core::arm::Request;
 use flamenco_azure_core::ids::ResourceId;
 use flamenco_azure_core::inventory::{Inventory, Observed};
 use flamenco_azure_core::plan::{
-    Action, Checkpoint, Desired, Grant, GroupWish, How, Order, Plan, Step, Update, Verb, Wanted, tag_request,
+    Action, Checkpoint, Desired, Grant, GroupWish, How, IDENTITY_API, Order, Plan, Step, Update, Verb,
+    Wanted, tag_request,
 };
 use flamenco_azure_core::tags;
 use serde_json::{Map, Value, json};
@@ -19,7 +20,7 @@ use super::documents::cloud_init;
 use super::{Alone, Machine, OwnMachine};
 use crate::file::ScalerFile;
 use crate::guest::{GuestError, uninstall_script};
-use crate::surroundings::{self, Around, EXPECT, IDENTITY_API, INSTALLED, Install};
+use crate::surroundings::{self, Around, EXPECT, INSTALLED, Install};
 use crate::template::ImageReference;
 use crate::wire::COMPUTE_API;
 

@@ -11,7 +11,9 @@ mod place;
 
 use flamenco_azure_core::ids::ResourceId;
 use flamenco_azure_core::inventory::{Inventory, Observed};
-use flamenco_azure_core::plan::{Action, Desired, Order, Principal, Update, Verb, tag_request};
+use flamenco_azure_core::plan::{
+    Action, Desired, Order, Principal, Update, Verb, identity, keyless_storage, tag_request,
+};
 use flamenco_azure_core::spec::{Farm, Fleet};
 use flamenco_azure_core::tags::{self, Tags};
 use serde_json::{Value, json};
@@ -28,12 +30,6 @@ use crate::store::CONTAINER;
 use crate::target::{self, TOTAL_NODES, TagNames};
 use crate::wire::SCALE_SET;
 
-/// <https://learn.microsoft.com/rest/api/storagerp>
-pub const STORAGE_API: &str = "2023-05-01";
-/// Storage accounts.
-pub const STORAGE: &str = "Microsoft.Storage/storageAccounts";
-/// <https://learn.microsoft.com/rest/api/managedidentity>
-pub const IDENTITY_API: &str = "2023-01-31";
 /// The container of the scaler's program.
 pub const PROGRAMS: &str = "bin";
 /// The tag on the Manager VM with the digest of the scaler's file and program that it runs.
@@ -117,30 +113,9 @@ pub fn resources(place: &Place, around: &Around, roles: &[flamenco_azure_core::p
 }
 
 fn storage(place: &Place) -> Desired {
-    Desired {
-        id: place.account_id(),
-        api_version: STORAGE_API,
-        body: json!({
-            "location": place.location.as_str(),
-            "tags": tags::for_resource(&place.farm, &place.tags),
-            "kind": "StorageV2",
-            "sku": {"name": "Standard_LRS"},
-            "properties": {
-                "minimumTlsVersion": "TLS1_2",
-                "allowSharedKeyAccess": false,
-                "allowBlobPublicAccess": false,
-                "supportsHttpsTrafficOnly": true,
-            },
-        }),
-        purpose: "the scaler's state and queue",
-        after: Vec::new(),
-        early: None,
-        beside: Vec::new(),
-        create_only: &[],
-        replace_on: &["/kind", "/sku"],
-        replace_remedy: "give the farm file another `scalerStorageAccountName`",
-        update: Update::Patch(&["/tags", "/properties"]),
-    }
+    let tags = tags::for_resource(&place.farm, &place.tags);
+    let remedy = "give the farm file another `scalerStorageAccountName`";
+    keyless_storage(place.account_id(), &place.location, &tags, "the scaler's state and queue", remedy)
 }
 
 fn nodes(place: &Place, around: &Around) -> Desired {
@@ -148,19 +123,7 @@ fn nodes(place: &Place, around: &Around) -> Desired {
     for scope in foreign_scopes(place, around) {
         all.insert(scope_tag(&scope), scope);
     }
-    Desired {
-        id: place.node_identity.clone(),
-        api_version: IDENTITY_API,
-        body: json!({"location": place.location.as_str(), "tags": all}),
-        purpose: "nodes' identity",
-        after: Vec::new(),
-        early: None,
-        beside: Vec::new(),
-        create_only: &[],
-        replace_on: &[],
-        replace_remedy: "",
-        update: Update::Put,
-    }
+    identity(place.node_identity.clone(), &place.location, &all, "nodes' identity")
 }
 
 /// A tag of its own for each scope: an update keeps the tags of scopes that the farm had before.

@@ -1,11 +1,11 @@
 //! Where a scaler is at home: what a farm and a scaler that stands alone have in common.
 
 use flamenco_azure_core::ids::{Location, ResourceId, SubscriptionId};
-use flamenco_azure_core::plan::IDENTITY;
+use flamenco_azure_core::plan::{IDENTITY, STORAGE};
 use flamenco_azure_core::spec::{Farm, Fleet, FleetImage};
 use flamenco_azure_core::tags::Tags;
 
-use super::{PROGRAMS, STORAGE, program_blob};
+use super::{PROGRAMS, program_blob};
 use crate::queue::{poison_name, queue_name};
 use crate::target::TagNames;
 

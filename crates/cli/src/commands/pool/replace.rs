@@ -50,14 +50,7 @@ fn wanted(farm: &Farm, inventory: &Inventory, pool: &ResourceId, anew: Option<Co
 pub(super) async fn run(session: &Session, args: &PoolRolloutArgs) -> Outcome {
     let file = session.farm_file(None, true)?;
     let (target, inventory) = session.target().await?;
-    if !target.exists(&inventory) {
-        return Err(target.missing());
-    }
-    if farm::paused_counts(&target.farm, &inventory).is_some() {
-        return Err(
-            Failure::user(format!("farm `{}` is paused", target.farm)).hint("`flamenco-azure resume` first")
-        );
-    }
+    target.awake(&inventory)?;
     let pool = chosen(&file.farm, args.pool.as_deref())?;
     let name = pool.name().to_owned();
     let pending = farm::replaced_count(&target.farm, &inventory, &name);

@@ -30,11 +30,7 @@ pub(super) async fn run(session: &Session, args: &PoolRolloutArgs) -> Outcome {
     }
     let begun = session.clock.now();
     let (target, inventory, pool) = open(session, args.pool.as_deref()).await?;
-    if farm::paused_counts(&target.farm, &inventory).is_some() {
-        return Err(
-            Failure::user(format!("farm `{}` is paused", target.farm)).hint("`flamenco-azure resume` first")
-        );
-    }
+    target.awake(&inventory)?;
     deployed_first(session, &inventory, &pool)?;
     let vm = target.manager_vm(&inventory).ok_or_else(|| target.missing())?;
     let manager = session.manager(&vm.id);

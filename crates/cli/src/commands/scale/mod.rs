@@ -28,14 +28,7 @@ pub async fn run(session: &Session, args: &ScaleArgs) -> Outcome {
         ));
     }
     let (target, inventory) = session.target().await?;
-    if !target.exists(&inventory) {
-        return Err(target.missing());
-    }
-    if farm::paused_counts(&target.farm, &inventory).is_some() {
-        return Err(
-            Failure::user(format!("farm `{}` is paused", target.farm)).hint("`flamenco-azure resume` first")
-        );
-    }
+    target.awake(&inventory)?;
     let is_fleet = match farmfile::whole(&session.here, &session.global) {
         None => args.nodes.is_some(),
         Some(farm) => match &args.pool {
