@@ -99,6 +99,11 @@ impl Request {
         }
     }
 
+    /// The whole query, by lower-case name.
+    pub(crate) fn queries(&self) -> &BTreeMap<String, String> {
+        &self.query
+    }
+
     /// A query parameter by lower-case name.
     pub(crate) fn query(&self, name: &str) -> Option<&str> {
         self.query.get(name).map(String::as_str)

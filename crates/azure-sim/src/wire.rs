@@ -65,7 +65,8 @@ impl SimResponse {
     /// A JSON response.
     pub fn json(status: u16, body: &Value) -> Self {
         let mut response = Self::empty(status).with_header("content-type", "application/json; charset=utf-8");
-        response.body = body.to_string().into_bytes();
+        // A value always has a text.
+        response.body = serde_json::to_vec(body).unwrap_or_default();
         response
     }
 

@@ -302,3 +302,52 @@ fn a_node_whose_packages_are_gone_or_no_zip_is_unusable_and_others_keep_theirs()
     w.advance_by(400);
     assert_eq!(states(&w), ["unusable"; 2]);
 }
+
+/// The roles "Storage Blob Data Reader" and "Storage Blob Data Contributor" (Microsoft's page "Azure built-in roles").
+const READER: &str = "2a2b9908-6ea1-4ae2-8e65-a410df84e7d1";
+const CONTRIBUTOR: &str = "ba92f5b4-2d11-453d-a403-e96b0029c9fe";
+
+fn assign(w: &mut World, role: &str, principal: &str) {
+    let id = format!("{}/providers/Microsoft.Authorization/roleAssignments/{role}", packages());
+    let definition = format!("/subscriptions/{SUB}/providers/Microsoft.Authorization/roleDefinitions/{role}");
+    let body = json!({"properties": {"roleDefinitionId": definition, "principalId": principal}});
+    assert_eq!(put(w, &id, &body).status, 201);
+}
+
+#[test]
+fn nodes_read_with_the_identity_that_the_account_names_or_are_unusable() {
+    for (given, allowed) in [(true, true), (true, false), (false, true)] {
+        let mut w = linked("BatchAccountManagedIdentity");
+        let reader = provider("Microsoft.ManagedIdentity/userAssignedIdentities/nodes");
+        let made = make(&mut w, &reader, &tagged(json!({})));
+        let link = json!({
+            "storageAccountId": packages(), "authenticationMode": "BatchAccountManagedIdentity",
+            "nodeIdentityReference": {"resourceId": reader},
+        });
+        let mut batch = tagged(json!({"autoStorage": link}));
+        batch["identity"] = json!({"type": "UserAssigned", "userAssignedIdentities": {writer(): {}}});
+        assert_eq!(put(&mut w, &account(), &batch).status, 200);
+
+        let me = w.principal_mut().object_id.clone();
+        assign(&mut w, CONTRIBUTOR, &me);
+        put(&mut w, &application("blender"), &json!({}));
+        let link = url(&put(&mut w, &version("blender", "5.0"), &json!({})));
+        let mut request = SimRequest::new("PUT", link.parse().unwrap()).header("authorization", "Bearer any");
+        request = request.header("x-ms-version", "2025-11-05").header("x-ms-blob-type", "BlockBlob");
+        request.body = ZIP.to_vec();
+        assert_eq!(w.handle(&request).status, 201);
+        assert_eq!(activate(&mut w, "blender", "5.0", "zip").status, 200);
+
+        if allowed {
+            assign(&mut w, READER, made["properties"]["principalId"].as_str().unwrap());
+        }
+        let mut body = referring(json!([{"id": application("blender"), "version": "5.0"}]));
+        if given {
+            body["identity"] = json!({"type": "UserAssigned", "userAssignedIdentities": {reader: {}}});
+        }
+        assert_eq!(put(&mut w, &pool(), &body).status, 200);
+        w.advance_by(400);
+        let wanted = if given && allowed { "idle" } else { "unusable" };
+        assert_eq!(states(&w), [wanted], "identity {given}, role {allowed}");
+    }
+}

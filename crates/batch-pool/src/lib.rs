@@ -8,8 +8,9 @@
 //! It has `spec` (ids), `desired` (pure: farm → account and pools), `observe` (reads → inventory), `wire`
 //! (api-versions), `service` ([`BatchPool`], the [`WorkerPool`](flamenco_azure_core::pool::WorkerPool) over Batch),
 //! `nodes` ([`BatchNode`]), `files` and `follow` (their logs), `node_actions` (reboot, reimage) and `error` (resize
-//! errors in words). [`packages`] makes and uploads application packages, [`formula`] reads and tries autoscale
-//! formulas, [`rollout`] brings nodes to the pool's newest definition, [`pool_file`] reads old pool files.
+//! errors in words). [`packages`] makes and uploads application packages, [`auto_storage`] is the account that they are
+//! in, [`own_subscription`] what nodes in the farm's own subscription need, [`formula`] reads and tries autoscale formulas,
+//! [`rollout`] brings nodes to the pool's newest definition, [`pool_file`] reads old pool files.
 //!
 //! ```
 //! use batch_pool::{BatchPool, wire};

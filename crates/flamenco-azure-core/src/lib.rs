@@ -110,6 +110,7 @@ pub mod pool;
 pub mod prices;
 pub mod shaman;
 pub mod spec;
+pub mod storage;
 pub mod tags;
 
 pub use error::{Error, Result};

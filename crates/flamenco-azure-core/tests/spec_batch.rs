@@ -3,8 +3,8 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test")]
 
 use flamenco_azure_core::spec::{
-    AGENT_2204, Autoscale, FORMULA_ROOM, Farm, FarmSpec, LONGEST_FORMULA, Overrides, PackageRef, suspicious,
-    unbounded, validate,
+    AGENT_2204, Autoscale, BatchMode, FORMULA_ROOM, Farm, FarmSpec, LONGEST_FORMULA, Overrides, PackageRef,
+    suspicious, unbounded, validate,
 };
 use proptest::prelude::*;
 
@@ -132,4 +132,26 @@ proptest! {
 fn the_longest_formula_with_its_bounds_is_within_batchs_limit() {
     let auto = Autoscale { formula: "a".repeat(LONGEST_FORMULA - FORMULA_ROOM), evaluation_minutes: 5 };
     assert!(auto.bounded(10_000).chars().count() <= LONGEST_FORMULA);
+}
+
+#[test]
+fn whose_subscription_nodes_run_in_is_what_the_file_says() {
+    let principal = "0f0e0d0c-0000-4000-8000-0123456789ab";
+    let own = |vault: &str, principal: Option<&str>| BatchMode::UserSubscription {
+        key_vault: vault.to_owned(),
+        service_principal: principal.map(str::to_owned),
+    };
+    for (block, wanted) in [
+        ("{mode: batchService}", BatchMode::BatchService),
+        ("{keyVaultName: '', servicePrincipalObjectId: ''}", BatchMode::BatchService),
+        ("{mode: userSubscription, keyVaultName: studio-vault}", own("studio-vault", None)),
+        (
+            &format!("{{mode: userSubscription, keyVaultName: v-1, servicePrincipalObjectId: {principal}}}"),
+            own("v-1", Some(principal)),
+        ),
+    ] {
+        let (farm, warnings) = farm(&format!("batch: {block}\n"));
+        assert_eq!(farm.batch_mode, wanted, "{block}");
+        assert_eq!(warnings, Vec::<String>::new(), "{block}");
+    }
 }

@@ -6,7 +6,7 @@ use std::time::Duration;
 use azure_core::http::RequestContent;
 use azure_storage_blob::{BlobClient, BlobClientOptions};
 
-use crate::storage::{Sender, StorageError, StorageOptions};
+use crate::storage::{StorageError, StorageOptions};
 
 /// How long the upload may take on a slow line.
 const UPLOAD: Duration = Duration::from_mins(20);
@@ -21,8 +21,8 @@ pub async fn upload(options: &StorageOptions, sha256: &str, program: Vec<u8>) ->
     let credential = Some(Arc::clone(&options.credential));
     let client_options = BlobClientOptions { client_options: options.client(), ..Default::default() };
     let blob = BlobClient::new(url, credential, Some(client_options))
-        .map_err(|_| StorageError::Name { text: name.clone() })?;
-    let sender = Sender::new(&options);
+        .map_err(|_| StorageError::Address { text: name.clone() })?;
+    let sender = options.sender();
     match sender.send("look for the scaler's program", || blob.get_properties(None)).await {
         Ok(_) => return Ok(false),
         Err(failure) if failure.error.is_one_of(&["BlobNotFound", "404"]) => {}

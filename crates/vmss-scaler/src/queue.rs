@@ -139,10 +139,10 @@ impl DeletionQueue {
             let credential = Some(Arc::clone(&options.credential));
             let url = options.url("queue", &[name])?;
             QueueClient::new(url, credential, Some(client))
-                .map_err(|_| StorageError::Name { text: name.to_owned() })
+                .map_err(|_| StorageError::Address { text: name.to_owned() })
         };
         let (queue, poison) = (client(name)?, client(&poison_name(name))?);
-        Ok(Self { name: name.to_owned(), queue, poison, sender: Sender::new(options) })
+        Ok(Self { name: name.to_owned(), queue, poison, sender: options.sender() })
     }
 
     /// The queue's name.

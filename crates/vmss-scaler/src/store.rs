@@ -154,7 +154,7 @@ impl StateBlob {
     /// The blob of this name, usually [`blob_name`], in [`CONTAINER`]. Nothing is sent yet.
     pub fn new(options: &StorageOptions, name: &str) -> Result<Self, StoreError> {
         let path: Vec<&str> = std::iter::once(CONTAINER).chain(name.split('/')).collect();
-        let impossible = |_| StorageError::Name { text: name.to_owned() };
+        let impossible = |_| StorageError::Address { text: name.to_owned() };
         let credential = Some(Arc::clone(&options.credential));
         let blob_options = BlobClientOptions { client_options: options.client(), ..Default::default() };
         let blob = BlobClient::new(options.url("blob", &path)?, credential.clone(), Some(blob_options));
@@ -165,7 +165,7 @@ impl StateBlob {
         let inner = Inner {
             blob: blob.map_err(impossible)?,
             container: container.map_err(impossible)?,
-            sender: Sender::new(options),
+            sender: options.sender(),
             name: name.to_owned(),
             seed: options.seed,
         };

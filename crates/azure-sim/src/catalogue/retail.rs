@@ -1,6 +1,9 @@
 //! `https://prices.azure.com/api/retail/prices`: the table of `prices` in the shape of the
 //! Azure Retail Prices API (Microsoft Learn "Azure Retail Prices REST API overview").
 
+use std::collections::BTreeMap;
+use std::sync::{LazyLock, Mutex, PoisonError};
+
 use serde_json::{Value, json};
 
 use super::prices::{self, Tier};
@@ -24,11 +27,31 @@ struct Row {
     micro_usd: u64,
 }
 
+/// Answers to keep: whole farms by the thousand ask for the same few.
+const KEPT: usize = 64;
+
+/// Prices are the same in every world, so an answer is made once.
+static ANSWERS: LazyLock<Mutex<BTreeMap<BTreeMap<String, String>, SimResponse>>> =
+    LazyLock::new(Mutex::default);
+
 /// Answers for the host. No login is needed.
 pub(crate) fn handle(request: &Request) -> SimResponse {
     if request.method != "GET" || !request.path.eq_ignore_ascii_case("/api/retail/prices") {
         return SimResponse::empty(404);
     }
+    let mut answers = ANSWERS.lock().unwrap_or_else(PoisonError::into_inner);
+    if let Some(answer) = answers.get(request.queries()) {
+        return answer.clone();
+    }
+    if answers.len() >= KEPT {
+        answers.clear();
+    }
+    let answer = list(request);
+    answers.insert(request.queries().clone(), answer.clone());
+    answer
+}
+
+fn list(request: &Request) -> SimResponse {
     let text = request.query("$filter").unwrap_or_default();
     let filter = match Filter::parse(text) {
         Ok(filter) => filter,

@@ -22,7 +22,7 @@ mod tree;
 mod upload;
 mod zipfile;
 
-pub use blob::{BlobError, BlobOptions};
+pub use blob::BlobOptions;
 pub use error::{IdError, PackError};
 pub use fetch::fetch;
 pub use limits::PackageId;

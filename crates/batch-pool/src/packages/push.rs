@@ -4,8 +4,9 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use flamenco_azure_core::exec::Reporter;
+use flamenco_azure_core::storage::StorageError;
 
-use super::blob::{Blob, BlobError, BlobOptions};
+use super::blob::{Blob, BlobOptions};
 use super::limits::{APPLICATIONS, PACKAGES, PackageId};
 use super::link::Link;
 use super::meter::Meter;
@@ -166,6 +167,6 @@ async fn send(
 }
 
 /// A link without a signature has no end: what is missing is a role.
-fn wants_another_link(error: &BlobError, link: &Link) -> bool {
+fn wants_another_link(error: &StorageError, link: &Link) -> bool {
     error.is_forbidden() && link.is_signed()
 }

@@ -3,8 +3,7 @@
 use std::io;
 
 use flamenco_azure_core::arm::ArmError;
-
-use super::blob::BlobError;
+use flamenco_azure_core::storage::StorageError;
 
 /// Why a source could not be fetched.
 #[derive(Debug, thiserror::Error)]
@@ -132,7 +131,7 @@ pub enum PushError {
     },
     /// Storage did not take it.
     #[error("the upload failed")]
-    Blob(#[source] BlobError),
+    Blob(#[source] StorageError),
     /// The packed file cannot be read again.
     #[error("cannot read the packed file")]
     Read(#[source] io::Error),

@@ -5,10 +5,11 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use azure_core::Bytes;
+use flamenco_azure_core::storage::StorageError;
 use futures::stream::{self, TryStreamExt as _};
 
 use super::archive::read_exact_at;
-use super::blob::{Blob, BlobError};
+use super::blob::Blob;
 use super::meter::Meter;
 use super::repack::Packed;
 
@@ -30,12 +31,12 @@ pub(super) struct Sent {
 /// Why an upload ended early.
 #[derive(Debug)]
 pub(super) enum UploadError {
-    Blob(BlobError),
+    Blob(StorageError),
     Read(io::Error),
 }
 
-impl From<BlobError> for UploadError {
-    fn from(error: BlobError) -> Self {
+impl From<StorageError> for UploadError {
+    fn from(error: StorageError) -> Self {
         Self::Blob(error)
     }
 }

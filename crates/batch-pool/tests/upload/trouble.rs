@@ -2,7 +2,8 @@
 
 use std::time::Duration;
 
-use batch_pool::packages::{BlobError, PackageId, PushError, Pushed};
+use batch_pool::packages::{PackageId, PushError, Pushed};
+use flamenco_azure_core::storage::StorageError;
 
 use super::ends::{End, Signing, USUAL, id, packed};
 use super::gate::Tricks;
@@ -95,7 +96,7 @@ pub async fn a_wire_that_damages_all_leaves_nothing_active(end: &End) {
     let (id, it) = (id("damaged", "2"), packed(9 << 20, 10));
     end.gate.play(Tricks { damage: u32::MAX, ..Tricks::default() });
     let error = end.push(&id, &it).await.unwrap_err();
-    assert!(matches!(error, PushError::Blob(BlobError::Damaged { .. })), "{error:?}");
+    assert!(matches!(error, PushError::Blob(StorageError::Damaged { .. })), "{error:?}");
     end.gate.play(Tricks::default());
     assert!(!end.packages.package(&id).await.unwrap().unwrap().active);
     assert_eq!(end.download(&id).await.0, 404);

@@ -114,3 +114,48 @@ fn the_subscriptions_quota_is_seen_before_anything_is_made() {
     place.simulate("deploy --yes").ended(1, &["0 of 40 cores are used", "need 80", "nothing was created"]);
     assert_eq!(place.holdings(), before);
 }
+
+const VAULT: &str = "/subscriptions/5b3a7c1e-6f5d-4c2b-9a80-0123456789ab/resourceGroups/studio-rg/providers/Microsoft.KeyVault/vaults/studiovault";
+
+#[test]
+fn a_vault_that_azure_does_not_purge_is_told_of_and_the_next_deploy_recovers_it() {
+    let place = place(FILE);
+    place.simulate("deploy --yes").ended(0, &["deployed"]);
+    place.poke(|world| {
+        assert!(world.edit(VAULT, |vault| vault.set("enablePurgeProtection", true.into())));
+    });
+    place.simulate("teardown --yes").ended(
+        0,
+        &[
+            "key vault `studiovault` is deleted and keeps its name",
+            "purge protection",
+            "recovers it",
+            "removed",
+        ],
+    );
+    assert_eq!(place.world().deleted_vaults(), ["studiovault"]);
+    place.simulate("deploy --yes").ended(0, &["deployed"]);
+    assert!(there(&place, "/vaults/studiovault"));
+    assert_eq!(place.world().deleted_vaults(), Vec::<String>::new());
+}
+
+#[test]
+fn the_name_of_a_deleted_vault_of_another_group_is_refused_before_anything_is_made() {
+    let other = place(&FILE.replace("studio-rg", "other-rg"));
+    other.simulate("deploy --yes").ended(0, &["deployed"]);
+    other.poke(|world| {
+        let id = VAULT.replace("studio-rg", "other-rg");
+        assert!(world.edit(&id, |vault| vault.set("enablePurgeProtection", true.into())));
+    });
+    other.simulate("teardown --yes").ended(0, &["keeps its name"]);
+    other.write("azure_config.yaml", FILE);
+    let before = other.holdings();
+    other.simulate("deploy --yes").ended(
+        1,
+        &[
+            "`studiovault` is the name of a deleted vault of another group",
+            "az keyvault purge --name studiovault",
+        ],
+    );
+    assert_eq!(other.holdings(), before);
+}
