@@ -24,6 +24,19 @@ pub(crate) fn run(_: &Args) -> anyhow::Result<()> {
     if let Some(mib) = peak_memory(&program, &["demo"])? {
         say(&format!("`demo`: {mib} MiB at most"));
     }
+    cargo(&[
+        "test",
+        "--release",
+        "--quiet",
+        "-p",
+        "batch-pool",
+        "--test",
+        "pack",
+        "packing_beside",
+        "--",
+        "--ignored",
+        "--nocapture",
+    ])?;
     say("On the virtual clock (exact and repeatable):");
     cargo(&[
         "test",

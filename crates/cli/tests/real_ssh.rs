@@ -1,5 +1,6 @@
-//! The command lines that `ssh` and `download` show, run for real: the tester's own ssh, rsync and sftp against an sshd
-//! on this machine that stands for the Manager, with the output folder mounted where the Manager has it.
+//! The command lines that `ssh`, `download`, `tunnel` and `pool ssh` show, run for real: the tester's own ssh, rsync and
+//! sftp against an sshd on this machine that stands for the Manager, with the output folder mounted where the Manager has
+//! it, and another that stands for a node.
 #![cfg(target_os = "linux")]
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::print_stdout, reason = "tests")]
 
@@ -14,6 +15,8 @@ use support::Place;
 
 const HOST: &str = "studio-vm.westeurope.cloudapp.azure.com";
 
+const POOL: &str = "/subscriptions/5b3a7c1e-6f5d-4c2b-9a80-0123456789ab/resourceGroups/studio-rg/providers/Microsoft.Batch/batchAccounts/studiobatch/pools/render";
+
 const FARM: &str = "\
 defaultName: studio
 subscriptionID: 5b3a7c1e-6f5d-4c2b-9a80-0123456789ab
@@ -24,6 +27,7 @@ storageAccountName: studiofiles
 virtualMachine: studio-vm
 manager:
   access: {ssh: [203.0.113.7/32]}
+pools: [{name: render, dedicated: 2}]
 ";
 
 fn sh(script: &str, folder: &Path) -> Output {
@@ -43,17 +47,56 @@ fn ready() -> bool {
     false
 }
 
+/// An sshd of this machine, with a host key of its own.
+struct Sshd {
+    child: Child,
+    port: u16,
+}
+
+impl Drop for Sshd {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+impl Sshd {
+    /// Starts one that knows the tester's key, on a free port; `key` is the file of its host key.
+    fn start(home: &Path, key: &str) -> Self {
+        let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+        let shown = home.display();
+        let config = home.join(format!("{key}.conf"));
+        std::fs::write(
+            &config,
+            format!(
+                "Port {port}\nListenAddress 127.0.0.1\nHostKey {shown}/{key}\nAuthorizedKeysFile {shown}/user_key.pub\n\
+                 StrictModes no\nUsePAM no\nPidFile none\nPasswordAuthentication no\nKbdInteractiveAuthentication no\n\
+                 Subsystem sftp internal-sftp\nForceCommand {shown}/inside\n"
+            ),
+        )
+        .unwrap();
+        let mut child = Command::new("/usr/sbin/sshd")
+            .args(["-D", "-e", "-f"])
+            .arg(config)
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let mut log = BufReader::new(child.stderr.take().unwrap());
+        let mut line = String::new();
+        while !line.contains("Server listening") {
+            line.clear();
+            assert!(log.read_line(&mut line).unwrap() > 0, "sshd does not start");
+        }
+        // The log is read on, or sshd would stop when the pipe is full.
+        std::thread::spawn(move || std::io::copy(&mut log.by_ref(), &mut std::io::sink()));
+        Self { child, port }
+    }
+}
+
 /// A deployed farm, whose Manager is an sshd on this machine.
 struct Site {
     place: Place,
-    sshd: Child,
-}
-
-impl Drop for Site {
-    fn drop(&mut self) {
-        let _ = self.sshd.kill();
-        let _ = self.sshd.wait();
-    }
+    manager: Sshd,
 }
 
 /// What the Manager's side of a connection runs in: the output folder where the Manager has it.
@@ -81,25 +124,7 @@ impl Site {
         place.write("azure_config.yaml", FARM);
         place.simulate("deploy --yes --quiet").ended(0, &[]);
         let home = place.path("home");
-        let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
         let shown = home.display().to_string();
-        std::fs::write(
-            home.join("sshd_config"),
-            format!(
-                "Port {port}\nListenAddress 127.0.0.1\nHostKey {shown}/host_key\nAuthorizedKeysFile {shown}/user_key.pub\n\
-                 StrictModes no\nUsePAM no\nPidFile none\nPasswordAuthentication no\nKbdInteractiveAuthentication no\n\
-                 Subsystem sftp internal-sftp\nForceCommand {shown}/inside\n"
-            ),
-        )
-        .unwrap();
-        std::fs::write(
-            home.join("ssh_config"),
-            format!(
-                "Host {HOST}\n  HostName 127.0.0.1\n  Port {port}\n  HostKeyAlias {HOST}\n  IdentityFile {shown}/user_key\n  \
-                 IdentitiesOnly yes\n  BatchMode yes\n"
-            ),
-        )
-        .unwrap();
         std::fs::write(home.join("inside"), INSIDE.replace("@HOME@", &shown)).unwrap();
         std::fs::create_dir(home.join("bin")).unwrap();
         std::fs::write(home.join("bin/ssh"), AS_TESTER.replace("@HOME@", &shown)).unwrap();
@@ -109,21 +134,24 @@ impl Site {
             [ \"$(id -u)\" != 0 ] || mkdir -p /run/sshd";
         let made = sh(script, &home);
         assert!(made.status.success(), "{made:?}");
-        let mut sshd = Command::new("/usr/sbin/sshd")
-            .args(["-D", "-e", "-f"])
-            .arg(home.join("sshd_config"))
-            .stderr(Stdio::piped())
-            .spawn()
-            .unwrap();
-        let mut log = BufReader::new(sshd.stderr.take().unwrap());
-        let mut line = String::new();
-        while !line.contains("Server listening") {
-            line.clear();
-            assert!(log.read_line(&mut line).unwrap() > 0, "sshd does not start");
-        }
-        // The log is read on, or sshd would stop when the pipe is full.
-        std::thread::spawn(move || std::io::copy(&mut log.by_ref(), &mut std::io::sink()));
-        Self { place, sshd }
+        let manager = Sshd::start(&home, "host_key");
+        let site = Self { manager, place };
+        site.reach(HOST, site.manager.port);
+        site
+    }
+
+    /// Hosts of this pattern are at this port of the machine.
+    fn reach(&self, host: &str, port: u16) {
+        let home = self.place.path("home");
+        let path = home.join("ssh_config");
+        let before = std::fs::read_to_string(&path).unwrap_or_default();
+        let block = format!(
+            "Host {host}\n  HostName 127.0.0.1\n  Port {port}\n  HostKeyAlias {host}\n  IdentityFile {}/user_key\n  \
+             IdentitiesOnly yes\n  BatchMode yes\n",
+            home.display()
+        );
+        // The first that fits counts.
+        std::fs::write(path, block + &before).unwrap();
     }
 
     /// The keys that the simulated Manager names are nobody's: the sshd's own in their place.
@@ -223,4 +251,56 @@ fn the_tunnel_leads_to_the_managers_own_port() {
     tunnel.kill().unwrap();
     tunnel.wait().unwrap();
     assert_eq!(said.as_deref(), Some("Flamenco"));
+}
+
+#[test]
+fn a_node_is_reached_by_the_manager_and_known_by_its_id_not_its_address() {
+    if !ready() {
+        return;
+    }
+    let site = Site::new();
+    let home = site.place.path("home");
+    assert!(
+        sh("ssh-keygen -q -t ed25519 -N '' -f node_key; ssh-keygen -q -t ed25519 -N '' -f other_key", &home)
+            .status
+            .success()
+    );
+    let nodes: Vec<String> = site.place.world().nodes(POOL).into_iter().map(|(id, _)| id).collect();
+    let [first, second] = nodes.as_slice() else { panic!("two nodes") };
+    let line = |node: &str| format!("pool ssh render {node} -- echo here");
+    let said = |run: &Output| {
+        format!("{}{}", String::from_utf8_lossy(&run.stdout), String::from_utf8_lossy(&run.stderr))
+    };
+
+    let node = Sshd::start(&home, "node_key");
+    site.reach("10.42.*", node.port);
+    // Not by a machine that is not the Manager.
+    site.place.simulate("ssh --quiet");
+    let refused = site.run(&line(first));
+    assert!(
+        !refused.status.success() && said(&refused).contains("Host key verification failed"),
+        "{}",
+        said(&refused)
+    );
+    site.known("host_key");
+    for _ in 0..2 {
+        let ran = site.run(&line(first));
+        assert!(ran.status.success() && said(&ran).contains("here"), "{}", said(&ran));
+    }
+    let known = site.place.read(".flamenco-azure/studio/known_nodes");
+    assert_eq!(known.lines().count(), 1, "{known}");
+    assert!(known.starts_with(first.as_str()), "{known}");
+
+    // Another machine at that address: the first node has not changed, the second may be it.
+    drop(node);
+    let other = Sshd::start(&home, "other_key");
+    site.reach("10.42.*", other.port);
+    let refused = site.run(&line(first));
+    assert!(
+        !refused.status.success() && said(&refused).contains("verification failed"),
+        "{}",
+        said(&refused)
+    );
+    let ran = site.run(&line(second));
+    assert!(ran.status.success() && said(&ran).contains("here"), "{}", said(&ran));
 }

@@ -51,6 +51,22 @@ pub enum PackError {
         #[source]
         source: Box<dyn std::error::Error + Send + Sync>,
     },
+    /// A folder has no digest of its own.
+    #[error("`{path}` is a folder, and a SHA-256 is that of an archive")]
+    NoArchive {
+        /// The folder.
+        path: PathBuf,
+    },
+    /// It is not what was wanted.
+    #[error("`{path}` has the SHA-256 {got}, not {wanted}")]
+    OtherContent {
+        /// The archive.
+        path: PathBuf,
+        /// Its digest.
+        got: String,
+        /// The digest that was asked for.
+        wanted: String,
+    },
     /// A file in it needs a password.
     #[error("`{name}` is encrypted")]
     Encrypted {

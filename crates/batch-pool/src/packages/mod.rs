@@ -20,6 +20,7 @@ mod service;
 mod squeeze;
 mod tree;
 mod upload;
+mod verify;
 mod zipfile;
 
 pub use blob::BlobOptions;

@@ -14,6 +14,7 @@ use super::limits::Limits;
 use super::meter::Meter;
 use super::squeeze::squeeze;
 use super::tree::{File, Item};
+use super::verify::verify;
 use super::zipfile::{Entry, ZipFile};
 
 /// How to pack.
@@ -26,13 +27,15 @@ pub struct PackOptions {
     pub limits: Limits,
     /// Threads that compress; the bytes are the same for any number.
     pub threads: usize,
+    /// The SHA-256 that the archive has to have, as its publisher gives it: hexadecimal digits in any case.
+    pub sha256: Option<String>,
 }
 
 impl Default for PackOptions {
     /// In the system's folder for temporary files, on all cores.
     fn default() -> Self {
         let threads = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
-        Self { work: std::env::temp_dir(), limits: Limits::default(), threads }
+        Self { work: std::env::temp_dir(), limits: Limits::default(), threads, sha256: None }
     }
 }
 
@@ -98,6 +101,11 @@ pub fn pack(
     what: &str,
     reporter: &dyn Reporter,
 ) -> Result<Packed, PackError> {
+    if options.sha256.is_some() {
+        // What is checked is what is packed: one file, opened once.
+        let archive = OpenFile::open(source).map_err(PackError::io(source))?;
+        return pack_archive(archive, source, options, what, reporter);
+    }
     let mut reading = Meter::new(format!("read {what}"), reporter);
     let opened = archive::open(source, &options.work, &options.limits, &mut |done, total| {
         reading.tell(done, total);
@@ -113,6 +121,9 @@ pub fn pack_archive(
     what: &str,
     reporter: &dyn Reporter,
 ) -> Result<Packed, PackError> {
+    if let Some(sha256) = &options.sha256 {
+        verify(&archive, name, sha256)?;
+    }
     let mut reading = Meter::new(format!("read {what}"), reporter);
     let opened = archive::open_file(archive, name, &options.work, &options.limits, &mut |done, total| {
         reading.tell(done, total);

@@ -1,7 +1,12 @@
 //! What cannot become a package is refused with a clear error, and nothing is left behind.
 
-use batch_pool::packages::PackError;
+use std::fs;
+use std::path::Path;
+
 use batch_pool::packages::limits::Limits;
+use batch_pool::packages::{PackError, pack_archive};
+use flamenco_azure_core::exec::NoReporter;
+use sha2::{Digest as _, Sha256};
 
 use super::samples::*;
 
@@ -236,4 +241,26 @@ fn a_zip_with_a_name_twice_is_refused() {
     tar.truncate(1024);
     tar.extend(to_tar(&vec![file("./a", b"2")]));
     assert!(matches!(refused(place.pack_bytes(&tar)), PackError::Twice { .. }));
+}
+
+#[test]
+fn an_archive_with_another_digest_is_refused_and_the_right_one_is_packed_as_ever() {
+    let mut place = Place::new();
+    let bytes = gzip(&to_tar(&vec![program("top/run", b"#!/bin/sh\nexec true\n")]));
+    let plain = place.pack_bytes(&bytes).unwrap().sha256().to_owned();
+    let digest = |bytes: &[u8]| format!("{:x}", Sha256::digest(bytes));
+    place.options.sha256 = Some(digest(&bytes).to_uppercase());
+    assert_eq!(place.pack_bytes(&bytes).unwrap().sha256(), plain);
+    let archive = fs::File::open(place.path("archive.bin")).unwrap();
+    pack_archive(archive, Path::new("it"), &place.options, "it", &NoReporter).unwrap();
+
+    place.options.sha256 = Some(digest(b"another"));
+    let error = refused(place.pack_bytes(&bytes));
+    let told = matches!(&error, PackError::OtherContent { got, .. } if *got == digest(&bytes));
+    assert!(told, "{error}");
+    let archive = fs::File::open(place.path("archive.bin")).unwrap();
+    let error = refused(pack_archive(archive, Path::new("it"), &place.options, "it", &NoReporter));
+    assert!(matches!(error, PackError::OtherContent { .. }), "{error}");
+    let error = refused(place.pack_folder(&vec![file("a", b"a")]));
+    assert!(matches!(error, PackError::NoArchive { .. }), "{error}");
 }

@@ -4,3 +4,4 @@
 mod bad;
 mod forms;
 mod samples;
+mod speed;

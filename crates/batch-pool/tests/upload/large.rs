@@ -1,5 +1,5 @@
-//! The size of real packages. Not every day: `cargo test -p batch-pool --test upload -- --ignored` (a minute, 4 GB of
-//! disk and memory, most of it the ends').
+//! The size of real packages. Not every day, but in each complete run (`cargo xtask test --require-all`): `cargo test -p
+//! batch-pool --test upload -- --ignored a_gigabyte` (a minute, 4 GB of disk and memory, most of it the ends').
 
 use std::process::Command;
 use std::time::Instant;
@@ -44,7 +44,7 @@ async fn a_gigabyte_to_azurite() {
 #[tokio::test]
 #[ignore = "a measurement, with the Azure CLI"]
 #[allow(clippy::disallowed_methods, reason = "the figure is for people")]
-async fn half_a_gigabyte_beside_az() {
+async fn five_hundred_megabytes_beside_az() {
     let (Some(azurite), Some(az)) = (Azurite::start(), std::env::var_os("AZ")) else { return skipped() };
     let mut end = azurite.end();
     end.blobs.transport = Some(azurite.wire());

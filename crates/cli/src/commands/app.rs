@@ -66,7 +66,7 @@ async fn push(session: &Session, args: &AppPushArgs, id: &PackageId) -> Outcome 
     };
     // Before minutes are spent on packing.
     let application = if first { None } else { packages::check(&packages, id).await.map_err(failed)? };
-    let packed = packed(session, &args.source, id).await?;
+    let packed = packed(session, args, id).await?;
     if packed.programs().is_empty() {
         session.printer.warn("no executable is at its top level, where nodes look for them");
     }
@@ -113,10 +113,11 @@ fn is_forbidden(error: &PushError) -> bool {
 }
 
 /// Fetches if need be, and packs, beside the runtime.
-async fn packed(session: &Session, source: &str, id: &PackageId) -> Outcome<Packed> {
-    let options = PackOptions::default();
+async fn packed(session: &Session, args: &AppPushArgs, id: &PackageId) -> Outcome<Packed> {
+    let options = PackOptions { sha256: args.sha256.clone(), ..PackOptions::default() };
     let reporter = Arc::clone(&session.reporter);
     let what = id.to_string();
+    let source = args.source.as_str();
     let job = if source.contains("://") {
         if session.simulator.is_some() {
             return Err(Failure::user("a simulated Azure is not connected: give a folder or archive here"));

@@ -86,7 +86,12 @@ fn what_is_no_package_is_refused_before_anything_is_made() {
     let before = place.holdings();
     place.write("empty.zip", "PK\u{5}\u{6}\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0");
     place.write("text.zip", "no archive");
+    let other = "0".repeat(64);
+    let of_folder = format!("app push blender --version 1 blender-5.0.1 --sha256 {other}");
+    let of_another = format!("app push blender --version 1 text.zip --sha256 {other}");
     let refusals = [
+        (of_folder.as_str(), "is a folder, and a SHA-256 is that of an archive"),
+        (of_another.as_str(), "text.zip` has the SHA-256 "),
         ("app push a/b --version 1 blender-5.0.1", "`a/b` is no application id"),
         ("app push blender --version .1 blender-5.0.1", "`.1` is no version"),
         ("app push blender --version 1 gone", "gone"),
