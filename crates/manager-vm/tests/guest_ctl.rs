@@ -313,11 +313,18 @@ fn forget_nodes_deletes_the_dead_workers_of_batch_nodes_alone() {
     {
         host.manager.add(name, status, None, None);
     }
-    assert_eq!(host.ask(&["forget-nodes", "--keep", "tvmps_a,other"]), json!({"done": true, "deleted": 1}));
+    // Two that were imaged anew: one is there again, one not yet.
+    for status in ["offline", "error", "asleep"] {
+        host.manager.add("tvmps_d_d", status, None, None);
+    }
+    host.manager.add("tvmps_a_e", "offline", None, None);
+    let kept = host.ask(&["forget-nodes", "--keep", "tvmps_a,tvmps_b,tvmps_d"]);
+    assert_eq!(kept, json!({"done": true, "deleted": 2}));
+    assert_eq!(host.ask(&["forget-nodes", "--keep", "tvmps_a_d,other"]), json!({"done": true, "deleted": 2}));
     assert_eq!(host.ask(&["forget-nodes"]), json!({"done": true, "deleted": 1}));
     let left: Vec<String> =
         host.manager.world.lock().unwrap().workers.iter().map(|w| w.name.clone()).collect();
-    assert_eq!(left, ["tvmps_c_d", "workstation"]);
+    assert_eq!(left, ["tvmps_c_d", "workstation", "tvmps_d_d"]);
 }
 
 #[test]

@@ -175,6 +175,9 @@ pub(super) fn boot_again(world: &mut World, pool: &str, id: &str, state: NodeSta
         node.set(state, now);
     });
     crate::guest::disconnect(world, id);
+    if state == NodeState::Reimaging {
+        crate::guest::wiped(world, id);
+    }
     if let Some(round) = round {
         world.schedule(later(now, seconds), event(pool, id, round, "start"));
     }

@@ -119,13 +119,14 @@ fn of_manager<'a>(world: &'a World, vm: &Resource) -> impl Iterator<Item = (&'a 
 fn status(world: &World, vm: &Resource) -> Value {
     let now = world.now();
     let count = |test: &dyn Fn(&Worker) -> bool| of_manager(world, vm).filter(|(_, w)| test(w)).count();
+    let former = world.guests.former.iter().filter(|(_, manager)| *manager == vm.key()).count();
     json!({
         "version": version(vm),
         "workers": {
             "awake": count(&|w| w.is_awake(now)),
             "asleep": 0,
             "error": 0,
-            "offline": count(&|w| !w.is_awake(now)),
+            "offline": count(&|w| !w.is_awake(now)) + former,
             "starting": 0,
         },
         "busy": count(&|w| w.is_busy(now)),
@@ -189,17 +190,18 @@ fn undrain(world: &mut World, vm: &Resource, args: &[&str]) -> Value {
     json!({"cleared": cleared})
 }
 
-/// Forgets the dead workers of Batch nodes, but for those that are there.
+/// Forgets the dead workers of Batch nodes, but for those that are there; beside a living one of the same name, all.
 fn forget_nodes(world: &mut World, vm: &Resource, args: &[&str]) -> Value {
     let (now, key) = (world.now(), vm.key());
-    let before = world.guests.workers.len();
     let keep = names(args, "--keep");
-    let goes = |name: &str, w: &Worker| {
-        let kept = keep.iter().any(|start| name.starts_with(start));
-        name.starts_with("tvmps_") && w.manager == key && !w.is_awake(now) && !kept
-    };
-    world.guests.workers.retain(|name, worker| !goes(name, worker));
-    json!({"done": true, "deleted": before - world.guests.workers.len()})
+    let may_go = |name: &str, manager: &str| name.starts_with("tvmps_") && manager == key;
+    let kept = |name: &str| keep.iter().any(|start| name.starts_with(start));
+    let guests = &mut world.guests;
+    let before = guests.workers.len() + guests.former.len();
+    guests.workers.retain(|name, w| w.is_awake(now) || kept(name) || !may_go(name, &w.manager));
+    let lives = |name: &str| guests.workers.get(name).is_some_and(|w| w.is_awake(now));
+    guests.former.retain(|(name, manager)| !may_go(name, manager) || (kept(name) && !lives(name)));
+    json!({"done": true, "deleted": before - guests.workers.len() - guests.former.len()})
 }
 
 /// Keys of the right form, the same for the life of the VM.

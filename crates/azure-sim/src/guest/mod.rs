@@ -15,13 +15,17 @@ use crate::compute;
 use crate::resource::Resource;
 use crate::world::World;
 
-pub(crate) use workers::{connect, disconnect};
+pub(crate) use workers::{connect, disconnect, wiped};
 
 /// What the simulator keeps about guests.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Guests {
     /// Workers by name.
     workers: BTreeMap<String, Worker>,
+    /// Workers whose machines lost their disks, and their credentials with them: name and Manager. They never come back,
+    /// and the machines register as new ones of the same names.
+    #[serde(default)]
+    former: Vec<(String, String)>,
     /// Set-ups that fail, by VM id in lower case: the reason.
     failures: BTreeMap<String, String>,
     /// Set-ups that never end, by VM id in lower case.
@@ -148,6 +152,7 @@ fn refresh(world: &mut World, vm: &Resource, script: &str) -> Option<Resource> {
 /// A VM is gone, and with it what it knew.
 pub(crate) fn forget_manager(world: &mut World, vm: &str) {
     world.guests.workers.retain(|_, worker| worker.manager != vm);
+    world.guests.former.retain(|(_, manager)| manager != vm);
     world.guests.failures.remove(vm);
     world.guests.stuck.remove(vm);
 }
@@ -163,6 +168,9 @@ pub(crate) fn canonical(world: &World) -> serde_json::Value {
         } else {
             count.1 += 1;
         }
+    }
+    for (_, manager) in &world.guests.former {
+        counts.entry(manager).or_default().1 += 1;
     }
     serde_json::json!(counts)
 }
@@ -197,7 +205,8 @@ impl World {
     pub fn workers_offline(&self) -> Vec<String> {
         let now = self.now();
         let offline = self.guests.workers.iter().filter(|(_, worker)| !worker.is_awake(now));
-        offline.map(|(name, _)| name.clone()).collect()
+        let former = self.guests.former.iter().map(|(name, _)| name.clone());
+        offline.map(|(name, _)| name.clone()).chain(former).collect()
     }
 
     /// Names of the workers that are awake now.

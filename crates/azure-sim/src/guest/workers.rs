@@ -58,3 +58,10 @@ pub(crate) fn disconnect(world: &mut World, node: &str) {
         worker.rendering_until = None;
     }
 }
+
+/// The disk of a node that has stopped is written anew: what registers from it is another worker.
+pub(crate) fn wiped(world: &mut World, node: &str) {
+    if let Some(worker) = world.guests.workers.remove(node) {
+        world.guests.former.push((node.to_owned(), worker.manager));
+    }
+}

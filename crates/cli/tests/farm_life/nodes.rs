@@ -141,6 +141,31 @@ fn a_rendering_node_is_left_alone_unless_forced() {
 }
 
 #[test]
+fn a_reimaged_node_is_another_worker_and_the_old_one_is_forgotten() {
+    let (place, nodes) = up();
+    let offline = || place.world().workers_offline();
+    place.simulate(&format!("pool reimage flamenco-workers {}", nodes[0])).said(0, &["is reimaged"]);
+    assert_eq!(offline(), Vec::<String>::new());
+    place.poke(|world| world.advance_by(600));
+    place.simulate("status").said(0, &["Workers: 3 awake"]);
+    assert_eq!(offline(), Vec::<String>::new());
+    // By somebody else: the next change of the pool tidies up after him, though the node is there.
+    let id = nodes[1].clone();
+    place.poke(|world| {
+        let url = format!(
+            "https://studiobatch.westeurope.batch.azure.com/pools/flamenco-workers/nodes/{id}/reimage?api-version=2025-06-01"
+        );
+        let reimage = azure_sim::SimRequest::new("POST", url.parse().unwrap()).header("authorization", "Bearer any");
+        assert_eq!(world.handle(&reimage).status, 202);
+        world.advance_by(600);
+    });
+    assert_eq!(offline(), [nodes[1].clone()]);
+    place.simulate(&format!("pool remove flamenco-workers {}", nodes[2])).said(0, &["removed"]);
+    assert_eq!(offline(), Vec::<String>::new());
+    assert_eq!(place.world().workers_awake().len(), 2);
+}
+
+#[test]
 fn failed_nodes_are_rebooted_reimaged_or_removed_together() {
     let (place, nodes) = up();
     place.simulate("pool reboot flamenco-workers --failed").said(0, &["no node to reboot"]);

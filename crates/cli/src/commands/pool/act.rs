@@ -8,7 +8,7 @@ use flamenco_azure_core::pool::{NodeState, WorkerPool as _};
 use futures::StreamExt as _;
 use serde_json::json;
 
-use super::{failed, open, unnamed};
+use super::{failed, open, rollout, unnamed};
 use crate::args::PoolActArgs;
 use crate::commands::scale;
 use crate::failure::{Exit, Failure, Outcome};
@@ -82,8 +82,11 @@ pub(super) async fn run(session: &Session, args: &PoolActArgs, act: Act) -> Outc
         "refused": refused.iter().map(|(node, _)| node).collect::<Vec<_>>(),
     });
     printer.event("nodes-acted", members);
-    if act == Act::Remove && !acted.is_empty() {
-        scale::tidy(session, &target, &manager, args.force).await?;
+    match act {
+        Act::Remove if !acted.is_empty() => scale::tidy(session, &target, &manager, args.force).await?,
+        // Each comes back as a Worker of its own.
+        Act::Reimage if !acted.is_empty() => rollout::tidy(session, &target, &manager, &acted).await?,
+        _ => {}
     }
     ended(printer, pool.name(), act, &rendering, refused)
 }

@@ -47,9 +47,8 @@ pub(super) async fn run(session: &Session, args: &PoolRolloutArgs) -> Outcome {
         Work { session, args, pool: &pool, rollout: &rollout, manager: &manager, renewed: Renewed::new() };
     let stuck = work.until_done(since).await?;
     let renewed: Vec<String> = work.renewed.into_keys().collect();
-    if !renewed.is_empty() {
-        tidy(session, &target, &manager, &renewed).await?;
-    }
+    // Also when nothing was to do: a run that was killed may have renewed nodes and not come here.
+    tidy(session, &target, &manager, &renewed).await?;
     let members = json!({"pool": pool.name(), "since": since, "renewed": renewed, "stuck": ids(&stuck)});
     session.printer.event("rolled-out", members);
     session.printer.result(match renewed.len() {
