@@ -144,8 +144,11 @@ fn a_rendering_node_is_left_alone_unless_forced() {
 fn a_reimaged_node_is_another_worker_and_the_old_one_is_forgotten() {
     let (place, nodes) = up();
     let offline = || place.world().workers_offline();
+    let known = |id: &str| format!("{id} ssh-ed25519 AAAA\n");
+    place.write(".flamenco-azure/studio/known_nodes", &(known(&nodes[0]) + &known(&nodes[1])));
     place.simulate(&format!("pool reimage flamenco-workers {}", nodes[0])).said(0, &["is reimaged"]);
     assert_eq!(offline(), Vec::<String>::new());
+    assert_eq!(place.read(".flamenco-azure/studio/known_nodes"), known(&nodes[1]), "to ssh too");
     place.poke(|world| world.advance_by(600));
     place.simulate("status").said(0, &["Workers: 3 awake"]);
     assert_eq!(offline(), Vec::<String>::new());

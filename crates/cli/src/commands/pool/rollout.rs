@@ -11,7 +11,7 @@ use jiff::Timestamp;
 use manager_vm::ManagerHost;
 use serde_json::json;
 
-use super::{open, replace};
+use super::{open, replace, ssh};
 use crate::args::PoolRolloutArgs;
 use crate::commands::scale;
 use crate::failure::{Exit, Failure, Outcome, chain};
@@ -192,13 +192,14 @@ fn deployed_first(session: &Session, inventory: &Inventory, pool: &BatchPool) ->
     Ok(())
 }
 
-/// Lets the Manager forget the Workers that the renewed nodes were before, and those of nodes that are gone.
+/// Forgets what the renewed nodes were before, as Workers and to ssh, and the Workers of nodes that are gone.
 pub(super) async fn tidy(
     session: &Session,
     target: &Target,
     manager: &dyn ManagerHost,
     renewed: &[String],
 ) -> Outcome<()> {
+    ssh::forget(session, &target.farm, renewed)?;
     let inventory = farm::observe(&session.client, &target.group).await?;
     let mut keep = Vec::new();
     for pool in scale::pools(session, target, &inventory) {

@@ -1,6 +1,8 @@
 //! `pool ssh`: the user's own ssh client to a node.
 
+use std::io::ErrorKind;
 use std::net::IpAddr;
+use std::path::PathBuf;
 
 use batch_pool::nodes::named;
 use flamenco_azure_core::pool::WorkerPool as _;
@@ -10,6 +12,7 @@ use super::{failed, nodes_hint, open, unnamed};
 use crate::args::PoolSshArgs;
 use crate::commands::connect;
 use crate::failure::{Failure, Outcome};
+use crate::files;
 use crate::session::Session;
 
 /// How a node is reached.
@@ -50,8 +53,10 @@ pub(super) async fn run(session: &Session, args: &PoolSshArgs) -> Outcome {
     // Nodes have no users of their own: Batch makes one that lasts a day.
     pool.admit(&node.id, ADMIN_USER, key.as_str()).await.map_err(|error| failed(pool.name(), error))?;
     // Addresses go from node to node: a node's host key is kept by its id.
-    let known = session.state_dir(farm.name.as_str()).join("known_nodes");
+    let known = known_nodes(session, farm.name.as_str());
     let mut all = vec!["-o".to_owned(), format!("UserKnownHostsFile={}", known.display())];
+    // Read again by `forget`.
+    all.extend(["-o".to_owned(), "HashKnownHosts=no".to_owned()]);
     all.extend(["-o".to_owned(), "StrictHostKeyChecking=accept-new".to_owned()]);
     all.extend(["-o".to_owned(), format!("HostKeyAlias={}", node.id)]);
     match way {
@@ -68,6 +73,28 @@ pub(super) async fn run(session: &Session, args: &PoolSshArgs) -> Outcome {
     connect::run_program(session, "ssh", &all).await
 }
 
+fn known_nodes(session: &Session, farm: &str) -> PathBuf {
+    session.state_dir(farm).join("known_nodes")
+}
+
+/// Forgets the host keys of nodes whose disks are written anew.
+pub(super) fn forget(session: &Session, farm: &str, nodes: &[String]) -> Outcome<()> {
+    let path = known_nodes(session, farm);
+    let text = match std::fs::read_to_string(&path) {
+        Ok(text) => text,
+        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(()),
+        Err(error) => return Err(Failure::user(format!("could not read `{}`: {error}", path.display()))),
+    };
+    let left = without(&text, nodes);
+    if left == text { Ok(()) } else { files::write_private(&path, &left) }
+}
+
+/// The lines of a `known_hosts` but for those of these nodes (sshd(8): the first word is the host).
+fn without(known: &str, nodes: &[String]) -> String {
+    let is_of = |line: &str| line.split(' ').next().is_some_and(|host| nodes.iter().any(|node| node == host));
+    known.split_inclusive('\n').filter(|line| !is_of(line)).collect()
+}
+
 /// What `-J` does, with the Manager's own `known_hosts`: options on the command line do not reach a jump host (ssh(1)).
 fn jump(options: &[String], destination: &str) -> String {
     let words: Vec<String> = std::iter::once("ssh")
@@ -80,6 +107,13 @@ fn jump(options: &[String], destination: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_node_with_a_fresh_disk_is_known_no_more() {
+        let known = "tvmps_a_d ssh-ed25519 AAAA\ntvmps_ab_d ssh-ed25519 BBBB\ntvmps_a_d ssh-rsa CCCC\n";
+        assert_eq!(without(known, &["tvmps_a_d".to_owned()]), "tvmps_ab_d ssh-ed25519 BBBB\n");
+        assert_eq!(without(known, &[]), known);
+    }
 
     #[test]
     fn a_path_with_odd_characters_reaches_the_jump_host_as_it_is() {
