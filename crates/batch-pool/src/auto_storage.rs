@@ -56,8 +56,7 @@ pub fn grants(farm: &Farm, person: Option<&Principal>) -> Vec<Grant> {
 }
 
 /// Adds the storage account, the identities and the roles `ours` to what is wanted, links the Batch account where `link`
-/// says that nothing that it needs is missing, and gives pools with packages the nodes' identity: no pool gets one later
-/// (`Pool_Update` of BatchManagement.json has no `identity`).
+/// says that nothing that it needs is missing, and lets pools with packages wait for it.
 ///
 /// The Batch account must be among the wanted resources already. The nodes' identity is left to the pools of scale sets
 /// where there are some: their plan has it.
@@ -87,8 +86,6 @@ pub fn add_to(farm: &Farm, ours: &[Grant], link: bool, wanted: &mut Wanted) {
         farm.pools.iter().any(|one| !one.packages.is_empty() && pool(farm, &one.name) == *id)
     };
     for pool in wanted.resources.iter_mut().filter(|one| has_packages(&one.id)) {
-        let identities = json!({node_identity(farm).as_str(): {}});
-        pool.body["identity"] = json!({"type": "UserAssigned", "userAssignedIdentities": identities});
         pool.after.push(node_identity(farm));
         pool.after.extend(roles.iter().map(|role| role.id.clone()));
     }

@@ -13,6 +13,7 @@ use flamenco_azure_core::spec::{BatchMode, Farm, PackageRef, Pool, PoolImage};
 use flamenco_azure_core::tags;
 use serde_json::{Value, json};
 
+use crate::auto_storage::node_identity;
 use crate::formula::Running;
 use crate::rollout;
 use crate::service::state_of;
@@ -78,35 +79,49 @@ pub fn batch_account(farm: &Farm) -> Desired {
     }
 }
 
+/// What of a pool that exists is changed in place.
+const CHANGED: &[&str] =
+    &["/properties/startTask", "/properties/applicationPackages", "/properties/metadata"];
+/// The same of a pool whose nodes could not read packages.
+const CHANGED_WITHOUT_PACKAGES: &[&str] = &["/properties/startTask", "/properties/metadata"];
+
 fn batch_pool(farm: &Farm, pool: &Pool, around: &Surroundings) -> Desired {
+    // Nodes read packages with it, and no pool gets one later (`Pool_Update` of BatchManagement.json has no `identity`).
+    let identity = (!pool.packages.is_empty()).then(
+        || json!({"type": "UserAssigned", "userAssignedIdentities": {node_identity(farm).as_str(): {}}}),
+    );
+    let mut body = json!({"properties": {
+        "vmSize": pool.vm_size,
+        "deploymentConfiguration": {"virtualMachineConfiguration": {
+            "imageReference": image_reference(&pool.image),
+            "nodeAgentSkuId": pool.image.node_agent(),
+        }},
+        "networkConfiguration": {
+            "subnetId": around.subnet,
+            "publicIPAddressConfiguration": {"provision": "NoPublicIPAddresses"},
+        },
+        "scaleSettings": scale_settings(pool),
+        "applicationPackages": packages(farm, pool),
+        "taskSlotsPerNode": 1,
+        "interNodeCommunication": "Disabled",
+        // Classic communication ended on 2026-03-31.
+        "targetNodeCommunicationMode": "Simplified",
+        "startTask": {
+            "commandLine": around.start_task,
+            "environmentSettings": environment(pool),
+            "userIdentity": {"autoUser": {"scope": "Pool", "elevationLevel": "Admin"}},
+            "waitForSuccess": true,
+            "maxTaskRetryCount": 2,
+        },
+        "metadata": [{"name": tags::FARM, "value": farm.name.as_str()}],
+    }});
+    if let Some(identity) = identity {
+        body["identity"] = identity;
+    }
     Desired {
         id: pool_id(farm, &pool.name),
         api_version: wire::BATCH_API,
-        body: json!({"properties": {
-            "vmSize": pool.vm_size,
-            "deploymentConfiguration": {"virtualMachineConfiguration": {
-                "imageReference": image_reference(&pool.image),
-                "nodeAgentSkuId": pool.image.node_agent(),
-            }},
-            "networkConfiguration": {
-                "subnetId": around.subnet,
-                "publicIPAddressConfiguration": {"provision": "NoPublicIPAddresses"},
-            },
-            "scaleSettings": scale_settings(pool),
-            "applicationPackages": packages(farm, pool),
-            "taskSlotsPerNode": 1,
-            "interNodeCommunication": "Disabled",
-            // Classic communication ended on 2026-03-31.
-            "targetNodeCommunicationMode": "Simplified",
-            "startTask": {
-                "commandLine": around.start_task,
-                "environmentSettings": environment(pool),
-                "userIdentity": {"autoUser": {"scope": "Pool", "elevationLevel": "Admin"}},
-                "waitForSuccess": true,
-                "maxTaskRetryCount": 2,
-            },
-            "metadata": [{"name": tags::FARM, "value": farm.name.as_str()}],
-        }}),
+        body,
         purpose: "worker pool",
         after: std::iter::once(account(farm)).chain(around.after.iter().cloned()).collect(),
         early: None,
@@ -122,11 +137,26 @@ fn batch_pool(farm: &Farm, pool: &Pool, around: &Surroundings) -> Desired {
         ],
         replace_remedy: "`flamenco-azure pool rollout POOL --replace` drains it, removes it and makes it anew with as many \
                          nodes; or give the new one another `name` in the farm file",
-        update: Update::Patch(&[
-            "/properties/startTask",
-            "/properties/applicationPackages",
-            "/properties/metadata",
-        ]),
+        update: Update::Patch(CHANGED),
+    }
+}
+
+/// Leaves packages out of what is changed on pools that are there without the nodes' identity: each node that booted from
+/// then on would be unusable, and billed. Such a pool has to be made anew, and the plan says so.
+pub fn spare_nodes_without_identity(farm: &Farm, inventory: &Inventory, wanted: &mut Wanted) {
+    let identity = node_identity(farm);
+    let has_it = |pool: &Observed| {
+        let ids = pool.pointer("/identity/userAssignedIdentities").and_then(Value::as_object);
+        ids.is_some_and(|ids| ids.keys().any(|id| id.eq_ignore_ascii_case(identity.as_str())))
+    };
+    for pool in farm.pools.iter().filter(|pool| !pool.packages.is_empty()) {
+        let id = pool_id(farm, &pool.name);
+        let there = inventory.get(&id).filter(|pool| pool.provisioning() != Provisioning::Deleting);
+        if there.is_some_and(|pool| !has_it(pool)) {
+            for resource in wanted.resources.iter_mut().filter(|resource| resource.id == id) {
+                resource.update = Update::Patch(CHANGED_WITHOUT_PACKAGES);
+            }
+        }
     }
 }
 
@@ -162,8 +192,11 @@ pub fn scaling(farm: &Farm, inventory: &Inventory) -> Vec<Order> {
         let (settings, reason) = match (&pool.autoscale, live) {
             (None, None) => continue,
             (None, Some(_)) => {
-                let now = state_of(&observed.body).current;
-                (wire::fixed_scale(now), format!("a fixed size again, the {now} nodes that it has"))
+                let state = state_of(&observed.body);
+                // While it grows the count of now would take nodes away again once they are there, Batch's choice of them.
+                let (now, has) =
+                    if state.steady { (state.current, "has") } else { (state.target, "is to have") };
+                (wire::fixed_scale(now), format!("a fixed size again, the {now} nodes that it {has}"))
             }
             (Some(wanted), live) => {
                 let formula = wanted.bounded(pool.max_nodes);

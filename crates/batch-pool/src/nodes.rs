@@ -74,6 +74,18 @@ impl BatchNode {
         kind_of(&self.state)
     }
 
+    /// Whether a Worker may run on it, up or not. It is a service that comes back at each boot, before the start task, and
+    /// of which Batch knows nothing. A node that never came as far as its first boot has none.
+    pub fn may_render(&self) -> bool {
+        match self.kind() {
+            NodeState::Ready => true,
+            NodeState::Leaving | NodeState::Preempted => false,
+            NodeState::Starting | NodeState::Failed => {
+                self.state != "creating" && (self.booted.is_some() || self.start_task.is_some())
+            }
+        }
+    }
+
     /// Whether its start task failed.
     pub fn start_task_failed(&self) -> bool {
         self.state == "starttaskfailed"
@@ -102,7 +114,13 @@ pub(crate) fn kind_of(state: &str) -> NodeState {
 
 impl From<&BatchNode> for Node {
     fn from(node: &BatchNode) -> Self {
-        Self { id: node.id.clone(), state: node.kind(), dedicated: node.dedicated, trouble: node.failure() }
+        Self {
+            id: node.id.clone(),
+            state: node.kind(),
+            may_render: node.may_render(),
+            dedicated: node.dedicated,
+            trouble: node.failure(),
+        }
     }
 }
 

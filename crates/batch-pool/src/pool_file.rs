@@ -372,7 +372,13 @@ pub fn import(text: &str) -> Result<(PoolSpec, Vec<Finding>), PoolFileError> {
 
 fn autoscale(reader: &mut Reader, members: &Map<String, Value>, spec: &mut PoolSpec) {
     let formula = members.get("autoScaleFormula").and_then(Value::as_str);
-    if members.get("enableAutoScale").and_then(Value::as_bool) != Some(true) {
+    let given = |name: &str| members.get(name).filter(|value| !value.is_null());
+    let switch = given("enableAutoScale");
+    if switch.is_some_and(|switch| !switch.is_boolean()) {
+        reader.refuse("enableAutoScale", "has to be true or false, without quotation marks");
+        return;
+    }
+    if switch.and_then(Value::as_bool) != Some(true) {
         if formula.is_some() {
             reader.leave("autoScaleFormula", "autoscale is off in this file");
         }
@@ -382,10 +388,14 @@ fn autoscale(reader: &mut Reader, members: &Map<String, Value>, spec: &mut PoolS
         reader.refuse("autoScaleFormula", "autoscale is on, and there is no formula");
         return;
     };
-    let interval = members.get("autoScaleEvaluationInterval").cloned();
+    let interval = given("autoScaleEvaluationInterval").cloned();
     let body = serde_json::json!({"properties": {"scaleSettings": {"autoScale": {
-        "formula": formula, "evaluationInterval": interval,
+        "formula": formula, "evaluationInterval": &interval,
     }}}});
+    if interval.is_some() && Running::read(&body).is_none_or(|running| running.evaluation_minutes.is_none()) {
+        reader.refuse("autoScaleEvaluationInterval", "has to be whole minutes such as PT15M");
+        return;
+    }
     formula_of(&body, spec);
     // What the pool had when it was read, not what is wanted.
     (spec.dedicated, spec.spot) = (None, None);

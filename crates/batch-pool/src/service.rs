@@ -21,8 +21,8 @@ const NODES_OF_PAGE: &str = "1000";
 const REMOVE_TRIES: usize = 3;
 /// How often a pool in transition is looked at.
 const LOOK_AGAIN: Duration = Duration::from_secs(5);
-/// How long a resize may take before removals or resizes give up waiting for it.
-const PATIENCE: Duration = Duration::from_mins(30);
+/// How much longer than Batch gives a resize removals or other resizes wait for its end.
+const PATIENCE: Duration = Duration::from_mins(15);
 
 /// A Batch pool.
 #[derive(Debug, Clone)]
@@ -111,8 +111,10 @@ impl BatchPool {
             if state.steady {
                 return Ok(state);
             }
-            if self.client.clock().now().duration_since(begun).unsigned_abs() >= PATIENCE {
-                let what = format!("still resizing after {} minutes", PATIENCE.as_secs() / 60);
+            let nodes = state.target.total().max(state.current.total());
+            let limit = PATIENCE + Duration::from_mins(wire::resize_minutes(nodes));
+            if self.client.clock().now().duration_since(begun).unsigned_abs() >= limit {
+                let what = format!("still resizing after {} minutes", limit.as_secs() / 60);
                 return Err(self.unexpected(what));
             }
             self.client.clock().sleep(LOOK_AGAIN).await;
@@ -138,6 +140,10 @@ impl WorkerPool for BatchPool {
 
     async fn nodes(&self) -> Result<Vec<Node>, PoolError> {
         Ok(self.list_nodes().await?.iter().map(Node::from).collect())
+    }
+
+    async fn settle(&self) -> Result<PoolState, PoolError> {
+        self.until_steady().await
     }
 
     async fn resize(&self, target: Count) -> Result<(), PoolError> {
@@ -168,8 +174,8 @@ impl BatchPool {
             let body = json!({"nodeList": there, "nodeDeallocationOption": "terminate"});
             match self.client.send(&self.data(Request::post(&path, Some(body)))).await {
                 Ok(_) => {}
-                // Whether it was seen shows in the next look.
-                Err(error) if *error.kind() == Kind::OutcomeUnknown => {
+                // Whether it was seen, which node is gone and who resizes shows in the next look.
+                Err(error) if asks_for_another_look(&error) => {
                     self.client.clock().sleep(LOOK_AGAIN).await;
                 }
                 Err(error) => return Err(self.azure("remove nodes")(error)),
@@ -184,6 +190,13 @@ impl BatchPool {
         Err(self
             .unexpected(format!("{left} nodes are still there after {REMOVE_TRIES} requests to remove them")))
     }
+}
+
+/// Whether a refusal to remove nodes says only that the pool is not as it was seen: one of them is gone, or another resize
+/// has begun.
+fn asks_for_another_look(error: &ArmError) -> bool {
+    matches!(error.kind(), Kind::OutcomeUnknown | Kind::Conflict | Kind::Busy)
+        || error.code().eq_ignore_ascii_case("NodeNotFound")
 }
 
 /// Reads a pool's state from its control-plane body.

@@ -16,16 +16,19 @@ pub const POOL: &str = "Microsoft.Batch/batchAccounts/pools";
 /// Virtual networks, whose `workers` subnet the nodes are in.
 pub const VNET: &str = "Microsoft.Network/virtualNetworks";
 
-/// How long an allocation may take before Batch gives up with an error: its default; at least 15 minutes per 1,000
-/// nodes is Batch's own advice.
-pub const RESIZE_TIMEOUT: &str = "PT15M";
+/// How many minutes an allocation of so many nodes may take before Batch gives up with an error: its default of 15, and as
+/// many again for each further thousand, which is Batch's own advice
+/// (<https://learn.microsoft.com/azure/batch/batch-pool-vm-sizes>).
+pub fn resize_minutes(nodes: u32) -> u64 {
+    15 * u64::from(nodes.div_ceil(1000).max(1))
+}
 
 /// The scale settings of a fixed size. Spot nodes are still called "low priority" on the wire.
 pub fn fixed_scale(target: Count) -> Value {
     json!({"fixedScale": {
         "targetDedicatedNodes": target.dedicated,
         "targetLowPriorityNodes": target.spot,
-        "resizeTimeout": RESIZE_TIMEOUT,
+        "resizeTimeout": format!("PT{}M", resize_minutes(target.total())),
     }})
 }
 

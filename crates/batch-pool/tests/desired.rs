@@ -4,7 +4,9 @@
 
 use std::collections::BTreeMap;
 
-use batch_pool::desired::{Surroundings, checkpoints, cores, hold_back, resources, scaling};
+use batch_pool::desired::{
+    Surroundings, checkpoints, cores, hold_back, resources, scaling, spare_nodes_without_identity,
+};
 use batch_pool::spec::pool as pool_id;
 use flamenco_azure_core::inventory::{Inventory, Observed};
 use flamenco_azure_core::plan::{Action, GroupWish, Plan, Verb, Wanted, plan};
@@ -62,6 +64,7 @@ fn planned(farm: &Farm, inventory: &Inventory) -> Plan {
         absent: Vec::new(),
         checkpoints: Vec::new(),
     };
+    spare_nodes_without_identity(farm, inventory, &mut wanted);
     let held = hold_back(farm, inventory, &BTreeMap::new(), &mut wanted);
     wanted.orders = scaling(farm, inventory);
     let mut plan = plan(&wanted, inventory).unwrap();
@@ -220,6 +223,69 @@ fn formulas_are_set_changed_and_switched_off_and_never_ask_for_more_than_max_nod
     // A fixed size again: what is there stays.
     let back = scale(&planned(&fixed, &made(&auto("maxNodes: 7"))));
     assert_eq!(back["fixedScale"]["targetDedicatedNodes"], json!(2));
+}
+
+#[test]
+fn a_formula_that_goes_while_it_grows_a_pool_takes_no_node_away() {
+    let fixed = farm("[{name: a, dedicated: 2}]");
+    let auto = farm("[{name: a, maxNodes: 20, autoscale: {formula: '$TargetDedicatedNodes = 20'}}]");
+    for (state, kept) in [("Steady", 2), ("Resizing", 20)] {
+        let mut inventory = made(&auto);
+        let mut pool = inventory.get(&pool_id(&auto, "a")).unwrap().body.clone();
+        pool["properties"]["allocationState"] = json!(state);
+        pool["properties"]["resizeOperationStatus"] =
+            json!({"targetDedicatedNodes": 20, "targetLowPriorityNodes": 0});
+        inventory.extend(vec![pool]);
+        let settings = patch_of(&planned(&fixed, &inventory))["scaleSettings"].clone();
+        assert_eq!(settings["fixedScale"]["targetDedicatedNodes"], json!(kept), "{state}");
+    }
+}
+
+#[test]
+fn a_pool_gets_its_first_packages_with_the_nodes_identity_and_never_in_place() {
+    let before = farm("[{name: a, dedicated: 2}]");
+    let after = farm("[{name: a, dedicated: 2, packages: [blender], environment: {A: b}}]");
+    let identity = |body: &Value| body["identity"]["userAssignedIdentities"].clone();
+    let wanted = resources(&after, &around(&after)).remove(1).body;
+    let ours = batch_pool::auto_storage::node_identity(&after);
+    assert_eq!(identity(&wanted), json!({ours.as_str(): {}}));
+    assert_eq!(identity(&resources(&before, &around(&before)).remove(1).body), Value::Null);
+    let other = json!({"type": "UserAssigned", "userAssignedIdentities": {"/subscriptions/x": {}}});
+    for has in [Value::Null, json!({"type": "None"}), other] {
+        let mut inventory = made(&before);
+        let mut pool = inventory.get(&pool_id(&before, "a")).unwrap().body.clone();
+        pool["identity"] = has.clone();
+        inventory.extend(vec![pool]);
+        let plan = planned(&after, &inventory);
+        let [blocked] = plan.blocked.as_slice() else { panic!("{has}: {plan:?}") };
+        assert!(
+            blocked.changes.iter().any(|change| change.path.starts_with("/identity")),
+            "{has}: {blocked:?}"
+        );
+        let patch = patch_of(&plan);
+        assert!(patch.get("applicationPackages").is_none() && patch.get("startTask").is_some(), "{patch}");
+    }
+    // The identity by another casing, and others beside it.
+    let mut inventory = made(&after);
+    let mut pool = inventory.get(&pool_id(&after, "a")).unwrap().body.clone();
+    pool["identity"]["userAssignedIdentities"] =
+        json!({ours.as_str().to_ascii_uppercase(): {"clientId": "x"}, "/subscriptions/x": {}});
+    inventory.extend(vec![pool]);
+    assert!(planned(&after, &inventory).is_empty());
+}
+
+#[test]
+fn an_allocation_has_a_quarter_of_an_hour_for_each_thousand_nodes() {
+    for (nodes, timeout) in [(0, "PT15M"), (1000, "PT15M"), (1001, "PT30M"), (4000, "PT60M")] {
+        let count = flamenco_azure_core::pool::Count { dedicated: nodes / 2, spot: nodes - nodes / 2 };
+        assert_eq!(
+            batch_pool::wire::fixed_scale(count)["fixedScale"]["resizeTimeout"],
+            json!(timeout),
+            "{nodes}"
+        );
+    }
+    let most = flamenco_azure_core::pool::Count { dedicated: u32::MAX, spot: 1 };
+    assert_eq!(most.total(), u32::MAX, "what nobody has is no panic");
 }
 
 #[test]

@@ -67,6 +67,14 @@ fn an_old_file_becomes_an_entry_and_what_is_left_behind_is_named() {
     );
 }
 
+fn by_formula(interval: &Value) -> String {
+    let mut body: Value = serde_json::from_str(OLD).unwrap();
+    body["enableAutoScale"] = json!(true);
+    body["autoScaleFormula"] = json!("$TargetDedicatedNodes = 1;");
+    body["autoScaleEvaluationInterval"] = interval.clone();
+    body.to_string()
+}
+
 #[test]
 fn what_cannot_be_had_any_more_is_refused_with_its_place() {
     let variable =
@@ -108,6 +116,9 @@ fn what_cannot_be_had_any_more_is_refused_with_its_place() {
         (with("/targetLowPriorityNodes", json!("5")), "targetLowPriorityNodes", "whole number"),
         (with("/id", json!("")), "id", "no name"),
         (with("/enableAutoScale", json!(true)), "autoScaleFormula", "no formula"),
+        (with("/enableAutoScale", json!("true")), "enableAutoScale", "true or false"),
+        (by_formula(&json!("quarterly")), "autoScaleEvaluationInterval", "PT15M"),
+        (by_formula(&json!(15)), "autoScaleEvaluationInterval", "PT15M"),
     ];
     for (text, path, words) in cases {
         let (_, findings) = import(&text).unwrap();

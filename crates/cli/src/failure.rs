@@ -57,6 +57,16 @@ impl Failure {
         Self { exit: Exit::Bug, message: format!("{error:#}"), hint }
     }
 
+    /// With another thing to do beside what it says already.
+    pub fn and_hint(self, more: impl Into<String>) -> Self {
+        let more = more.into();
+        let hint = match &self.hint {
+            Some(hint) => format!("{hint}\n       {more}"),
+            None => more,
+        };
+        self.hint(hint)
+    }
+
     /// With the next thing to do.
     pub fn hint(mut self, hint: impl Into<String>) -> Self {
         self.hint = Some(hint.into());

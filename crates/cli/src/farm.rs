@@ -59,20 +59,15 @@ fn batch_surroundings(farm: &Farm, cores: &Cores) -> Result<Surroundings, manage
 }
 
 /// The farm as the farm file wants it.
-pub fn wanted(farm: &Farm, cores: &Cores) -> Result<Wanted, manager_vm::Error> {
+pub fn wanted(farm: &Farm, cores: &Cores, inventory: &Inventory) -> Result<Wanted, manager_vm::Error> {
     let around = batch_surroundings(farm, cores)?;
     let mut resources = manager_vm::desired::resources(farm)?;
     resources.extend(batch_pool::desired::resources(farm, &around));
     let mut checkpoints = manager_vm::desired::checkpoints(farm)?;
     checkpoints.extend(batch_pool::desired::checkpoints(farm, &around));
-    Ok(Wanted {
-        farm: farm.name.to_string(),
-        group: group_wish(farm),
-        resources,
-        orders: Vec::new(),
-        absent: Vec::new(),
-        checkpoints,
-    })
+    let mut wanted = Wanted { resources, checkpoints, ..nothing_but_orders(farm) };
+    batch_pool::desired::spare_nodes_without_identity(farm, inventory, &mut wanted);
+    Ok(wanted)
 }
 
 fn nothing_but_orders(farm: &Farm) -> Wanted {
@@ -234,7 +229,7 @@ pub fn teardown_options(farm: &str, inventory: &Inventory, keep_data: bool) -> T
 /// A paused farm brought back: what the farm file wants, the Manager started, the pools at the counts they had.
 pub fn resumed(farm: &Farm, cores: &Cores, inventory: &Inventory) -> Result<Wanted, manager_vm::Error> {
     let names = Names::of(farm);
-    let mut wanted = wanted(farm, cores)?;
+    let mut wanted = wanted(farm, cores, inventory)?;
     let mut last = vec![names.vm()];
     start_if_stopped(farm, inventory, &mut wanted);
     for mut order in batch_pool::desired::scaling(farm, inventory) {
@@ -404,27 +399,49 @@ pub fn remember_replaced(
             action: Action::Send { request: mark },
         });
     }
-    wanted.orders.push(forget_replaced(farm, &value, &wanted.group.id, vec![pool.clone()]));
+    let mut others = counts;
+    others.remove(pool.name());
+    wanted.orders.push(forget_replaced(farm, &value, &others, &wanted.group.id, vec![pool.clone()]));
 }
 
-/// Takes the tag of replaced pools away once they are there. On the group's tag resource, so that it comes last.
-fn forget_replaced(farm: &Farm, value: &str, group: &ResourceId, after: Vec<ResourceId>) -> Order {
+/// Takes pools out of the tag of replaced ones once they are there, and with the last one the tag. On the group's tag
+/// resource, so that it comes last.
+fn forget_replaced(
+    farm: &Farm,
+    value: &str,
+    others: &Counts,
+    group: &ResourceId,
+    after: Vec<ResourceId>,
+) -> Order {
     let tag = tags::replacing_tag(farm.name.as_str());
+    let (verb, request) = if others.is_empty() {
+        (Verb::Delete, tag_request(group, "Delete", &json!({tag: value})))
+    } else {
+        (Verb::Update, tag_request(group, "Merge", &json!({tag: encode_counts(others)})))
+    };
     Order {
-        action: Action::Send { request: tag_request(group, "Delete", &json!({tag: value})) },
+        action: Action::Send { request },
         resource: group.resource("Microsoft.Resources/tags", "default"),
-        verb: Verb::Delete,
+        verb,
         purpose: "replacement mark",
         reason: "the pool is there again".to_owned(),
         after,
     }
 }
 
-/// What a deploy does about a replacement that was cut off.
+/// What a deploy does about replacements that were cut off. Pools that it cannot make yet, for want of a package, stay
+/// marked.
 pub fn end_replacement(farm: &Farm, inventory: &Inventory, wanted: &mut Wanted) {
-    if let Some(value) = tags::get(&group_tags(inventory), &tags::replacing_tag(farm.name.as_str())) {
-        let pools = farm.pools.iter().map(|pool| batch_pool::spec::pool(farm, &pool.name)).collect();
-        let order = forget_replaced(farm, value, &wanted.group.id, pools);
+    let tags = group_tags(inventory);
+    let Some(value) = tags::get(&tags, &tags::replacing_tag(farm.name.as_str())) else { return };
+    let ids = farm.pools.iter().map(|pool| batch_pool::spec::pool(farm, &pool.name));
+    let (made, waiting): (Vec<ResourceId>, Vec<ResourceId>) =
+        ids.partition(|id| inventory.get(id).is_some() || wanted.resources.iter().any(|one| one.id == *id));
+    let mut others = decode_counts(value);
+    let before = others.len();
+    others.retain(|name, _| waiting.iter().any(|id| id.name().eq_ignore_ascii_case(name)));
+    if others.len() < before || before == 0 {
+        let order = forget_replaced(farm, value, &others, &wanted.group.id, made);
         wanted.orders.push(order);
     }
 }

@@ -17,7 +17,7 @@ pub struct Count {
 impl Count {
     /// Dedicated and Spot together.
     pub fn total(self) -> u32 {
-        self.dedicated + self.spot
+        self.dedicated.saturating_add(self.spot)
     }
 }
 
@@ -50,6 +50,9 @@ pub struct Node {
     pub id: String,
     /// What it is doing.
     pub state: NodeState,
+    /// Whether a Worker may run on it, up or not: a Worker is a service of the node's that goes on whatever Azure thinks of
+    /// the node. One that was never up has none.
+    pub may_render: bool,
     /// Dedicated or Spot.
     pub dedicated: bool,
     /// Why it failed, in words, where Azure says so.
@@ -132,6 +135,11 @@ pub trait WorkerPool: Send + Sync {
 
     /// All nodes, in the order of their ids; one paged read.
     async fn nodes(&self) -> Result<Vec<Node>, PoolError>;
+
+    /// Waits until no resize is under way, where removals would wait for that; the state then.
+    async fn settle(&self) -> Result<PoolState, PoolError> {
+        self.observe().await
+    }
 
     /// Asks for `target` nodes. Azure chooses which ones go when it is lower: to take chosen nodes use
     /// [`WorkerPool::delete_nodes`]. A resize under way is stopped and replaced.

@@ -225,6 +225,10 @@ fn node(listed: &Listed, machine: &Machine) -> Node {
     Node {
         id: machine.name.clone(),
         state,
+        may_render: !matches!(
+            machine.instance.state,
+            InstanceState::Creating | InstanceState::Stopped | InstanceState::Deleting
+        ),
         dedicated: listed.set.placement.priority == Priority::Regular,
         trouble: match machine.instance.state {
             InstanceState::Failed => Some("azure failed to make or start it".to_owned()),

@@ -1,6 +1,6 @@
 //! A Batch pool's nodes: how many calls it takes, whom it never touches, and what a crash leaves.
 
-use azure_sim::{SimRequest, World};
+use azure_sim::{Action, Fault, Match, SimRequest, World};
 use flamenco_azure_cli::failure::Exit;
 use flamenco_azure_tests::yard::{FARM_FILE, SUBSCRIPTION, Yard};
 use serde_json::json;
@@ -130,6 +130,33 @@ fn a_manager_that_cannot_be_asked_stops_all_but_force() {
     assert!(yard.world().nodes(&pool()).iter().all(|(_, state)| *state == "idle"));
     yard.run(&format!("pool reboot render {} --force", nodes[0]));
     assert!(yard.world().nodes(&pool()).contains(&(nodes[0].clone(), "rebooting")));
+}
+
+#[test]
+fn a_removal_that_finds_the_pool_changed_looks_again() {
+    for (status, code) in
+        [(404, "NodeNotFound"), (409, "PoolBeingResized"), (409, "OperationInvalidForCurrentState")]
+    {
+        let (yard, nodes) = up();
+        let refused = Action::error(status, code, "The pool is not as you saw it.");
+        yard.poke(|world| world.inject(Fault::once(Match::on("POST", "/removenodes"), refused)));
+        yard.run(&format!("pool remove render {}", nodes[0]));
+        let left: Vec<String> = yard.world().nodes(&pool()).into_iter().map(|(id, _)| id).collect();
+        assert_eq!(left, nodes[1..], "{code}");
+    }
+}
+
+#[test]
+fn a_node_that_could_not_be_taken_is_named_with_the_way_back() {
+    for (act, at) in [("remove", "/removenodes"), ("reboot", "/reboot"), ("reimage", "/reimage")] {
+        let (yard, nodes) = up();
+        let refused = Action::error(400, "InvalidRequest", "Not now.");
+        yard.poke(|world| world.inject(Fault::once(Match::on("POST", at), refused)));
+        let failure = yard.outcome(&format!("pool {act} render {}", nodes[0])).unwrap_err();
+        let hint = failure.hint.unwrap_or_default();
+        let back = format!("its Worker has signed off; `flamenco-azure pool reboot render {}`", nodes[0]);
+        assert!(hint.contains(&back), "{act}: {hint}");
+    }
 }
 
 fn with_failed_node() -> Yard {

@@ -1,8 +1,9 @@
 //! Changes of a pool that nodes have to be brought to: a few at a time, or the pool anew.
 
+use azure_sim::{Action, Fault, Match, SimRequest};
 use flamenco_azure_cli::failure::Exit;
 use flamenco_azure_tests::yard::{FARM_FILE, SUBSCRIPTION, Yard};
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::crash::survives_every_cut;
 
@@ -96,6 +97,33 @@ fn a_node_that_renders_is_reimaged_when_it_is_done() {
 }
 
 #[test]
+fn the_manager_is_asked_about_a_node_whose_start_task_failed() {
+    let yard = changed();
+    let failed = yard.world().nodes(&pool_id())[1].0.clone();
+    yard.poke(|world| assert!(world.fail_start_task(&failed, 1, "x\n")));
+    yard.run("pool rollout render --batch 1");
+    assert_eq!(reimaged(&yard).first(), Some(&failed), "it goes first");
+    let before = yard.last_exchanges();
+    let before = before.iter().take_while(|(_, url, _)| !url.contains("/reimage"));
+    assert!(before.clone().any(|(_, _, body)| body.contains("-ctl drain") && body.contains(&failed)));
+}
+
+#[test]
+fn one_node_that_is_refused_leaves_no_other_drained_and_idle() {
+    let yard = changed();
+    let refused = Action::error(400, "InvalidRequest", "Not now.");
+    yard.poke(|world| world.inject(Fault::once(Match::on("POST", "/reimage"), refused)));
+    let failure = yard.outcome("pool rollout render --batch 100%").unwrap_err();
+    assert!(failure.message.contains("1 node could not be renewed"), "{failure}");
+    let all = reimaged(&yard);
+    assert_eq!(all.len(), 4, "the others were");
+    let hint = failure.hint.unwrap();
+    assert!(hint.contains(&format!("`flamenco-azure pool reboot render {}`", all[0])), "{hint}");
+    yard.run("pool rollout render --batch 100%");
+    assert_eq!(states(&yard), ["idle"; 4]);
+}
+
+#[test]
 fn a_rollout_waits_for_the_deploy_of_what_the_farm_file_says() {
     let yard = Yard::default();
     yard.run("deploy --yes");
@@ -166,11 +194,99 @@ fn a_replacement_survives_a_crash_at_every_call() {
 }
 
 #[test]
+fn a_node_that_comes_up_during_a_replacement_is_drained_too() {
+    let yard = outgrown();
+    yard.run("scale render --dedicated 4");
+    let on_its_way = |yard: &Yard| {
+        let nodes = yard.world().nodes(&pool_id());
+        nodes.into_iter().find(|(_, state)| *state == "waitingforstarttask").map(|(id, _)| id)
+    };
+    let late = (0..100).find_map(|_| {
+        yard.poke(|world| world.advance_by(10));
+        on_its_way(&yard)
+    });
+    let late = late.expect("a node that boots");
+    yard.run("pool rollout render --replace --yes");
+    let exchanges = yard.last_exchanges();
+    let before = exchanges.iter().take_while(|(method, ..)| method != "DELETE");
+    assert!(before.clone().any(|(_, _, body)| body.contains("-ctl drain") && body.contains(&late)), "{late}");
+    assert_eq!(size_and_nodes(&yard).1, 4);
+}
+
+fn group_tags(yard: &Yard) -> String {
+    format!("{:?}", yard.world().groups().values().next().unwrap().tags)
+}
+
+#[test]
+fn the_end_of_one_replacement_leaves_what_is_known_of_another() {
+    let yard = outgrown();
+    let tag = json!({"flamenco-farm.crunch.replacing": "other=5+1"});
+    let url = format!(
+        "https://management.azure.com/subscriptions/{SUBSCRIPTION}/resourceGroups/crunch-rg/providers/Microsoft.Resources/tags/default?api-version=2021-04-01"
+    );
+    yard.poke(|world| {
+        let patch = SimRequest::new("PATCH", url.parse().unwrap()).header("authorization", "Bearer any");
+        let body = json!({"operation": "Merge", "properties": {"tags": tag}});
+        assert!(world.handle(&patch.json_body(&body)).is_success());
+    });
+    yard.run("pool rollout render --replace --yes");
+    let tags = group_tags(&yard);
+    assert!(tags.contains("\"other=5+1\""), "{tags}");
+    // A pool that the farm no longer has is nobody's any more.
+    yard.run("deploy --yes");
+    assert!(!group_tags(&yard).contains("other="), "{}", group_tags(&yard));
+}
+
+/// A farm with a package and a pool that was made without, whose farm file names it now.
+fn first_package() -> (Yard, String) {
+    let yard = Yard::default();
+    yard.run("deploy --yes");
+    let folder = yard.path().join("tool");
+    std::fs::create_dir_all(&folder).unwrap();
+    std::fs::write(folder.join("tool"), "#!/bin/sh\n").unwrap();
+    yard.run(&format!("app push tool --version 1 {} --yes", folder.display()));
+    let file = format!("{FARM_FILE}    packages: [tool#1]\n");
+    yard.write(&file);
+    yard.poke(|world| world.advance_by(900));
+    (yard, file)
+}
+
+#[test]
+fn the_first_packages_of_a_pool_come_with_its_replacement_and_never_break_a_node() {
+    let (yard, file) = first_package();
+    assert_eq!(yard.run("deploy --yes"), Exit::Drift);
+    // Whatever boots meanwhile comes up, for it is given nothing that it cannot read.
+    yard.run("scale render --dedicated 3 --wait");
+    assert_eq!(states(&yard), ["idle"; 3]);
+    let failure = yard.outcome("pool rollout render").unwrap_err();
+    assert_eq!(failure.exit, Exit::User);
+    assert!(failure.hint.unwrap().contains("--replace"));
+    assert_eq!(reimaged(&yard), Vec::<String>::new());
+    let identity = |yard: &Yard| {
+        let world = yard.world();
+        let pool = world.resource(&pool_id()).unwrap();
+        let ids = pool.extra.get("identity").and_then(|one| one.get("userAssignedIdentities"));
+        ids.and_then(Value::as_object).map(|ids| ids.len())
+    };
+    assert_eq!(identity(&yard), None);
+    for (size, nodes) in [("STANDARD_D4AS_V5", 3), ("STANDARD_D8AS_V5", 3)] {
+        yard.run("pool rollout render --replace --yes");
+        yard.poke(|world| world.advance_by(900));
+        assert_eq!(states(&yard), ["idle"; 3]);
+        assert_eq!(identity(&yard), Some(1), "kept");
+        assert_eq!(size_and_nodes(&yard), (size.to_owned(), nodes));
+        assert_eq!(yard.run("plan --check"), Exit::Done);
+        yard.write(&file.replace("vmSize: Standard_D4as_v5", OTHER_SIZE));
+    }
+}
+
+#[test]
 fn a_deploy_ends_a_replacement_that_was_cut_off() {
     use azure_sim::Phase;
     use flamenco_azure_tests::wire::Cut;
     let yard = outgrown();
     let calls = yard.fork(true).cut("pool rollout render --replace --yes", None).1;
+    let mut ended = std::collections::BTreeMap::new();
     for call in 1..=calls {
         let fork = yard.fork(true);
         drop(fork.cut("pool rollout render --replace --yes", Some(Cut { call, phase: Phase::After })));
@@ -178,11 +294,17 @@ fn a_deploy_ends_a_replacement_that_was_cut_off() {
         let other = fork.fork(false);
         other.run("deploy --yes");
         other.poke(|world| world.advance_by(900));
-        if gone {
-            assert_eq!(size_and_nodes(&other), ("STANDARD_D8AS_V5".to_owned(), 3), "call {call}");
-            assert_eq!(other.run("plan --check"), Exit::Done, "call {call}");
-        }
+        // Cut before the pool went, it stays as it is; cut after that, it is there as it was to be.
+        let is_new = size_and_nodes(&other).0 == "STANDARD_D8AS_V5";
+        assert!(is_new || !gone, "call {call}");
+        let size = if is_new { "STANDARD_D8AS_V5" } else { "STANDARD_D4AS_V5" };
+        assert_eq!(size_and_nodes(&other), (size.to_owned(), 3), "call {call}");
+        let check = if is_new { Exit::Done } else { Exit::Drift };
+        assert_eq!(other.run("plan --check"), check, "call {call}");
+        assert!(!group_tags(&other).contains("render="), "call {call}");
+        *ended.entry((gone, is_new)).or_insert(0) += 1;
     }
+    assert!(ended.contains_key(&(true, true)) && ended.contains_key(&(false, false)), "{ended:?}");
 }
 
 #[test]

@@ -90,6 +90,34 @@ fn a_lost_node_goes_first() {
 }
 
 #[test]
+fn a_node_that_batch_has_lost_sight_of_renders_to_its_end() {
+    let (yard, nodes) = rendering_farm();
+    yard.poke(|world| {
+        let until = world.now() + std::time::Duration::from_hours(3);
+        assert!(world.set_rendering(&nodes[0], until));
+        assert!(world.lose_contact(&nodes[0]));
+    });
+    let left = |yard: &Yard| yard.world().nodes(POOL).into_iter().map(|(id, _)| id).collect::<Vec<_>>();
+    let (all, forced) = (yard.fork(true), yard.fork(true));
+    assert!(minutes(&yard, "scale render --dedicated 1") < 15);
+    assert_eq!(left(&yard), nodes[..1], "the idle one went");
+    let took = minutes(&all, "scale render --dedicated 0 --wait");
+    assert!((175..200).contains(&took) && left(&all).is_empty(), "{took} min");
+    assert!(minutes(&forced, "scale render --dedicated 0 --wait --force") < 15);
+    assert!(left(&forced).is_empty());
+}
+
+#[test]
+fn waiting_ends_well_only_when_every_node_works() {
+    let (yard, nodes) = rendering_farm();
+    yard.poke(|world| assert!(world.lose_node(&nodes[1])));
+    let failure = yard.outcome("scale render --dedicated 2 --wait").unwrap_err();
+    assert_eq!(failure.exit, Exit::Azure);
+    assert!(failure.message.contains("1 of 2 nodes failed"), "{failure}");
+    assert!(failure.hint.unwrap().contains("pool remove render --failed"));
+}
+
+#[test]
 fn no_worker_of_a_removed_node_is_left_behind() {
     let commands: &[&[&str]] = &[
         &["scale render --dedicated 0 --wait"],

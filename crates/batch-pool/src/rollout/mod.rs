@@ -187,11 +187,11 @@ impl std::str::FromStr for Batch {
 pub enum Step {
     /// These are booting.
     Wait(Vec<String>),
-    /// Renew so many of these: first those that do no work, then those that do.
+    /// Renew so many of these: first those that are not up, then those that are. A Worker may render on any of them.
     Renew {
-        /// Nodes of which nobody has to be asked.
-        idle: Vec<String>,
-        /// Nodes whose Workers may render.
+        /// Nodes that are not up.
+        down: Vec<String>,
+        /// Nodes that are up.
         working: Vec<String>,
         /// How many of both.
         count: usize,
@@ -205,23 +205,38 @@ pub enum Step {
     },
 }
 
-/// What this call has renewed, and when by its own clock.
-pub type Renewed = BTreeMap<String, Timestamp>;
+/// An order to renew a node.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Ordered {
+    /// When, by the clock of whoever gave it.
+    pub at: Timestamp,
+    /// The node as it was seen before.
+    pub was: Seen,
+}
+
+/// What this call has renewed.
+pub type Renewed = BTreeMap<String, Ordered>;
 
 /// How long an order may take to show in the list of nodes: after that it was lost, and is given again.
 const UNTIL_SEEN: SignedDuration = SignedDuration::from_mins(3);
 
 /// Decides. A node that an earlier call renewed and that failed is tried again, first of all.
 pub fn next(nodes: &[Seen], since: Timestamp, batch: Batch, renewed: &Renewed, now: Timestamp) -> Step {
-    let ordered = |node: &Seen| renewed.get(&node.id).is_some_and(|at| now.duration_since(*at) < UNTIL_SEEN);
+    let ordered =
+        |node: &Seen| renewed.get(&node.id).is_some_and(|order| now.duration_since(order.at) < UNTIL_SEEN);
+    // Failed as it was when the order was given: the order does not show yet, or was lost.
+    let as_before = |node: &Seen| renewed.get(&node.id).is_some_and(|order| order.was == *node);
     let stands = |node: &Seen| match node.standing(since) {
         Standing::Old if ordered(node) => Standing::Coming,
+        Standing::Failed if ordered(node) && as_before(node) => Standing::Coming,
         standing => standing,
     };
     let of = |wanted: Standing| nodes.iter().filter(move |node| stands(node) == wanted);
     let ids = |nodes: &[&Seen]| nodes.iter().map(|node| node.id.clone()).collect::<Vec<_>>();
-    let failed: Vec<Seen> =
-        of(Standing::Failed).filter(|node| renewed.contains_key(&node.id)).cloned().collect();
+    let failed: Vec<Seen> = of(Standing::Failed)
+        .filter(|node| renewed.contains_key(&node.id) && !as_before(node))
+        .cloned()
+        .collect();
     let coming: Vec<&Seen> = of(Standing::Coming).collect();
     // Once the others of its batch have shown how they fare.
     if !failed.is_empty() && !coming.iter().any(|node| renewed.contains_key(&node.id)) {
@@ -233,13 +248,13 @@ pub fn next(nodes: &[Seen], since: Timestamp, batch: Batch, renewed: &Renewed, n
     // Batch reimages no unusable node.
     let (again, stuck): (Vec<&Seen>, Vec<&Seen>) =
         of(Standing::Failed).partition(|node| node.state == "starttaskfailed");
-    let (idle, working): (Vec<&Seen>, Vec<&Seen>) =
+    let (down, working): (Vec<&Seen>, Vec<&Seen>) =
         of(Standing::Old).partition(|node| node.kind() == NodeState::Failed);
-    if again.is_empty() && idle.is_empty() && working.is_empty() {
+    if again.is_empty() && down.is_empty() && working.is_empty() {
         return Step::Done { stuck: stuck.into_iter().chain(of(Standing::Stuck)).cloned().collect() };
     }
     let all = nodes.iter().filter(|node| node.standing(since) != Standing::Away).count();
-    let idle = ids(&again).into_iter().chain(ids(&idle)).collect::<Vec<_>>();
-    let count = batch.of(all).min(idle.len() + working.len());
-    Step::Renew { idle, working: ids(&working), count }
+    let down = ids(&again).into_iter().chain(ids(&down)).collect::<Vec<_>>();
+    let count = batch.of(all).min(down.len() + working.len());
+    Step::Renew { down, working: ids(&working), count }
 }

@@ -72,8 +72,7 @@ pub async fn prepare(session: &Session, file: &FarmFile, binary: Option<&Path>) 
             .hint("`flamenco-azure resume` brings it back; `teardown` removes it"));
     }
     farm::take_up_replaced(&mut farm, &inventory);
-    let mut wanted = farm::wanted(&farm, &sizes.cores())?;
-    farm::end_replacement(&farm, &inventory, &mut wanted);
+    let mut wanted = farm::wanted(&farm, &sizes.cores(), &inventory)?;
     let fleets = Fleets::look(session, &farm, &inventory, binary).await?;
     if let Some(fleets) = &fleets {
         fleets.add_to(&farm, &inventory, &mut wanted);
@@ -89,6 +88,7 @@ pub async fn prepare(session: &Session, file: &FarmFile, binary: Option<&Path>) 
     farm::start_if_stopped(&farm, &inventory, &mut wanted);
     let missing = preflight::pools::waiting(&session.client, &farm, &inventory).await?;
     let held_back = desired::hold_back(&farm, &inventory, &missing, &mut wanted);
+    farm::end_replacement(&farm, &inventory, &mut wanted);
     wanted.orders.extend(desired::scaling(&farm, &inventory));
     let mut plan = flamenco_azure_core::plan::plan(&wanted, &inventory)?;
     plan.blocked.extend(held_back);

@@ -65,6 +65,15 @@ fn walk(want: &Value, have: &Value, path: &mut String, ignore: &[&str], out: &mu
         return;
     }
     match (want, have) {
+        // Each is an empty object, whose absence would be none; ids come back in other casings.
+        (Value::Object(wanted), Value::Object(had)) if path.ends_with("/userAssignedIdentities") => {
+            let there = |id: &String| had.keys().any(|other| other.eq_ignore_ascii_case(id));
+            for (id, value) in wanted.iter().filter(|(id, value)| !value.is_null() && !there(id)) {
+                descend(path, id, |path| {
+                    out.push(Change { path: path.clone(), have: Value::Null, want: value.clone() });
+                });
+            }
+        }
         (Value::Object(wanted), Value::Object(_)) => {
             for (key, value) in wanted {
                 descend(path, key, |path| {

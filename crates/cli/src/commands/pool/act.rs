@@ -8,7 +8,8 @@ use flamenco_azure_core::pool::{NodeState, WorkerPool as _};
 use futures::StreamExt as _;
 use serde_json::json;
 
-use super::{failed, open, rollout, unnamed};
+use super::rollout::{self, signed_off};
+use super::{failed, open, unnamed};
 use crate::args::PoolActArgs;
 use crate::commands::scale;
 use crate::failure::{Exit, Failure, Outcome};
@@ -67,7 +68,8 @@ pub(super) async fn run(session: &Session, args: &PoolActArgs, act: Act) -> Outc
         Act::Remove => {
             if !free.is_empty() {
                 printer.info(format!("removing {}", count(free.len(), "node")));
-                pool.delete_nodes(&free).await?;
+                let removed = pool.delete_nodes(&free).await;
+                removed.map_err(|error| Failure::from(error).and_hint(signed_off(pool.name(), &free)))?;
             }
             (free, Vec::new())
         }
@@ -154,6 +156,7 @@ fn ended(
     };
     let mut first = None;
     let number = refused.len();
+    let idle: Vec<String> = refused.iter().map(|(node, _)| node.clone()).collect();
     for (_, error) in refused {
         let hopeless = cannot_reimage(&error);
         let failure = failed(pool, error);
@@ -174,10 +177,10 @@ fn ended(
         printer.warn(format!("{node}: renders, left alone"));
     }
     match first {
-        Some(failure) if number == 1 => Err(failure),
+        Some(failure) if number == 1 => Err(failure.and_hint(signed_off(pool, &idle))),
         Some(failure) => {
             let message = format!("pool `{pool}`: {} could not {}", count(number, "node"), act.verb());
-            Err(Failure { message, ..failure })
+            Err(Failure { message, ..failure }.and_hint(signed_off(pool, &idle)))
         }
         None if rendering.is_empty() => Ok(Exit::Done),
         None => Err(Failure::user(format!(

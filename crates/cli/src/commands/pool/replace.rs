@@ -4,16 +4,17 @@
 //! of its nodes, is in a tag of the group before anything is touched: a killed run is taken up by this command or by
 //! `deploy`, from any machine.
 
+use std::collections::BTreeSet;
+
 use batch_pool::formula::Running;
 use flamenco_azure_core::ids::ResourceId;
 use flamenco_azure_core::inventory::Inventory;
-use flamenco_azure_core::plan::{Plan, Update, Wanted, plan};
-use flamenco_azure_core::pool::{Count, NodeState, WorkerPool as _};
+use flamenco_azure_core::plan::{Plan, Update, Verb, Wanted, plan};
+use flamenco_azure_core::pool::{Count, Node, NodeState, WorkerPool as _};
 use flamenco_azure_core::spec::Farm;
-use manager_vm::ManagerHost as _;
 use serde_json::json;
 
-use super::rollout::tidy;
+use super::rollout::{LOOK_AGAIN, PATIENCE, tidy};
 use crate::args::PoolRolloutArgs;
 use crate::commands::plan::refuse;
 use crate::commands::{deploy, scale};
@@ -31,7 +32,7 @@ fn wanted(farm: &Farm, inventory: &Inventory, pool: &ResourceId, anew: Option<Co
     if let Some(count) = anew {
         farm::set_counts(&mut farm, pool.name(), count);
     }
-    let mut wanted = farm::wanted(&farm, &farm::Cores::new())?;
+    let mut wanted = farm::wanted(&farm, &farm::Cores::new(), inventory)?;
     wanted.resources.retain(|resource| resource.id == *pool);
     wanted.checkpoints.retain(|checkpoint| checkpoint.resource == *pool);
     match anew {
@@ -88,7 +89,10 @@ pub(super) async fn run(session: &Session, args: &PoolRolloutArgs) -> Outcome {
     if !args.yes && !session.ask.confirm(&question, "--yes").await? {
         return Err(Failure::user("nothing was changed"));
     }
-    drain(session, args, &target, &inventory, &name).await?;
+    // An earlier run may have removed it, and even made it anew.
+    if plan.steps.iter().any(|step| step.verb == Verb::Delete && step.resource == pool) {
+        drain(session, args, &target, &inventory, &name).await?;
+    }
     let again = format!("`flamenco-azure pool rollout {name} --replace` or `deploy` goes on, with {size}");
     deploy::carry_out(session, &target.farm, &plan, &again).await?;
     let vm = target.manager_vm(&inventory).ok_or_else(|| target.missing())?;
@@ -115,7 +119,7 @@ fn chosen(farm: &Farm, name: Option<&str>) -> Outcome<ResourceId> {
     Ok(batch_pool::spec::pool(farm, &pool.name))
 }
 
-/// All its nodes finish what they render.
+/// All its nodes finish what they render, those too that come up meanwhile.
 async fn drain(
     session: &Session,
     args: &PoolRolloutArgs,
@@ -125,24 +129,43 @@ async fn drain(
 ) -> Outcome<()> {
     let pools = scale::pools(session, target, inventory);
     let Some(pool) = pools.iter().find(|pool| pool.name().eq_ignore_ascii_case(name)) else { return Ok(()) };
-    let ready: Vec<String> = pool
-        .nodes()
-        .await?
-        .into_iter()
-        .filter(|node| node.state == NodeState::Ready)
-        .map(|node| node.id)
-        .collect();
-    if ready.is_empty() {
-        return Ok(());
-    }
     let vm = target.manager_vm(inventory).ok_or_else(|| target.missing())?;
     let manager = session.manager(&vm.id);
+    let mut nodes = pool.nodes().await?;
+    nodes.retain(|node| node.may_render);
     if args.force {
         // Whoever still renders is asked all the same, and not waited for.
-        if let Err(error) = manager.drain(&ready, ready.len(), std::time::Duration::ZERO).await {
-            session.printer.warn(format!("the Manager could not be told: {error}"));
-        }
-        return Ok(());
+        let nodes: Vec<String> = nodes.into_iter().map(|node| node.id).collect();
+        return scale::free_of(session.printer, &manager, &nodes, nodes.len(), true).await.map(drop);
     }
-    scale::drain(session.printer, &manager, &ready, ready.len()).await.map(drop)
+    // What is still to come would have to be waited for too.
+    pool.make_way().await?;
+    let mut drained: BTreeSet<String> = BTreeSet::new();
+    let mut since = session.clock.now();
+    loop {
+        let nodes = pool.nodes().await?;
+        let starting = nodes.iter().filter(|node| node.state == NodeState::Starting).count();
+        let works = |node: &&Node| node.may_render && node.state != NodeState::Starting;
+        let working: Vec<String> = nodes
+            .iter()
+            .filter(works)
+            .map(|node| node.id.clone())
+            .filter(|id| !drained.contains(id))
+            .collect();
+        if !working.is_empty() {
+            drained.extend(scale::drain(session.printer, &manager, &working, working.len()).await?);
+            since = session.clock.now();
+        } else if starting == 0 {
+            return Ok(());
+        } else if session.clock.now().duration_since(since).unsigned_abs() >= PATIENCE {
+            let minutes = PATIENCE.as_secs() / 60;
+            let starting = show::count(starting, "node");
+            return Err(Failure::azure(format!(
+                "pool `{name}`: {starting} still booting after {minutes} minutes"
+            ))
+            .hint("`--force` does not wait for them, nor for renders"));
+        } else {
+            session.clock.sleep(LOOK_AGAIN).await;
+        }
+    }
 }

@@ -3,9 +3,9 @@
 use std::time::Duration;
 
 use batch_pool::BatchPool;
-use batch_pool::rollout::{Begun, Renewed, Rollout, RolloutError, Seen, Step, next};
+use batch_pool::rollout::{Begun, Ordered, Renewed, Rollout, RolloutError, Seen, Step, next};
 use flamenco_azure_core::inventory::Inventory;
-use flamenco_azure_core::plan::Verb;
+use flamenco_azure_core::plan::{Change, Verb};
 use flamenco_azure_core::pool::WorkerPool as _;
 use jiff::Timestamp;
 use manager_vm::ManagerHost;
@@ -19,9 +19,9 @@ use crate::session::{Session, Target};
 use crate::{farm, farmfile, progress, show};
 
 /// How often booting nodes are looked at.
-const LOOK_AGAIN: Duration = Duration::from_secs(10);
+pub(super) const LOOK_AGAIN: Duration = Duration::from_secs(10);
 /// How long a batch may boot: the start task waits 20 minutes for the share and is tried three times.
-const PATIENCE: Duration = Duration::from_mins(90);
+pub(super) const PATIENCE: Duration = Duration::from_mins(90);
 
 /// Runs `pool rollout`.
 pub(super) async fn run(session: &Session, args: &PoolRolloutArgs) -> Outcome {
@@ -92,8 +92,8 @@ impl Work<'_> {
                     }
                     self.session.clock.sleep(LOOK_AGAIN).await;
                 }
-                Step::Renew { idle, working, count } => {
-                    self.renew(idle, &working, count, nodes.len()).await?;
+                Step::Renew { down, working, count } => {
+                    self.renew(&down, working, count, &nodes).await?;
                     waiting_since = self.session.clock.now();
                     self.session.clock.sleep(LOOK_AGAIN).await;
                 }
@@ -103,30 +103,40 @@ impl Work<'_> {
 
     async fn renew(
         &mut self,
-        idle: Vec<String>,
-        working: &[String],
+        down: &[String],
+        working: Vec<String>,
         count: usize,
-        all: usize,
+        nodes: &[Seen],
     ) -> Outcome<()> {
         let printer = self.session.printer;
-        let mut going: Vec<String> = idle.into_iter().take(count).collect();
-        let more = count - going.len();
-        if more > 0 && self.args.force {
-            going.extend(working.iter().take(more).cloned());
-        } else if more > 0 {
-            going.extend(scale::drain(printer, self.manager, working, more).await?);
+        let force = self.args.force;
+        let (mut going, rendering) = scale::free_of(printer, self.manager, down, count, force).await?;
+        // Those that were free go by themselves: they do nothing while others finish.
+        if going.is_empty() {
+            let candidates: Vec<String> = rendering.into_iter().chain(working).collect();
+            going = match force {
+                true => candidates.into_iter().take(count).collect(),
+                false => scale::drain(printer, self.manager, &candidates, count).await?,
+            };
         }
         printer.info(format!(
-            "pool `{}`: reimaging {} of {all}, {} done",
+            "pool `{}`: reimaging {} of {}, {} done",
             self.pool.name(),
             show::count(going.len(), "node"),
+            nodes.len(),
             self.renewed.len()
         ));
-        for node in going {
-            self.rollout.renew(&node).await.map_err(failed)?;
-            self.renewed.insert(node, self.session.clock.now());
+        let mut refused = Vec::new();
+        for was in nodes.iter().filter(|node| going.contains(&node.id)) {
+            match self.rollout.renew(&was.id).await {
+                Ok(()) => {
+                    let order = Ordered { at: self.session.clock.now(), was: was.clone() };
+                    self.renewed.insert(was.id.clone(), order);
+                }
+                Err(error) => refused.push((was.id.clone(), error)),
+            }
         }
-        Ok(())
+        refused_first(self.pool.name(), refused)
     }
 
     fn stopped(&self, failed: &[Seen]) -> Failure {
@@ -155,6 +165,26 @@ impl Work<'_> {
     }
 }
 
+/// Those that Azure refused to renew have signed off all the same.
+fn refused_first(pool: &str, refused: Vec<(String, RolloutError)>) -> Outcome<()> {
+    let nodes: Vec<String> = refused.iter().map(|(node, _)| node.clone()).collect();
+    let Some((_, error)) = refused.into_iter().next() else { return Ok(()) };
+    let failure = failed(error);
+    let message = format!(
+        "pool `{pool}`: {} could not be renewed ({}): {}",
+        show::count(nodes.len(), "node"),
+        nodes.join(", "),
+        failure.message
+    );
+    Err(Failure { message, ..failure }.and_hint(signed_off(pool, &nodes)))
+}
+
+/// What became of Workers whose nodes were then not touched, and how they come back.
+pub(super) fn signed_off(pool: &str, nodes: &[String]) -> String {
+    let (its, it) = if nodes.len() == 1 { ("its Worker has", "it") } else { ("their Workers have", "them") };
+    format!("{its} signed off; `flamenco-azure pool reboot {pool} {}` brings {it} back", nodes.join(" "))
+}
+
 fn ids(nodes: &[Seen]) -> Vec<&str> {
     nodes.iter().map(|node| node.id.as_str()).collect()
 }
@@ -179,11 +209,18 @@ fn deployed_first(session: &Session, inventory: &Inventory, pool: &BatchPool) ->
     let Some(farm) = farmfile::whole(&session.here, &session.global) else { return Ok(()) };
     let Ok(plan) = replace::plan_of(&farm, inventory, pool.id()) else { return Ok(()) };
     let name = pool.name();
+    let replace = format!("`flamenco-azure pool rollout {name} --replace` makes the pool anew");
+    let identity = |change: &Change| change.path == "/identity" || change.path.starts_with("/identity/");
+    if plan.blocked.iter().flat_map(|blocked| &blocked.changes).any(identity) {
+        return Err(Failure::user(format!(
+            "pool `{name}`: its packages need the nodes' identity, which a pool gets only when it is made"
+        ))
+        .hint(replace));
+    }
     if !plan.blocked.is_empty() {
-        session.printer.warn(format!(
-            "pool `{name}`: the farm file wants what Azure cannot change in place; `flamenco-azure pool rollout {name} \
-             --replace` makes the pool anew"
-        ));
+        session
+            .printer
+            .warn(format!("pool `{name}`: the farm file wants what Azure cannot change in place; {replace}"));
     }
     if plan.steps.iter().any(|step| step.verb == Verb::Update && step.resource == *pool.id()) {
         return Err(Failure::user(format!("pool `{name}`: the farm file says otherwise than Azure"))

@@ -18,6 +18,9 @@ use crate::session::{Session, Target};
 
 /// How long one call to the Manager waits for Workers; longer renders take several calls.
 const WAIT_AT_ONCE: Duration = Duration::from_mins(10);
+/// Nodes that go at once without a question: Batch takes a hundred at a time, and the next ones may have come up when
+/// those are gone.
+const AT_ONCE: usize = 100;
 /// How long an idle Worker has to sign off; one that does not renders.
 const SIGN_OFF: Duration = Duration::from_mins(1);
 
@@ -65,7 +68,15 @@ pub(super) async fn run(
     // Nodes that leave are waited for; of a pool that has come to rest with fewer nodes than its target, the same is asked
     // again.
     if removed > 0 || wanted != state.target || (state.current != wanted && !state.grows()) {
-        let now = pool.until_steady().await?;
+        let mut now = pool.until_steady().await?;
+        // Somebody may have asked for more meanwhile: with fewer asked for than there are, Batch would choose which go.
+        while now.current.dedicated > wanted.dedicated || now.current.spot > wanted.spot {
+            if shrink(session.printer, &pool, &manager, wanted, args.force).await? == 0 {
+                let message = format!("pool `{}` counts {} and lists fewer nodes", pool.name(), now.current);
+                return Err(Failure::azure(message).hint("run the same command again"));
+            }
+            now = pool.until_steady().await?;
+        }
         if now.target != wanted || now.current != wanted {
             pool.resize(wanted).await?;
         }
@@ -125,7 +136,8 @@ pub fn choose(mut pools: Vec<BatchPool>, name: Option<&str>) -> Outcome<BatchPoo
     }
 }
 
-/// Removes nodes until there are no more than wanted of either kind; says how many went.
+/// Removes nodes until there are no more than wanted of either kind; says how many went. The nodes are seen anew for each
+/// round: one that was nothing yet while others were waited for may render now.
 async fn shrink(
     printer: Printer,
     pool: &dyn WorkerPool,
@@ -133,31 +145,56 @@ async fn shrink(
     wanted: Count,
     force: bool,
 ) -> Outcome<usize> {
-    let nodes = pool.nodes().await?;
     let mut removed = 0;
     for (dedicated, keep) in [(true, wanted.dedicated), (false, wanted.spot)] {
-        let mut kind: Vec<&Node> =
-            nodes.iter().filter(|n| n.dedicated == dedicated && n.state != NodeState::Leaving).collect();
-        let excess = kind.len().saturating_sub(keep as usize);
-        if excess == 0 {
-            continue;
+        while nodes_of(pool, dedicated).await?.len() > keep as usize {
+            // A removal waits for that, and nodes come up meanwhile.
+            pool.settle().await?;
+            let nodes = nodes_of(pool, dedicated).await?;
+            let excess = nodes.len().saturating_sub(keep as usize);
+            if excess == 0 {
+                break;
+            }
+            let going = next_to_go(printer, manager, &nodes, excess, force).await?;
+            printer.info(format!("removing {}", crate::show::count(going.len(), "node")));
+            pool.delete_nodes(&going).await?;
+            removed += going.len();
         }
-        // Nodes that do no work go first, without asking anyone.
-        kind.sort_by_key(|node| (node.state == NodeState::Ready, node.id.clone()));
-        let idle: Vec<String> =
-            kind.iter().filter(|n| n.state != NodeState::Ready).take(excess).map(|n| n.id.clone()).collect();
-        let ready: Vec<String> =
-            kind.iter().filter(|n| n.state == NodeState::Ready).map(|n| n.id.clone()).collect();
-        let mut going = idle;
-        let more = excess - going.len();
-        if more > 0 {
-            going.extend(chosen(printer, manager, &ready, more, force).await?);
-        }
-        printer.info(format!("removing {}", crate::show::count(going.len(), "node")));
-        pool.delete_nodes(&going).await?;
-        removed += going.len();
     }
     Ok(removed)
+}
+
+async fn nodes_of(pool: &dyn WorkerPool, dedicated: bool) -> Outcome<Vec<Node>> {
+    let mut nodes = pool.nodes().await?;
+    nodes.retain(|node| node.dedicated == dedicated && node.state != NodeState::Leaving);
+    Ok(nodes)
+}
+
+/// Which nodes go next, at most `excess`: those that have no Worker, of which nobody has to be asked; else those that are
+/// not up and whose Workers do not render; else those that are up, or render all the same, as they finish.
+async fn next_to_go(
+    printer: Printer,
+    manager: &dyn ManagerHost,
+    nodes: &[Node],
+    excess: usize,
+    force: bool,
+) -> Outcome<Vec<String>> {
+    let ids = |test: &dyn Fn(&Node) -> bool| -> Vec<String> {
+        nodes.iter().filter(|node| test(node)).map(|node| node.id.clone()).collect()
+    };
+    let mut without = ids(&|node| !node.may_render);
+    if !without.is_empty() {
+        without.truncate(excess.min(AT_ONCE));
+        return Ok(without);
+    }
+    let down = ids(&|node| node.state != NodeState::Ready);
+    let (free, rendering) = free_of(printer, manager, &down, excess, force).await?;
+    if !free.is_empty() {
+        return Ok(free);
+    }
+    let up = ids(&|node| node.state == NodeState::Ready);
+    let candidates: Vec<String> = up.into_iter().chain(rendering).collect();
+    chosen(printer, manager, &candidates, excess, force).await
 }
 
 async fn chosen(
@@ -214,48 +251,79 @@ pub async fn part(
     wanted: &[String],
     force: bool,
 ) -> Outcome<(Vec<String>, Vec<String>)> {
-    let wait = if force { Duration::ZERO } else { SIGN_OFF };
-    let drained = match manager.drain(wanted, wanted.len(), wait).await {
-        Ok(drained) => drained,
-        Err(error) if force => {
-            printer.warn(format!("the Manager could not be told: {error}"));
-            return Ok((wanted.to_vec(), Vec::new()));
-        }
-        Err(error) => return Err(error.into()),
-    };
-    if force {
-        return Ok((wanted.to_vec(), Vec::new()));
+    free_of(printer, manager, wanted, wanted.len(), force).await
+}
+
+/// At most `count` of `nodes` that are free and signed off, and those that are left. Forced, any are taken for free.
+pub async fn free_of(
+    printer: Printer,
+    manager: &dyn ManagerHost,
+    nodes: &[String],
+    count: usize,
+    force: bool,
+) -> Outcome<(Vec<String>, Vec<String>)> {
+    if nodes.is_empty() {
+        return Ok((Vec::new(), Vec::new()));
     }
+    if force {
+        let (taken, left) = nodes.split_at(count.min(nodes.len()));
+        if let Err(error) = manager.drain(taken, taken.len(), Duration::ZERO).await {
+            printer.warn(format!("the Manager could not be told: {error}"));
+        }
+        return Ok((taken.to_vec(), left.to_vec()));
+    }
+    let drained = manager.drain(nodes, count, SIGN_OFF).await?;
     if !drained.pending.is_empty() {
         // They stay: what was asked of them is taken back, or they would sign off after their render.
         manager.undrain(&drained.pending).await?;
     }
-    let is_free = |node: &&String| drained.drained.contains(node);
-    let free = wanted.iter().filter(is_free).cloned().collect();
-    Ok((free, wanted.iter().filter(|node| !is_free(node)).cloned().collect()))
+    Ok(nodes.iter().cloned().partition(|node| drained.drained.contains(node)))
 }
 
 #[cfg(test)]
 mod tests {
-    use flamenco_azure_core::pool::MockWorkerPool;
+    use std::sync::{Arc, Mutex};
+
+    use flamenco_azure_core::pool::{MockWorkerPool, PoolState};
     use manager_vm::{Drained, MockManagerHost};
 
     use super::*;
     use crate::printer::Mode;
 
     fn node(id: &str, state: NodeState, dedicated: bool) -> Node {
-        Node { id: id.to_owned(), state, dedicated, trouble: None }
+        let may_render = state != NodeState::Starting;
+        Node { id: id.to_owned(), state, may_render, dedicated, trouble: None }
     }
 
     fn strings(ids: &[&str]) -> Vec<String> {
         ids.iter().map(|id| (*id).to_owned()).collect()
     }
 
-    fn pool_of(nodes: Vec<Node>, removed: &'static [&'static str]) -> MockWorkerPool {
+    /// A pool whose nodes go when they are removed, in these groups; `then` makes something of those that are left.
+    fn pool_of(
+        nodes: Vec<Node>,
+        removed: &'static [&'static [&'static str]],
+        then: fn(&mut Vec<Node>),
+    ) -> MockWorkerPool {
+        let there = Arc::new(Mutex::new(nodes));
+        let left = Arc::clone(&there);
         let mut pool = MockWorkerPool::new();
-        pool.expect_nodes().once().return_once(|| Ok(nodes));
-        pool.expect_delete_nodes().times(usize::from(!removed.is_empty())).returning(move |ids| {
-            assert_eq!(ids, strings(removed));
+        pool.expect_nodes().returning(move || Ok(there.lock().unwrap().clone()));
+        pool.expect_settle().returning(|| {
+            Ok(PoolState {
+                steady: true,
+                target: Count::default(),
+                current: Count::default(),
+                errors: Vec::new(),
+            })
+        });
+        let mut calls = 0;
+        pool.expect_delete_nodes().times(removed.len()).returning(move |ids| {
+            assert_eq!(ids, strings(removed[calls]), "call {calls}");
+            calls += 1;
+            let mut left = left.lock().unwrap();
+            left.retain(|node| !ids.contains(&node.id));
+            then(&mut left);
             Ok(())
         });
         pool
@@ -274,7 +342,7 @@ mod tests {
     #[tokio::test]
     async fn a_node_that_renders_is_waited_for_and_then_taken() {
         let nodes = vec![node("a", NodeState::Ready, true), node("b", NodeState::Ready, true)];
-        let pool = pool_of(nodes, &["b"]);
+        let pool = pool_of(nodes, &[&["b"]], |_| {});
         let mut manager = MockManagerHost::new();
         let mut calls = 0;
         manager.expect_drain().times(2).returning(move |candidates, count, wait| {
@@ -291,23 +359,88 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn nodes_that_do_no_work_go_first_without_asking_the_manager() {
+    async fn nodes_that_were_never_up_go_first_without_asking_the_manager() {
         let nodes = vec![
             node("a", NodeState::Ready, true),
-            node("b", NodeState::Failed, true),
+            node("b", NodeState::Starting, true),
             node("c", NodeState::Starting, true),
             node("d", NodeState::Ready, false),
         ];
-        let pool = pool_of(nodes, &["b", "c"]);
+        let pool = pool_of(nodes, &[&["b", "c"]], |_| {});
         let mut manager = MockManagerHost::new();
         manager.expect_drain().never();
         shrunk(&pool, &manager, 1, false).await.unwrap();
     }
 
     #[tokio::test]
+    async fn a_failed_node_goes_before_one_that_is_up_unless_its_worker_renders() {
+        let nodes = || vec![node("a", NodeState::Ready, true), node("b", NodeState::Failed, true)];
+        let mut manager = MockManagerHost::new();
+        manager.expect_drain().once().returning(|candidates, count, wait| {
+            assert_eq!((candidates, count, wait), (strings(&["b"]).as_slice(), 1, SIGN_OFF));
+            Ok(Drained { drained: candidates.to_vec(), ..Drained::default() })
+        });
+        shrunk(&pool_of(nodes(), &[&["b"]], |_| {}), &manager, 1, false).await.unwrap();
+        let mut manager = MockManagerHost::new();
+        manager.expect_drain().times(2).returning(|candidates, _, wait| {
+            Ok(if wait == SIGN_OFF {
+                Drained { pending: candidates.to_vec(), ..Drained::default() }
+            } else {
+                assert_eq!(candidates, strings(&["a", "b"]));
+                Drained { drained: strings(&["a"]), ..Drained::default() }
+            })
+        });
+        manager.expect_undrain().once().returning(|nodes| {
+            assert_eq!(nodes, strings(&["b"]));
+            Ok(1)
+        });
+        shrunk(&pool_of(nodes(), &[&["a"]], |_| {}), &manager, 1, false).await.unwrap();
+    }
+
+    #[tokio::test]
+    async fn a_node_that_came_up_while_others_went_is_asked_about() {
+        let nodes = vec![
+            node("a", NodeState::Starting, true),
+            node("b", NodeState::Ready, true),
+            node("c", NodeState::Starting, false),
+        ];
+        let up = |left: &mut Vec<Node>| {
+            for one in left {
+                (one.state, one.may_render) = (NodeState::Ready, true);
+            }
+        };
+        let pool = pool_of(nodes, &[&["a"], &["b"], &["c"]], up);
+        let mut manager = MockManagerHost::new();
+        manager.expect_drain().times(2).returning(|candidates, count, _| {
+            assert_eq!(candidates.len(), count);
+            Ok(Drained { drained: candidates.to_vec(), ..Drained::default() })
+        });
+        let quiet = Printer::new(Mode::Quiet, true);
+        let removed = shrink(quiet, &pool, &manager, Count::default(), false).await.unwrap();
+        assert_eq!(removed, 3);
+    }
+
+    #[tokio::test]
+    async fn nodes_that_somebody_asked_for_meanwhile_go_by_the_same_rules() {
+        let nodes = vec![node("a", NodeState::Ready, true), node("b", NodeState::Ready, true)];
+        let pool = pool_of(nodes, &[&["b"], &["c"]], |left| {
+            if left.iter().all(|one| one.id == "a") && left.len() == 1 && left[0].trouble.is_none() {
+                left[0].trouble = Some("seen".to_owned());
+                left.push(node("c", NodeState::Starting, true));
+            }
+        });
+        let mut manager = MockManagerHost::new();
+        manager
+            .expect_drain()
+            .once()
+            .returning(|_, _, _| Ok(Drained { drained: strings(&["b"]), ..Drained::default() }));
+        assert_eq!(shrunk(&pool, &manager, 1, false).await.unwrap(), 2);
+    }
+
+    #[tokio::test]
     async fn force_takes_what_still_renders() {
         let nodes = vec![node("a", NodeState::Ready, true), node("b", NodeState::Ready, true)];
-        let pool = pool_of(nodes, &["a", "b"]);
+        let pool = pool_of(nodes, &[&["a", "b"]], |_| {});
         let mut manager = MockManagerHost::new();
         manager.expect_drain().once().returning(|_, _, wait| {
             assert_eq!(wait, Duration::ZERO);
@@ -318,15 +451,20 @@ mod tests {
 
     #[tokio::test]
     async fn a_manager_that_does_not_answer_loses_no_node() {
-        let pool = pool_of(vec![node("a", NodeState::Ready, true)], &[]);
-        let mut manager = MockManagerHost::new();
-        manager.expect_drain().once().returning(|_, _, _| Err(manager_vm::Error::Garbled { verb: "drain" }));
-        assert!(shrunk(&pool, &manager, 0, false).await.is_err());
+        for state in [NodeState::Ready, NodeState::Failed] {
+            let pool = pool_of(vec![node("a", state, true)], &[], |_| {});
+            let mut manager = MockManagerHost::new();
+            manager
+                .expect_drain()
+                .once()
+                .returning(|_, _, _| Err(manager_vm::Error::Garbled { verb: "drain" }));
+            assert!(shrunk(&pool, &manager, 0, false).await.is_err());
+        }
     }
 
     #[tokio::test]
     async fn growing_takes_nothing() {
-        let pool = pool_of(vec![node("a", NodeState::Ready, true)], &[]);
+        let pool = pool_of(vec![node("a", NodeState::Ready, true)], &[], |_| {});
         shrunk(&pool, &MockManagerHost::new(), 5, false).await.unwrap();
     }
 }

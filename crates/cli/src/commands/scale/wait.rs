@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use batch_pool::error::{Shortage, explain, shortage};
 use batch_pool::files::{START_STDERR, START_STDOUT};
+use batch_pool::wire::resize_minutes;
 use batch_pool::{BatchNode, BatchPool};
 use flamenco_azure_core::arm::Cloud;
 use flamenco_azure_core::error::chain;
@@ -23,8 +24,8 @@ use crate::text::last_lines;
 
 /// How often the pool is looked at.
 const LOOK: Duration = Duration::from_secs(10);
-/// How long nodes may take: an allocation ends after 15 minutes, a start task waits up to 20 for the Manager's set-up.
-const PATIENCE: Duration = Duration::from_hours(1);
+/// How long nodes may take once they are allocated: a start task waits up to 20 minutes for the Manager's set-up.
+const PATIENCE: Duration = Duration::from_mins(45);
 /// As much of a failed start task's output is shown.
 const TAIL_LINES: usize = 15;
 const TAIL_BYTES: u64 = 8 << 10;
@@ -48,7 +49,7 @@ pub(super) async fn wait(around: &Around<'_>, pool: &BatchPool, wanted: Count, r
         let (state, nodes) = settle(around.session, pool).await?;
         let failed: Vec<&BatchNode> = nodes.iter().filter(|node| node.start_task_failed()).collect();
         if failed.is_empty() {
-            return told(around, pool, &state, &nodes).await;
+            return told(around, pool, wanted, &state, &nodes).await;
         }
         show_failed(around.session, pool, &failed).await;
         if left == 0 {
@@ -95,8 +96,9 @@ async fn settle(session: &Session, pool: &BatchPool) -> Outcome<(PoolState, Vec<
         if state.steady && number(NodeState::Starting) + number(NodeState::Leaving) == 0 {
             return Ok((state, nodes));
         }
-        if session.clock.now().duration_since(begun).unsigned_abs() >= PATIENCE {
-            let minutes = PATIENCE.as_secs() / 60;
+        let limit = PATIENCE + Duration::from_mins(resize_minutes(state.target.total()));
+        if session.clock.now().duration_since(begun).unsigned_abs() >= limit {
+            let minutes = limit.as_secs() / 60;
             let message = format!("{} after {minutes} minutes", line(pool.name(), &state, &kinds));
             return Err(Failure::azure(message)
                 .hint(format!("`flamenco-azure pool nodes {}` shows which nodes hang", pool.name())));
@@ -186,15 +188,22 @@ fn gave_up(pool: &str, failed: usize, replaced: u32) -> Failure {
 }
 
 /// What came of it.
-async fn told(around: &Around<'_>, pool: &BatchPool, state: &PoolState, nodes: &[BatchNode]) -> Outcome<()> {
+async fn told(
+    around: &Around<'_>,
+    pool: &BatchPool,
+    wanted: Count,
+    state: &PoolState,
+    nodes: &[BatchNode],
+) -> Outcome<()> {
     let printer = around.session.printer;
-    for node in nodes.iter().filter(|node| node.kind() == NodeState::Failed) {
+    let failed: Vec<&BatchNode> = nodes.iter().filter(|node| node.kind() == NodeState::Failed).collect();
+    for node in &failed {
         let why = node.failure().map(|why| format!(": {why}")).unwrap_or_default();
         printer.warn(format!("{}: {}{why}; `pool reboot` may bring it back", node.id, node.state));
     }
     printer.result(format!("pool `{}`: {} nodes allocated", pool.name(), state.current));
     if state.errors.is_empty() {
-        return Ok(());
+        return without_reason(pool.name(), wanted, state, failed.len());
     }
     let words: Vec<_> = state.errors.iter().map(explain).collect();
     let failure = Failure::azure(format!(
@@ -216,6 +225,26 @@ async fn told(around: &Around<'_>, pool: &BatchPool, state: &PoolState, nodes: &
         return Err(failure.hint(again));
     }
     Err(failure.hint(hints.join("\n       ")))
+}
+
+/// A pool at rest to which Batch has nothing to say: done only if all nodes are there and work.
+fn without_reason(pool: &str, wanted: Count, state: &PoolState, failed: usize) -> Outcome<()> {
+    if state.current != wanted {
+        let message =
+            format!("pool `{pool}` has {} instead of {wanted}, and Batch does not say why", state.current);
+        return Err(
+            Failure::azure(message).hint("run the same command again: it asks for these counts again")
+        );
+    }
+    if failed > 0 {
+        let message =
+            format!("pool `{pool}`: {} of {} failed", failed, count(wanted.total() as usize, "node"));
+        return Err(Failure::azure(message).hint(format!(
+            "they cost as much as working ones: `flamenco-azure pool reboot {pool} --failed` may bring them back; \
+             `flamenco-azure pool remove {pool} --failed` gives them back"
+        )));
+    }
+    Ok(())
 }
 
 /// How much of a quota is missing, where it can be known.
@@ -253,4 +282,19 @@ fn in_words(short: &Shortage, pool: &BatchPool, cloud: &Cloud) -> String {
         short.cores,
         short.wanted(),
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_pool_at_rest_is_done_only_with_all_nodes_up() {
+        let wanted = Count { dedicated: 2, spot: 1 };
+        let state = |current| PoolState { steady: true, target: wanted, current, errors: Vec::new() };
+        assert!(without_reason("p", wanted, &state(wanted), 0).is_ok());
+        let short = without_reason("p", wanted, &state(Count { spot: 0, ..wanted }), 0).unwrap_err();
+        assert!(short.message.contains("2 dedicated + 0 spot instead of 2 dedicated + 1 spot"), "{short}");
+        assert!(without_reason("p", wanted, &state(wanted), 1).is_err());
+    }
 }
