@@ -114,9 +114,10 @@ impl Work<'_> {
         // Those that were free go by themselves: they do nothing while others finish.
         if going.is_empty() {
             let candidates: Vec<String> = rendering.into_iter().chain(working).collect();
-            going = match force {
-                true => candidates.into_iter().take(count).collect(),
-                false => scale::drain(printer, self.manager, &candidates, count).await?,
+            going = if force {
+                candidates.into_iter().take(count).collect()
+            } else {
+                scale::drain(printer, self.manager, &candidates, count).await?
             };
         }
         printer.info(format!(
