@@ -266,7 +266,7 @@ fn the_first_packages_of_a_pool_come_with_its_replacement_and_never_break_a_node
         let world = yard.world();
         let pool = world.resource(&pool_id()).unwrap();
         let ids = pool.extra.get("identity").and_then(|one| one.get("userAssignedIdentities"));
-        ids.and_then(Value::as_object).map(|ids| ids.len())
+        ids.and_then(Value::as_object).map(serde_json::Map::len)
     };
     assert_eq!(identity(&yard), None);
     for (size, nodes) in [("STANDARD_D4AS_V5", 3), ("STANDARD_D8AS_V5", 3)] {
