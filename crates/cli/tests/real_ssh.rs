@@ -135,7 +135,7 @@ impl Site {
         let made = sh(script, &home);
         assert!(made.status.success(), "{made:?}");
         let manager = Sshd::start(&home, "host_key");
-        let site = Self { manager, place };
+        let site = Self { place, manager };
         site.reach(HOST, site.manager.port);
         site
     }
