@@ -274,14 +274,22 @@ fn permissions(world: &World, request: &Request) -> SimResponse {
 
 fn role_assignments(world: &mut World, request: &Request) -> SimResponse {
     if request.is_collection() {
-        let below = format!("{}/", key(&request.scope));
-        let wanted = request.query("$filter").and_then(|f| f.split('\'').nth(1)).map(str::to_ascii_lowercase);
+        // At the scope, below it and above it, unless `atScope()` leaves out those below (Microsoft's page "List Azure role
+        // assignments using the REST API").
+        let here = key(&request.scope);
+        let below = format!("{here}/");
+        let filter = request.query("$filter").unwrap_or_default();
+        let all = !filter.to_ascii_lowercase().contains("atscope()");
+        let wanted = filter.split('\'').nth(1).map(str::to_ascii_lowercase);
         let value: Vec<Value> = world
             .role_assignments
-            .iter()
-            .filter(|(id, _)| id.starts_with(&below))
-            .filter(|(_, a)| wanted.as_ref().is_none_or(|p| a.principal.to_ascii_lowercase() == *p))
-            .map(|(_, a)| a.body())
+            .values()
+            .filter(|a| {
+                let scope = key(&a.scope);
+                scope == here || below.starts_with(&format!("{scope}/")) || (all && scope.starts_with(&below))
+            })
+            .filter(|a| wanted.as_ref().is_none_or(|p| a.principal.to_ascii_lowercase() == *p))
+            .map(RoleAssignment::body)
             .collect();
         return SimResponse::json(200, &json!({"value": value}));
     }

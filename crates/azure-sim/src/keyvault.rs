@@ -30,7 +30,7 @@ pub(crate) fn handle(world: &mut World, request: &Request) -> SimResponse {
     match request.kind().as_str() {
         "vaults" => vaults(world, request),
         "deletedvaults" => {
-            let all: Vec<Value> = world.deleted_vaults.values().cloned().collect();
+            let all: Vec<Value> = world.deleted_vaults.values().map(shown).collect();
             page(request, all)
         }
         "locations/deletedvaults" => deleted(world, request),
@@ -110,8 +110,11 @@ fn put(world: &mut World, request: &Request, id: &str) -> SimResponse {
     if world.resource(id).is_none() {
         let gone = name.to_ascii_lowercase();
         if recovers {
-            let found =
-                world.deleted_vaults.get(&gone).filter(|one| one["properties"]["vaultId"] == id).cloned();
+            let was_here = |one: &&Value| {
+                let one = &one["properties"];
+                one["vaultId"] == id && one["location"] == location.as_str()
+            };
+            let found = world.deleted_vaults.get(&gone).filter(was_here).cloned();
             let Some(found) = found else {
                 return SimResponse::arm_error(
                     404,
@@ -203,9 +206,14 @@ fn none() -> SimResponse {
     SimResponse::arm_error(404, "DeletedVaultNotFound", "The specified deleted vault does not exist.")
 }
 
+/// The deleted vault that a request names: each is known in its own region only.
+fn named<'a>(world: &'a World, request: &Request, name: &str) -> Option<&'a Value> {
+    world.deleted_vaults.get(name).filter(|one| one["properties"]["location"] == request.region().as_str())
+}
+
 fn deleted(world: &World, request: &Request) -> SimResponse {
     let name = request.names.last().cloned().unwrap_or_default().to_ascii_lowercase();
-    match world.deleted_vaults.get(&name) {
+    match named(world, request, &name) {
         Some(entry) if request.method == "GET" => SimResponse::json(200, &shown(entry)),
         Some(_) => request.no_such_method(),
         None => none(),
@@ -214,7 +222,7 @@ fn deleted(world: &World, request: &Request) -> SimResponse {
 
 fn purge(world: &mut World, request: &Request) -> SimResponse {
     let name = request.names.last().cloned().unwrap_or_default().to_ascii_lowercase();
-    let Some(entry) = world.deleted_vaults.get(&name) else { return none() };
+    let Some(entry) = named(world, request, &name) else { return none() };
     if entry["was"]["enablePurgeProtection"] == json!(true) {
         let message = format!(
             "Operation \"purge\" is not allowed because purge protection is enabled for the vault \"{name}\"."

@@ -347,6 +347,7 @@ impl World {
         match effect {
             Effect::Settle(id) => self.settle(&id, ProvisioningState::Succeeded),
             Effect::Fail(id) => self.settle(&id, ProvisioningState::Failed),
+            Effect::Remove(id) if crate::batch::stays(self, &id) => {}
             Effect::Remove(id) => self.remove(&id),
             Effect::RemoveGroup(name) => self.remove_group(&name),
             Effect::FailGroup(name) => {

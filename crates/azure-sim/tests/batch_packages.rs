@@ -44,7 +44,8 @@ fn linked(mode: &str) -> World {
     let mut batch = tagged(json!({"autoStorage": link}));
     if mode != "StorageKeys" {
         assert_eq!(put(&mut w, &account(), &batch).status, 400, "no identity to authenticate with");
-        make(&mut w, &writer(), &tagged(json!({})));
+        let made = make(&mut w, &writer(), &tagged(json!({})));
+        assign(&mut w, CONTRIBUTOR, made["properties"]["principalId"].as_str().unwrap());
         batch["identity"] = json!({"type": "UserAssigned", "userAssignedIdentities": {writer(): {}}});
     }
     assert_eq!(put(&mut w, &account(), &batch).status, 200);
@@ -181,6 +182,23 @@ fn an_account_with_its_own_identity_signs_nothing_and_one_without_keys_refuses_s
 }
 
 #[test]
+fn batchs_own_identity_has_to_be_allowed_to_write_before_there_are_packages() {
+    let mut w = linked("BatchAccountManagedIdentity");
+    let lag = 600;
+    w.role_lag(lag);
+    put(&mut w, &application("blender"), &json!({}));
+    let refused = (409, "AutoStorageNoPermission".to_owned());
+    assert_eq!(code(&put(&mut w, &version("blender", "5.0"), &json!({}))), refused);
+    w.role_lag(0);
+    assert_eq!(put(&mut w, &version("blender", "5.0"), &json!({})).status, 200);
+    assert!(w.upload_package(&version("blender", "5.0"), ZIP));
+    w.role_lag(lag);
+    assert_eq!(code(&activate(&mut w, "blender", "5.0", "zip")), refused);
+    w.role_lag(0);
+    assert_eq!(activate(&mut w, "blender", "5.0", "zip").status, 200);
+}
+
+#[test]
 fn ids_versions_and_counts_have_limits() {
     let mut w = linked("StorageKeys");
     let long = "x".repeat(65);
@@ -308,22 +326,32 @@ const READER: &str = "2a2b9908-6ea1-4ae2-8e65-a410df84e7d1";
 const CONTRIBUTOR: &str = "ba92f5b4-2d11-453d-a403-e96b0029c9fe";
 
 fn assign(w: &mut World, role: &str, principal: &str) {
-    let id = format!("{}/providers/Microsoft.Authorization/roleAssignments/{role}", packages());
+    let name = format!("{}{}", &role[..24], &principal[principal.len() - 12..]);
+    let id = format!("{}/providers/Microsoft.Authorization/roleAssignments/{name}", packages());
     let definition = format!("/subscriptions/{SUB}/providers/Microsoft.Authorization/roleDefinitions/{role}");
     let body = json!({"properties": {"roleDefinitionId": definition, "principalId": principal}});
     assert_eq!(put(w, &id, &body).status, 201);
 }
 
 #[test]
-fn nodes_read_with_the_identity_that_the_account_names_or_are_unusable() {
-    for (given, allowed) in [(true, true), (true, false), (false, true)] {
+fn nodes_read_with_the_identity_that_the_account_names() {
+    // Microsoft's page "Use managed identities in an Azure Batch account or pool": without the right a node goes on without
+    // the package, without a reference it stays as it is, with another identity it is unusable.
+    for (named, given, allowed, wanted) in [
+        (true, true, true, "idle"),
+        (true, true, false, "idle"),
+        (false, true, true, "starting"),
+        (true, false, true, "unusable"),
+    ] {
         let mut w = linked("BatchAccountManagedIdentity");
         let reader = provider("Microsoft.ManagedIdentity/userAssignedIdentities/nodes");
         let made = make(&mut w, &reader, &tagged(json!({})));
-        let link = json!({
+        let mut link = json!({
             "storageAccountId": packages(), "authenticationMode": "BatchAccountManagedIdentity",
-            "nodeIdentityReference": {"resourceId": reader},
         });
+        if named {
+            link["nodeIdentityReference"] = json!({"resourceId": reader});
+        }
         let mut batch = tagged(json!({"autoStorage": link}));
         batch["identity"] = json!({"type": "UserAssigned", "userAssignedIdentities": {writer(): {}}});
         assert_eq!(put(&mut w, &account(), &batch).status, 200);
@@ -347,7 +375,6 @@ fn nodes_read_with_the_identity_that_the_account_names_or_are_unusable() {
         }
         assert_eq!(put(&mut w, &pool(), &body).status, 200);
         w.advance_by(400);
-        let wanted = if given && allowed { "idle" } else { "unusable" };
-        assert_eq!(states(&w), [wanted], "identity {given}, role {allowed}");
+        assert_eq!(states(&w), [wanted], "named {named}, identity {given}, role {allowed}");
     }
 }

@@ -58,8 +58,7 @@ pub fn grants(farm: &Farm, person: Option<&Principal>) -> Vec<Grant> {
 /// Adds the storage account, the identities and the roles `ours` to what is wanted, links the Batch account where `link`
 /// says that nothing that it needs is missing, and lets pools with packages wait for it.
 ///
-/// The Batch account must be among the wanted resources already. The nodes' identity is left to the pools of scale sets
-/// where there are some: their plan has it.
+/// The Batch account must be among the wanted resources already, and the nodes' identity where pools of scale sets bring it.
 pub fn add_to(farm: &Farm, ours: &[Grant], link: bool, wanted: &mut Wanted) {
     let tags = tags::for_resource(farm.name.as_str(), &farm.tags);
     let remedy = "give the farm file another `packageStorageAccountName`";
@@ -91,7 +90,7 @@ pub fn add_to(farm: &Farm, ours: &[Grant], link: bool, wanted: &mut Wanted) {
     }
     wanted.resources.extend(roles);
     wanted.resources.push(identity(batch_identity(farm), "Batch account's identity"));
-    if farm.fleets.is_empty() {
+    if wanted.resources.iter().all(|one| one.id != node_identity(farm)) {
         wanted.resources.push(identity(node_identity(farm), "nodes' identity"));
     }
     wanted.resources.push(storage);

@@ -20,6 +20,9 @@ use crate::service::state_of;
 use crate::spec::{account, pool as pool_id};
 use crate::{own_subscription, wire};
 
+/// The start task's variable with the ids of the pool's packages, separated by blanks.
+pub const PACKAGES_VARIABLE: &str = "FLAMENCO_AZURE_PACKAGES";
+
 /// What the pools need of the rest of the farm.
 #[derive(Debug, Clone)]
 pub struct Surroundings {
@@ -168,8 +171,13 @@ fn packages(farm: &Farm, pool: &Pool) -> Value {
     pool.packages.iter().map(reference).collect()
 }
 
+/// The farm file's variables, and the ids of the packages that nodes must have: Batch lets a node go on that may not read
+/// one (Microsoft's page "Use managed identities in an Azure Batch account or pool"), so the set-up looks for them.
 fn environment(pool: &Pool) -> Value {
-    pool.environment.iter().map(|(name, value)| json!({"name": name, "value": value})).collect()
+    let ids: Vec<&str> = pool.packages.iter().map(|package| package.application.as_str()).collect();
+    let own = (!ids.is_empty()).then(|| json!({"name": PACKAGES_VARIABLE, "value": ids.join(" ")}));
+    let given = pool.environment.iter().map(|(name, value)| json!({"name": name, "value": value}));
+    given.chain(own).collect()
 }
 
 /// A new pool's size, or the formula that decides it.

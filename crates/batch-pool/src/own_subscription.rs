@@ -39,6 +39,12 @@ pub fn deleted(vault: &ResourceId, location: &str) -> Option<String> {
     ))
 }
 
+/// Where all vaults of the subscription are listed that wait so: each is known in its own region, its name is taken everywhere.
+pub fn all_deleted(vault: &ResourceId) -> Option<String> {
+    let subscription = vault.as_str().split('/').nth(2)?;
+    Some(format!("/subscriptions/{subscription}/providers/Microsoft.KeyVault/deletedVaults"))
+}
+
 /// What Batch's principal, of this object id, must be allowed. The first is at the subscription, where it may serve other
 /// Batch accounts too: a teardown leaves it.
 pub fn grants(farm: &Farm, principal: &str) -> Vec<Grant> {

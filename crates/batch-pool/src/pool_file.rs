@@ -12,6 +12,7 @@ use flamenco_azure_core::spec::{
 };
 use serde_json::{Map, Value};
 
+use crate::desired::PACKAGES_VARIABLE;
 use crate::formula::Running;
 use crate::rollout::references_of;
 use crate::service::state_of;
@@ -282,6 +283,8 @@ impl Reader {
                     for (index, item) in self.items(&path, value).iter().enumerate() {
                         let of = |key: &str| item.get(key).and_then(Value::as_str);
                         match of("name") {
+                            // The farm's own, of a pool that was made with it.
+                            Some(PACKAGES_VARIABLE) => {}
                             Some(name) => {
                                 environment
                                     .insert(name.to_owned(), of("value").unwrap_or_default().to_owned());
@@ -447,8 +450,12 @@ pub fn export(body: &Value, known: Option<&Pool>) -> PoolSpec {
         let of = |key: &str| item.get(key).and_then(Value::as_str).map(str::to_owned);
         Some((of("name")?, of("value").unwrap_or_default()))
     };
-    let environment: BTreeMap<String, String> =
-        variables.into_iter().flatten().filter_map(variable).collect();
+    let environment: BTreeMap<String, String> = variables
+        .into_iter()
+        .flatten()
+        .filter_map(variable)
+        .filter(|(name, _)| name != PACKAGES_VARIABLE)
+        .collect();
     let mut spec = PoolSpec {
         name: text("/name").map(str::to_owned),
         vm_size: Some(size),

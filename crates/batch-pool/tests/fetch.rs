@@ -7,8 +7,11 @@ use std::sync::{Arc, Mutex};
 use async_trait::async_trait;
 use azure_core::http::headers::{HeaderName, Headers};
 use azure_core::http::{AsyncRawResponse, HttpClient, Request, StatusCode};
-use batch_pool::packages::{FetchError, fetch};
+use batch_pool::packages::{FetchError, fetch, shown_source};
 use flamenco_azure_core::exec::NoReporter;
+
+/// The most that is taken.
+const MOST: u64 = 10_000;
 
 /// Answers in turn; keeps what it was asked.
 #[derive(Debug, Default)]
@@ -54,7 +57,7 @@ impl HttpClient for Mirror {
 async fn fetched(url: &str, answers: &[Answer]) -> (Result<String, FetchError>, Vec<String>) {
     let mirror = Arc::new(Mirror { answers: Mutex::new(answers.to_vec()), ..Mirror::default() });
     let transport: Arc<dyn HttpClient> = Arc::clone(&mirror) as _;
-    let got = fetch(url, &std::env::temp_dir(), Some(transport), &NoReporter).await;
+    let got = fetch(url, &std::env::temp_dir(), MOST, Some(transport), &NoReporter).await;
     let text = got.map(|mut file| {
         let mut text = String::new();
         file.seek(SeekFrom::Start(0)).unwrap();
@@ -100,6 +103,41 @@ async fn half_an_archive_and_a_page_about_an_error_are_no_archive() {
         let (got, _) = fetched("https://a.example/x", &[answer]).await;
         assert!(matches!(got, Err(FetchError::Refused { status: said, .. }) if said == status), "{got:?}");
     }
+}
+
+#[tokio::test]
+async fn what_is_larger_than_a_package_can_be_is_not_fetched() {
+    let announced = MOST + 1;
+    let honest = Answer { headers: vec![("content-length", announced.to_string())], ..file("archive") };
+    let body = "x".repeat(MOST as usize + 1).leak();
+    let silent = Answer { headers: Vec::new(), ..file(body) };
+    for answer in [honest, silent] {
+        let (got, _) = fetched("https://a.example/x", &[answer]).await;
+        assert!(matches!(got, Err(FetchError::TooLarge { limit: MOST, .. })), "{got:?}");
+    }
+    let (got, _) = fetched("https://a.example/x", &[file(&body[1..])]).await;
+    assert_eq!(got.unwrap().len() as u64, MOST);
+}
+
+#[tokio::test]
+async fn an_address_is_shown_without_its_secrets_whatever_is_wrong_with_it() {
+    for source in [
+        "https://me:SECRET@a.example/x.tar.xz",
+        "https://SECRET@a.example/x.tar.xz?sig=SECRET",
+        "https://me:SECRET@a.example:port/x.tar.xz",
+        "https://me:SEC/RET@a.example/x.tar.xz#SECRET",
+        "https://me:SEC?RET@a.example/x.tar.xz",
+        "https://me:SECRET@a .example/x.tar.xz?sig=SECRET",
+        "http://me:SECRET@a.example/x.tar.xz",
+    ] {
+        let shown = shown_source(source);
+        assert!(!shown.contains("SEC") && !shown.contains("RET") && shown.ends_with("/x.tar.xz"), "{shown}");
+        if !source.contains("https://me:SECRET@a.example/") && !source.contains("https://SECRET") {
+            let said = fetched(source, &[file("archive")]).await.0.unwrap_err().to_string();
+            assert!(!said.contains("SEC") && !said.contains("RET"), "{said}");
+        }
+    }
+    assert_eq!(shown_source("a@b/c?d"), "a@b/c?d", "a path is shown as it is");
 }
 
 #[tokio::test]

@@ -1,14 +1,16 @@
 //! The storage account of application packages in plan and deploy, and made by the first `app push`.
 
 use batch_pool::auto_storage;
+use batch_pool::packages::PushError;
 use flamenco_azure_core::inventory::Inventory;
-use flamenco_azure_core::plan::{Grant, Plan, Wanted, plan, roles as built_in};
+use flamenco_azure_core::plan::{Grant, Plan, Principal, Wanted, plan, roles as built_in};
 use flamenco_azure_core::spec::Farm;
+use serde_json::Value;
 
 use crate::commands::deploy::carry_out;
 use crate::failure::{Failure, Outcome};
 use crate::fleets::person;
-use crate::roles::Roles;
+use crate::roles::{Roles, YOUR_ROLE};
 use crate::session::{Session, Target};
 use crate::{farm, show};
 
@@ -76,16 +78,39 @@ fn plan_of(farm: &Farm, storage: &AutoStorage, inventory: &Inventory) -> Outcome
     Ok(plan(&wanted, inventory)?)
 }
 
-/// Whether whoever is signed in has been given the role to upload, so that a refusal passes.
-pub async fn may_upload(session: &Session, target: &Target) -> Outcome<bool> {
-    let inventory = farm::observe(&session.client, &target.group).await?;
-    let Some(person) = person(session).await else { return Ok(false) };
-    let accounts = target.resources(&inventory, batch_pool::wire::ACCOUNT);
-    let linked =
-        accounts.filter_map(|a| a.text("/properties/autoStorage/storageAccountId").map(str::to_owned));
-    let held = |scope: String| {
-        let role = built_in::BLOB_CONTRIBUTOR;
-        Grant { purpose: "upload packages", scope, principal: person.clone(), role }.is_held(&inventory)
-    };
-    Ok(linked.into_iter().any(held))
+/// Who has been given the role to write packages, so that a refusal passes.
+#[derive(Debug, Clone, Copy)]
+pub struct Held {
+    person: bool,
+    batch: bool,
+}
+
+impl Held {
+    /// Looks which assignments there are on the Batch account's storage account.
+    pub async fn look(session: &Session, target: &Target) -> Outcome<Self> {
+        let inventory = farm::observe(&session.client, &target.group).await?;
+        let person = person(session).await;
+        let mut held = Self { person: false, batch: false };
+        for account in target.resources(&inventory, batch_pool::wire::ACCOUNT) {
+            let Some(scope) = account.text("/properties/autoStorage/storageAccountId") else { continue };
+            let is_held = |principal: Principal| {
+                let role = built_in::BLOB_CONTRIBUTOR;
+                Grant { purpose: "upload packages", scope: scope.to_owned(), principal, role }
+                    .is_held(&inventory)
+            };
+            held.person |= person.clone().is_some_and(is_held);
+            let identities = account.pointer("/identity/userAssignedIdentities").and_then(Value::as_object);
+            let mut identities = identities.into_iter().flatten().filter_map(|(id, _)| id.parse().ok());
+            held.batch |= identities.any(|id| is_held(Principal::Identity(id)));
+        }
+        Ok(held)
+    }
+
+    /// Whose role the refusal is about, where it has been assigned.
+    pub fn whose(self, error: &PushError) -> Option<&'static str> {
+        if error.is_batch_forbidden() {
+            return self.batch.then_some("Batch's role");
+        }
+        (error.is_forbidden() && self.person).then_some(YOUR_ROLE)
+    }
 }

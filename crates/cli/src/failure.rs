@@ -20,7 +20,7 @@ pub enum Exit {
     Interrupted = 3,
     /// `plan --check` found a difference, or `deploy` left one that cannot be changed in place.
     Drift = 4,
-    /// `deploy` made all it may; roles are left to an administrator.
+    /// `deploy` or `teardown` did all it may; roles are left to an administrator.
     Roles = 5,
     /// A defect of this program.
     Bug = 70,

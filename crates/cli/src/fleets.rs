@@ -17,11 +17,11 @@ use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
 use vmss_scaler::file::ScalerFile;
 use vmss_scaler::guest::{NodeGuest, QueueAccess, Setup, SpotWatch, node_cloud_init};
-use vmss_scaler::storage::{StorageError, StorageOptions};
+use vmss_scaler::storage::StorageOptions;
 use vmss_scaler::surroundings::{self, Around, EXPECT, INSTALLED, Install, NodeDocuments, Place};
 
 use crate::failure::{Failure, Outcome};
-use crate::roles::{Roles, until_admitted};
+use crate::roles::{Roles, YOUR_ROLE, until_admitted};
 use crate::session::Session;
 
 /// The scaler's program beside this one.
@@ -73,7 +73,7 @@ impl Program {
         let options = storage(&session.client, account);
         let upload =
             async || Box::pin(vmss_scaler::program::upload(&options, &self.sha256, self.bytes.clone())).await;
-        match until_admitted(session, StorageError::is_forbidden, upload).await {
+        match until_admitted(session, |error| error.is_forbidden().then_some(YOUR_ROLE), upload).await {
             Ok(sent) => {
                 if sent {
                     session.printer.info("  uploaded the scaler's program");

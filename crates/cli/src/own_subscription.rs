@@ -1,8 +1,8 @@
 //! Nodes in the farm's own subscription in plan and deploy: Batch's principal is looked up, roles are looked at, a key
 //! vault that was deleted not long ago is recovered.
 
-use batch_pool::own_subscription::{self, VAULT_API, deleted, vault};
-use flamenco_azure_core::arm::{ArmError, Kind, Request};
+use batch_pool::own_subscription::{self, VAULT_API, all_deleted, deleted, vault};
+use flamenco_azure_core::arm::{ArmClient, ArmError, Kind, Request};
 use flamenco_azure_core::ids::ResourceId;
 use flamenco_azure_core::inventory::Inventory;
 use flamenco_azure_core::plan::{AUTHORIZATION_API, ROLE_ASSIGNMENT, Wanted};
@@ -90,28 +90,40 @@ async fn principal(session: &Session) -> Outcome<String> {
     }
 }
 
+/// The vault of this name that was deleted not long ago, in whatever region; `None` also where this sign-in may not look.
+pub async fn deleted_vault(client: &ArmClient, vault: &ResourceId) -> Result<Option<Value>, ArmError> {
+    let Some(path) = all_deleted(vault) else { return Ok(None) };
+    let all = match client.list(&Request::get(path).api_version(VAULT_API)).await {
+        // Who may not look is told by Azure when the vault is made. A provider that is not registered yet has none.
+        Err(error) if matches!(error.kind(), Kind::Forbidden { .. } | Kind::NotRegistered { .. }) => {
+            return Ok(None);
+        }
+        all => all?,
+    };
+    let named = |one: &Value| {
+        let name = one.get("name").and_then(Value::as_str);
+        name.is_some_and(|name| name.eq_ignore_ascii_case(vault.name()))
+    };
+    Ok(all.into_iter().find(named))
+}
+
 /// Whether a vault of this name was deleted not long ago, from this group.
 async fn is_deleted(session: &Session, farm: &Farm, vault: &ResourceId) -> Outcome<bool> {
-    let Some(path) = deleted(vault, farm.location.as_str()) else { return Ok(false) };
-    let request = Request::get(path).api_version(VAULT_API);
-    let found = match session.client.get(&request).await {
-        // Who may not look is told by Azure when the vault is made.
-        Err(error) if matches!(error.kind(), Kind::Forbidden { .. }) => return Ok(false),
-        found => found?,
-    };
-    let Some(body) = found else { return Ok(false) };
+    let Some(body) = deleted_vault(&session.client, vault).await? else { return Ok(false) };
     let was = body.pointer("/properties/vaultId").and_then(Value::as_str).unwrap_or_default();
-    if was.parse::<ResourceId>().is_ok_and(|was| was == *vault) {
+    let place = body.pointer("/properties/location").and_then(Value::as_str).unwrap_or_default();
+    let ours = was.parse::<ResourceId>().is_ok_and(|was| was == *vault);
+    let here = place.eq_ignore_ascii_case(farm.location.as_str());
+    if ours && here {
         return Ok(true);
     }
     let name = vault.name();
-    Err(Failure::user(format!(
-        "`batch.keyVaultName`: `{name}` is the name of a deleted vault of another group"
+    let of = if ours { format!("in {place}") } else { "of another group".to_owned() };
+    Err(Failure::user(format!("`batch.keyVaultName`: `{name}` is the name of a deleted vault {of}")).hint(
+        format!(
+            "choose another name, or `az keyvault purge --name {name} --location {place}` if nobody wants it back"
+        ),
     ))
-    .hint(format!(
-        "choose another name, or `az keyvault purge --name {name} --location {}` if nobody wants it back",
-        farm.location
-    )))
 }
 
 /// Purges vaults that a teardown has deleted, so that their names are free. What Azure refuses stays recoverable, costs

@@ -8,7 +8,7 @@ pub(crate) use fleet::image;
 
 use std::collections::BTreeMap;
 
-use batch_pool::auto_storage;
+use batch_pool::{auto_storage, own_subscription};
 use flamenco_azure_core::arm::{ArmClient, ArmError, Kind, Request};
 use flamenco_azure_core::ids::{Location, SubscriptionId};
 use flamenco_azure_core::inventory::Inventory;
@@ -19,6 +19,7 @@ use serde_json::{Value, json};
 use vmss_scaler::skus::Catalog;
 
 use crate::farm::Cores;
+use crate::own_subscription::deleted_vault;
 
 /// Api-version of subscriptions and locations.
 const SUBSCRIPTIONS_API: &str = "2022-12-01";
@@ -315,7 +316,11 @@ async fn taken(client: &ArmClient, farm: &Farm, inventory: &Inventory) -> Result
     let mut refused = Vec::new();
     if storage_account(farm).is_some_and(|id| inventory.get(&id).is_none()) {
         let name = &farm.storage_account;
-        refused.push(("storageAccountName", name, storage_name_taken(client, subscription, name).await?));
+        refused.push((
+            "storageAccountName",
+            name.clone(),
+            storage_name_taken(client, subscription, name).await?,
+        ));
     }
     let accounts = [
         ("scalerStorageAccountName", &farm.scaler_account, !farm.fleets.is_empty()),
@@ -324,28 +329,51 @@ async fn taken(client: &ArmClient, farm: &Farm, inventory: &Inventory) -> Result
     for (key, name, wanted) in accounts {
         let there = inventory.get(&farm.group_id().resource(manager_vm::wire::STORAGE, name)).is_some();
         if wanted && !there {
-            refused.push((key, name, storage_name_taken(client, subscription, name).await?));
+            refused.push((key, name.clone(), storage_name_taken(client, subscription, name).await?));
         }
     }
     if !farm.pools.is_empty() && inventory.get(&batch_pool::spec::account(farm)).is_none() {
         let name = &farm.batch_account;
         refused.push((
             "batchAccountName",
-            name,
+            name.clone(),
             batch_name_taken(client, subscription, location, name).await?,
         ));
     }
+    // One that was deleted not long ago is recovered, or was refused with its region.
+    if let Some(vault) = own_subscription::vault(farm).filter(|vault| inventory.get(vault).is_none())
+        && deleted_vault(client, &vault).await?.is_none()
+    {
+        let taken = vault_name_taken(client, subscription, vault.name()).await?;
+        refused.push(("batch.keyVaultName", vault.name().to_owned(), taken));
+    }
     if farm.is_public() && inventory.get(&Names::of(farm).public_ip()).is_none() {
         let name = &farm.manager.vm_name;
-        refused.push(("virtualMachine", name, dns_label_taken(client, subscription, location, name).await?));
+        refused.push((
+            "virtualMachine",
+            name.clone(),
+            dns_label_taken(client, subscription, location, name).await?,
+        ));
     }
-    let finding = |(key, name, why): (&str, &String, Option<String>)| {
+    let finding = |(key, name, why): (&str, String, Option<String>)| {
         Some(finding(
             format!("`{key}`: the name `{name}` is taken: {}", why?),
             "choose another one in the farm file",
         ))
     };
     Ok(refused.into_iter().filter_map(finding).collect())
+}
+
+/// Why Azure would not make a key vault of this name; `None` when it would.
+async fn vault_name_taken(
+    client: &ArmClient,
+    subscription: &SubscriptionId,
+    name: &str,
+) -> Result<Option<String>, ArmError> {
+    let path = format!("/subscriptions/{subscription}/providers/Microsoft.KeyVault/checkNameAvailability");
+    let body = json!({"name": name, "type": own_subscription::VAULT});
+    let request = Request::post(path, Some(body)).api_version(own_subscription::VAULT_API).idempotent();
+    refusal(client, &request, "nameAvailable").await
 }
 
 /// Why Azure would not make a storage account of this name, in its words; `None` when it would.

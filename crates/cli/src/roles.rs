@@ -16,6 +16,8 @@ use crate::session::Session;
 /// How long a role that was just assigned may take to work (Microsoft's page "Troubleshoot Azure RBAC": 10 minutes).
 const PROPAGATION: Duration = Duration::from_mins(15);
 const BETWEEN: Duration = Duration::from_secs(15);
+/// Whose role [`until_admitted`] waits for.
+pub const YOUR_ROLE: &str = "your role";
 
 /// The roles that something needs.
 #[derive(Debug, Clone, Default)]
@@ -89,17 +91,7 @@ impl Roles {
         if self.missing.is_empty() {
             return None;
         }
-        let commands: Vec<String> =
-            self.missing.iter().filter_map(|grant| grant.command(inventory)).collect();
-        let printer = session.printer;
-        if printer.mode() == Mode::Json {
-            printer.event("roles", json!({"commands": commands}));
-        } else {
-            printer.info("an administrator (Owner or Role Based Access Control Administrator) has to run:");
-            for command in &commands {
-                printer.result(command);
-            }
-        }
+        print_commands(session, self.missing.iter().filter_map(|grant| grant.command(inventory)).collect());
         let count = crate::show::count(self.missing.len(), "role");
         Some(Failure {
             exit: Exit::Roles,
@@ -109,6 +101,48 @@ impl Roles {
             hint: Some(format!("have the commands above run, then run `{again}` again: it goes on")),
         })
     }
+}
+
+/// Prints what is left to an administrator.
+fn print_commands(session: &Session, commands: Vec<String>) {
+    let printer = session.printer;
+    if printer.mode() == Mode::Json {
+        printer.event("roles", json!({"commands": commands}));
+        return;
+    }
+    printer.info("an administrator (Owner or Role Based Access Control Administrator) has to run:");
+    for command in &commands {
+        printer.result(command);
+    }
+}
+
+/// The failure that asks an administrator to delete the assignments of a farm that is gone otherwise; `None` where none is
+/// left. Some go with what they were about.
+pub async fn left_roles(
+    session: &Session,
+    assignments: impl Iterator<Item = ResourceId>,
+) -> Outcome<Option<Failure>> {
+    let mut commands = Vec::new();
+    for id in assignments {
+        let request = Request::get(id.as_str()).api_version(AUTHORIZATION_API);
+        if !matches!(session.client.get(&request).await, Ok(None)) {
+            commands.push(format!("az role assignment delete --ids {id}"));
+        }
+    }
+    if commands.is_empty() {
+        return Ok(None);
+    }
+    let count = crate::show::count(commands.len(), "role assignment");
+    print_commands(session, commands);
+    Ok(Some(Failure {
+        exit: Exit::Roles,
+        message: format!(
+            "{count} of the farm must be deleted by an administrator; everything else is removed"
+        ),
+        hint: Some(
+            "have the commands above run: the assignments cost nothing and stay until then".to_owned(),
+        ),
+    }))
 }
 
 /// Where to ask for the right to assign at a scope: what is in the group follows the group.
@@ -140,25 +174,31 @@ pub async fn permissions(client: &ArmClient, scope: &str) -> Result<Vec<serde_js
     }
 }
 
-/// Tries again while a role that was just assigned does not work yet.
+/// Tries again while a role that was just assigned does not work yet: `whose` says of an error whose role it is, `None` of
+/// what does not pass by waiting.
 pub async fn until_admitted<T, E>(
     session: &Session,
-    is_forbidden: impl Fn(&E) -> bool,
+    whose: impl Fn(&E) -> Option<&'static str>,
     mut attempt: impl AsyncFnMut() -> Result<T, E>,
 ) -> Result<T, E> {
     let begun = session.clock.now();
-    let mut told = false;
+    let mut told = None;
     loop {
-        let error = match attempt().await {
-            Err(error) if is_forbidden(&error) => error,
-            other => return other,
+        let (error, whose) = match attempt().await {
+            Ok(done) => return Ok(done),
+            Err(error) => match whose(&error) {
+                Some(whose) => (error, whose),
+                None => return Err(error),
+            },
         };
         let waited = session.clock.now().duration_since(begun).unsigned_abs();
         if waited >= PROPAGATION {
             return Err(error);
         }
-        if !std::mem::replace(&mut told, true) {
-            session.printer.info("  your role on the storage account does not work yet: waiting for it");
+        if told.replace(whose) != Some(whose) {
+            session
+                .printer
+                .info(format!("  {whose} on the storage account does not work yet: waiting for it"));
         }
         session.clock.sleep(BETWEEN).await;
     }

@@ -133,7 +133,7 @@ fn exit_codes() -> String {
             "a difference remains: `plan --check` found one, or `deploy` named one that cannot be changed in place"
         }
         Exit::Roles => {
-            "`deploy` made all that it may; roles are left to an administrator, whose commands it printed"
+            "`deploy` or `teardown` did all that it may; roles are left to an administrator, whose commands it printed"
         }
         Exit::Bug => "a defect of this program",
     };

@@ -52,6 +52,8 @@ fn unregistered(namespace: Option<&str>) -> Kind {
 fn every_known_code_has_its_kind() {
     let throttled = |after: Option<u64>| Kind::Throttled { after: after.map(Duration::from_secs) };
     let table: Vec<(u16, &str, &str, Kind)> = vec![
+        (400, "InvalidKeyVaultReference", "The specified Key Vault reference is invalid.", Kind::Busy),
+        (400, "InvalidKeyVaultReference", "The Key Vault does not exist.", Kind::InvalidRequest),
         (409, "SkuNotAvailable", SKU, capacity(CapacityScope::Sku)),
         (400, "BadRequest", SKU, capacity(CapacityScope::Sku)),
         (400, "VMSizeNotSupported", "", capacity(CapacityScope::Sku)),

@@ -1,3 +1,18 @@
+# require_packages: fails where a package that the pool refers to (FLAMENCO_AZURE_PACKAGES) is not here. Batch lets a node go
+# on that may not read its packages, and it is not to render with something else.
+require_packages() {
+  local id name wanted found
+  for id in ${FLAMENCO_AZURE_PACKAGES-}; do
+    wanted=az_batch_app_package_${id//[.-]/_} found=
+    for name in $(compgen -e); do
+      case ${name,,} in
+        "${wanted,,}" | "${wanted,,}"_*) if [ -d "${!name-}" ]; then found=yes; fi ;;
+      esac
+    done
+    [ -n "$found" ] || fail "the application package $id is not on this node: may the nodes' identity read it?"
+  done
+}
+
 # find_package ID PROGRAM: sets package to the folder where Batch unpacked this pool's application package ID, or to
 # nothing. Batch's variable is in either case; without a version it stands for the default one, else one with a version
 # is taken, if there is only one.
@@ -20,6 +35,10 @@ find_package() {
       package=$folder
     done
   fi
+  # Another package's id may begin like this one's.
+  case " ${FLAMENCO_AZURE_PACKAGES-} " in
+    *" $1 "*) [ -n "$package" ] || fail "the application package $1 is not on this node: may the nodes' identity read it?" ;;
+  esac
   if [ -n "$package" ] && ! { [ -f "$package/$2" ] && [ -x "$package/$2" ]; }; then
     fail "the application package $1 (${package##*/}) has no executable $2 at its top"
   fi

@@ -36,6 +36,7 @@ done
 mkdir -p "$home/home" "$shared"
 [ "$(stat -c %U:%G "$home/home")" = flamenco:flamenco ] || chown flamenco:flamenco "$home" "$home/home"
 
+require_packages
 # A program is the pool's application package where it has one, else what the Manager put on the share.
 changed=
 find_package flamenco-worker flamenco-worker

@@ -12,6 +12,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
 
+use batch_pool::desired::PACKAGES_VARIABLE;
 use batch_pool::environment::{Package, Unpacked, packages, variables};
 use batch_pool::environment::{SetFor, TaskKind, Variable, package_folder};
 use guest_support::has;
@@ -258,6 +259,38 @@ fn a_package_that_cannot_be_used_fails_the_start_task_and_heals() {
     let run = node.start(&environment);
     assert_eq!((run.code, node.says(BLENDER).as_deref()), (0, Some("blender 5.0.1")), "{}", run.err);
     assert!(!node.snapshot().into_keys().any(|path| path.display().to_string().contains(".unpack.")));
+}
+
+/// What a pool refers to is what its nodes render with, or they do not render: the share's program is no substitute.
+#[test]
+fn a_node_without_a_package_that_its_pool_refers_to_fails_its_start_task() {
+    if !tools() {
+        return;
+    }
+    let (site, config) = farm();
+    let node = Node::new(&site, "node", &config);
+    let blender = package("blender", "5.0.1");
+    let addons = package("blender-addons", "1.0");
+    let cases = [
+        ("blender", vec![], Some("blender")),
+        ("Blender", vec![], Some("Blender")),
+        ("blender", vec![addons.clone()], Some("blender")),
+        ("blender tool", vec![blender.clone()], Some("tool")),
+        ("blender", vec![blender.clone()], None),
+        ("blender blender-addons", vec![blender, addons], None),
+    ];
+    for (names, there, missing) in cases {
+        let mut environment = node.with(&there);
+        environment.insert(PACKAGES_VARIABLE.to_owned(), names.to_owned());
+        let run = node.start(&environment);
+        let Some(missing) = missing else {
+            assert_eq!((run.code, node.says(BLENDER).as_deref()), (0, Some("blender 5.0.1")), "{}", run.err);
+            continue;
+        };
+        let reason = format!("the application package {missing} is not on this node");
+        assert!(run.code == 1 && run.err.contains(&reason), "{names}: {} {}", run.code, run.err);
+        assert!(!node.path("/opt/flamenco/blender").exists(), "{names}");
+    }
 }
 
 #[test]

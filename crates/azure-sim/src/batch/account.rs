@@ -212,11 +212,10 @@ fn create(
     let full = there >= usize::try_from(count_limit(world, &location, "accounts", 3)).unwrap_or(usize::MAX);
     let mode = request.body.pointer("/properties/poolAllocationMode").and_then(Value::as_str);
     if mode == Some("UserSubscription")
-        && let Some(reason) = key_vault_trouble(request).or_else(|| rights_trouble(world, request))
+        && let Some((code, message, reason)) =
+            key_vault_trouble(request).or_else(|| rights_trouble(world, request))
     {
-        // Recorded.
-        let message = "The specified Request Body is not syntactically valid.";
-        let refusal = arm_error(world, 400, "InvalidRequestBody", message, TARGET);
+        let refusal = arm_error(world, 400, code, message, TARGET);
         return super::with_details(refusal, &[("Reason", &reason)]);
     }
     let identity = match crate::compute::check::identity(world, &request.body, id) {
@@ -244,47 +243,75 @@ fn create(
     SimResponse::empty(202).with_headers(&operation.put_headers())
 }
 
+/// Code, message and reason of a refusal. Recorded.
+type Trouble = (&'static str, &'static str, String);
+
+fn not_valid(reason: &str) -> Trouble {
+    ("InvalidRequestBody", "The specified Request Body is not syntactically valid.", reason.to_owned())
+}
+
 /// What is wrong with the key vault of an account that lives on its subscription.
-fn key_vault_trouble(request: &Request) -> Option<String> {
+fn key_vault_trouble(request: &Request) -> Option<Trouble> {
     let text = |name: &str| {
         request.body.pointer(&format!("/properties/keyVaultReference/{name}")).and_then(Value::as_str)
     };
     let (Some(id), Some(url)) = (text("id"), text("url")) else {
         // Recorded.
-        return Some(
-            "keyVaultReference must be set if poolAllocationMode is specified as 'UserSubscription' on a PUT request"
-                .to_owned(),
-        );
+        return Some(not_valid(
+            "keyVaultReference must be set if poolAllocationMode is specified as 'UserSubscription' on a PUT request",
+        ));
     };
     if url.is_empty() || !id.to_ascii_lowercase().contains("/providers/microsoft.keyvault/vaults/") {
-        return Some("keyVaultReference must name a key vault and its URL".to_owned());
+        return Some(not_valid("keyVaultReference must name a key vault and its URL"));
     }
     None
 }
 
-/// "Azure Batch Service Orchestration Role" and "Key Vault Secrets Officer".
-const ORCHESTRATION: &str = "a35466a1-cfd6-450a-b35e-683fcdf30363";
-const SECRETS_OFFICER: &str = "b86a8fe4-44ce-4948-aee5-eccb2c155cd7";
-/// Contributor and Owner do as well.
-const BROADER: [&str; 2] = ["b24988ac-6180-42a0-ab88-20f7382dd24c", "8e3af657-a8ff-443c-a75c-2fe8c4bcb635"];
+/// "Azure Batch Service Orchestration Role"; Contributor and Owner do as well.
+const ORCHESTRATION: [&str; 3] = [
+    "a35466a1-cfd6-450a-b35e-683fcdf30363",
+    "b24988ac-6180-42a0-ab88-20f7382dd24c",
+    "8e3af657-a8ff-443c-a75c-2fe8c4bcb635",
+];
+/// "Key Vault Secrets Officer" and "Key Vault Administrator". Contributor and Owner have no right to what is in a vault
+/// (Microsoft's page "Azure built-in roles").
+const SECRETS: [&str; 2] = ["b86a8fe4-44ce-4948-aee5-eccb2c155cd7", "00482a5a-887f-4fb3-b363-3b7fe8e74483"];
 
-/// What Batch's own principal may not do yet (Microsoft's page "Create a Batch account with the Azure portal"). Code and
-/// words of the refusal are not recorded. A vault that this world has not is taken on trust.
-fn rights_trouble(world: &World, request: &Request) -> Option<String> {
-    let vault = request.body.pointer("/properties/keyVaultReference/id").and_then(Value::as_str)?;
-    world.resource(vault)?;
+fn batch_has(world: &World, scope: &str, roles: &[&str]) -> bool {
     let batch = crate::graph::batch_principal(world);
-    let subscription = format!("/subscriptions/{}", world.subscription_id());
-    let held = |scope: &str, role: &str| {
-        crate::roles::roles_at(world, &batch, scope).any(|one| one == role || BROADER.contains(&one.as_str()))
-    };
-    if !held(&subscription, ORCHESTRATION) {
-        return Some(
-            "The Batch service has no role on the subscription that lets it orchestrate nodes".to_owned(),
-        );
+    crate::roles::roles_at(world, &batch, scope).any(|one| roles.contains(&one.as_str()))
+}
+
+/// Whether Batch's own principal may make and delete nodes in the subscription.
+fn may_orchestrate(world: &World) -> bool {
+    batch_has(world, &format!("/subscriptions/{}", world.subscription_id()), &ORCHESTRATION)
+}
+
+/// The vault of an account whose nodes are in its subscription. One that this world has not is taken on trust.
+fn vault<'a>(world: &World, properties: &'a Value) -> Option<&'a str> {
+    let vault = properties.pointer("/keyVaultReference/id").and_then(Value::as_str)?;
+    world.resource(vault).map(|_| vault)
+}
+
+/// Whether nodes of this account's pools cannot be deleted, because Batch may not do so in the subscription any more.
+pub(super) fn holds_nodes(world: &World, account: &str) -> bool {
+    let own = |account: &&Resource| account.text("/poolAllocationMode") == Some("UserSubscription");
+    let account = world.resource(account).filter(own);
+    account.is_some_and(|account| vault(world, &account.properties).is_some()) && !may_orchestrate(world)
+}
+
+/// What Batch's own principal may not do yet (Microsoft's page "Create a Batch account with the Azure portal"). Of the vault
+/// the code and message are those of issue 18208 of Azure/azure-cli; of the subscription they are not recorded.
+fn rights_trouble(world: &World, request: &Request) -> Option<Trouble> {
+    let vault = vault(world, request.body.get("properties")?)?;
+    if !batch_has(world, vault, &SECRETS) {
+        let reason =
+            format!("The specified Key Vault {vault} does not have the Batch Service in access policies.");
+        return Some(("InvalidKeyVaultReference", "The specified Key Vault reference is invalid.", reason));
     }
-    (!held(vault, SECRETS_OFFICER))
-        .then(|| "The Batch service has no role on the key vault that lets it keep secrets".to_owned())
+    (!may_orchestrate(world)).then(|| {
+        not_valid("The Batch service has no role on the subscription that lets it orchestrate nodes")
+    })
 }
 
 fn stamped_quota(world: &mut World) -> String {

@@ -37,6 +37,7 @@ use crate::world::World;
 pub(crate) use allocate::addresses_left_in;
 pub(crate) use events::on_effect;
 pub(crate) use package::PackageLinks;
+pub(crate) use pool::stays;
 pub(crate) use state::Batch;
 
 /// Full type of accounts.

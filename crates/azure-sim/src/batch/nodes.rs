@@ -3,6 +3,7 @@
 use rand::RngCore;
 use serde_json::json;
 
+use super::package::Unread;
 use super::state::{Node, NodeState, TaskFailure, Trouble};
 use super::task::{self, Outlook};
 use crate::operation::{Effect, later};
@@ -102,6 +103,9 @@ fn booted(world: &mut World, pool: &str, id: &str, round: u64) {
             node.trouble = Some(trouble);
             node.set(NodeState::Unusable, now);
         });
+        return;
+    }
+    if super::reference::unread(world, pool).iter().any(|(_, what)| *what == Unread::Stays) {
         return;
     }
     let (has_task, waits) = task::shape(world, pool);

@@ -78,27 +78,59 @@ pub(super) fn beginning(world: &World, package: &str) -> Option<Vec<u8>> {
     world.storage.beginning(&container_of(&place), &place.blob)
 }
 
-/// Why nodes of a pool cannot read a package: without keys they read with an identity that the account names and their
+/// What becomes of a node that cannot read one of its pool's packages (Microsoft's page "Use managed identities in an Azure
+/// Batch account or pool", its table of node states).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Unread {
+    /// The account names no identity for nodes: the node stays `starting`.
+    Stays,
+    /// The identity may not read: the node goes on without the package.
+    Without,
+    /// The pool has another identity, or none: the node is `unusable`.
+    Unusable(String),
+}
+
+/// Whether nodes of a pool can read a package: without keys they read with an identity that the account names and their
 /// pool has (BatchManagement.json, `nodeIdentityReference`).
-pub(super) fn unreadable(world: &World, pool: &Resource, package: &str) -> Option<String> {
+pub(super) fn unreadable(world: &World, pool: &Resource, package: &str) -> Option<Unread> {
     let batch = world.resource(parent_of(&pool.id)?)?;
     if batch.text("/autoStorage/authenticationMode") != Some("BatchAccountManagedIdentity") {
         return None;
     }
     let Some(reader) = batch.text("/autoStorage/nodeIdentityReference/resourceId") else {
-        return Some("the account names no identity for nodes".to_owned());
+        return Some(Unread::Stays);
     };
     let given = pool.extra.get("identity").and_then(|identity| identity.get("userAssignedIdentities"));
     let has = |ids: &serde_json::Map<String, Value>| ids.keys().any(|id| id.eq_ignore_ascii_case(reader));
     if !given.and_then(Value::as_object).is_some_and(has) {
-        return Some("the pool has not the identity that the account names".to_owned());
+        let why = "the pool has not the identity that the account names".to_owned();
+        return Some(Unread::Unusable(why));
     }
     let place = place(world, package)?;
     let principal =
         world.resource(reader).and_then(|identity| identity.text("/principalId")).unwrap_or_default();
-    let account = last_segment(&place.account);
-    let url = format!("https://{account}.blob.core.windows.net/{}/{}", place.container, place.blob);
-    storage::may_read(world, principal, &url).err()
+    (!storage::may_read_in(world, principal, &container_of(&place))).then_some(Unread::Without)
+}
+
+/// 409 while none of the identities that the account writes with may write packages (Microsoft's page "Use managed
+/// identities in an Azure Batch account or pool": code and message; a role that was just assigned does not count yet).
+fn refuse_unwritable(world: &mut World, account: &str, package: &str) -> Option<SimResponse> {
+    let batch = world.resource(account)?;
+    if batch.text("/autoStorage/authenticationMode") != Some("BatchAccountManagedIdentity") {
+        return None;
+    }
+    let scope = container_of(&place(world, package)?);
+    let given = batch.extra.get("identity").and_then(|identity| identity.get("userAssignedIdentities"));
+    let may_write = |id: &String| {
+        let principal = world.resource(id).and_then(|identity| identity.text("/principalId"));
+        principal.is_some_and(|principal| storage::may_write(world, principal, &scope))
+    };
+    if given.and_then(Value::as_object).is_some_and(|ids| ids.keys().any(may_write)) {
+        return None;
+    }
+    let message =
+        "The auto storage account keys are invalid or the Batch account's identity has no permission on it.";
+    Some(arm_error(world, 409, "AutoStorageNoPermission", message, "BatchAccount"))
 }
 
 fn is_uploaded(world: &World, package: &str) -> bool {
@@ -210,6 +242,9 @@ fn put(
         }
     };
     let mut package = package;
+    if let Some(refusal) = refuse_unwritable(world, parent_of(application).unwrap_or_default(), id) {
+        return refusal;
+    }
     package.etag = etag(world);
     if let Some(place) = place(world, id) {
         storage::ensure_container(world, &place.account, &place.container);
@@ -236,6 +271,9 @@ pub(super) fn activate(world: &mut World, request: &Request) -> SimResponse {
         return refusal;
     }
     let Some(mut package) = world.resource(&id).cloned() else { return missing(world) };
+    if let Some(refusal) = refuse_unwritable(world, &account, &id) {
+        return refusal;
+    }
     if !is_uploaded(world, &id) {
         let message = "No blob could be found for the specified application package.";
         return arm_error(world, 409, "ApplicationPackageBlobNotFound", message, TARGET);

@@ -510,3 +510,18 @@ pub(super) fn begin_delete(world: &mut World, pool: &str) -> u64 {
     }
     if leaving.is_empty() { 20 } else { 75 }
 }
+
+/// Whether a pool that is due to be gone stays: Batch cannot delete its nodes. Then its deletion never ends (what Azure
+/// does is not recorded; Microsoft's page "Azure Batch pool and node errors" has pools that stay in deletion).
+pub(crate) fn stays(world: &mut World, id: &str) -> bool {
+    let has_nodes = world.batch.pools.get(&key(id)).is_some_and(|pool| !pool.nodes.is_empty());
+    let Some(account) = parent_of(id).filter(|_| has_nodes) else { return false };
+    if !account::holds_nodes(world, account) {
+        return false;
+    }
+    let path = format!("{account}/poolOperationResults/delete-{}", crate::resource::last_segment(id));
+    if let Some(operation) = world.operations.find_mut(&path) {
+        operation.ends = None;
+    }
+    true
+}

@@ -2,6 +2,7 @@
 
 use serde_json::{Value, json};
 
+use super::package::Unread;
 use super::{arm_error, package, with_details};
 use crate::resource::{last_segment, parent_of};
 use crate::wire::SimResponse;
@@ -62,16 +63,32 @@ pub(super) fn trouble(world: &World, pool: &str) -> Option<String> {
         let Some(id) = resolve(world, &account, reference) else {
             return Some(format!("The application package {what} does not exist or is not active"));
         };
-        if let Some(why) = package::unreadable(world, resource, &id) {
-            return Some(format!(
-                "The blob of the application package {what} could not be downloaded: {why}"
-            ));
+        match package::unreadable(world, resource, &id) {
+            Some(Unread::Unusable(why)) => {
+                return Some(format!(
+                    "The blob of the application package {what} could not be downloaded: {why}"
+                ));
+            }
+            Some(Unread::Stays | Unread::Without) => return None,
+            None => {}
         }
         let Some(bytes) = package::beginning(world, &id) else {
             return Some(format!("The blob of the application package {what} could not be downloaded"));
         };
         (!bytes.starts_with(b"PK")).then(|| format!("The application package {what} is not a zip file"))
     })
+}
+
+/// The applications of a pool that its nodes cannot read, and what becomes of the nodes.
+pub(super) fn unread(world: &World, pool: &str) -> Vec<(String, Unread)> {
+    let Some(resource) = world.resource(pool) else { return Vec::new() };
+    let account = parent_of(&resource.id).unwrap_or_default();
+    let references = resource.property("/applicationPackages").and_then(Value::as_array);
+    let of = |reference: &Value| {
+        let id = resolve(world, account, reference)?;
+        Some((named(reference).0, package::unreadable(world, resource, &id)?))
+    };
+    references.into_iter().flatten().filter_map(of).collect()
 }
 
 /// The references in the data plane's words.

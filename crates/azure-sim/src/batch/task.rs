@@ -46,9 +46,24 @@ pub(super) fn outlook(world: &World, pool: &str) -> Outlook {
         return wait("no Flamenco Manager answers in the network");
     };
     match guest::set_up(world, manager) {
-        SetUp::Done(at) if at <= world.now() => Outlook::Good,
+        SetUp::Done(at) if at <= world.now() => match absent(world, pool) {
+            Some(id) => Outlook::Bad(format!(
+                "the application package {id} is not on this node: may the nodes' identity read it?"
+            )),
+            None => Outlook::Good,
+        },
         _ => wait("no node setup script on the share: see the Manager's setup"),
     }
+}
+
+/// A package that the start task wants by its variable `FLAMENCO_AZURE_PACKAGES` and that nodes go on without.
+fn absent(world: &World, pool: &str) -> Option<String> {
+    let variables = world.resource(pool)?.property("/startTask/environmentSettings")?.as_array()?;
+    let ours = |one: &&Value| one.get("name").and_then(Value::as_str) == Some("FLAMENCO_AZURE_PACKAGES");
+    let wanted = variables.iter().find(ours)?.get("value").and_then(Value::as_str)?;
+    let unread = super::reference::unread(world, pool);
+    let is_unread = |id: &&str| unread.iter().any(|(application, _)| application.eq_ignore_ascii_case(id));
+    wanted.split_whitespace().find(is_unread).map(str::to_owned)
 }
 
 /// Nodes without public addresses in a private subnet need a NAT gateway to reach the Batch service.

@@ -17,6 +17,7 @@ use azure_storage_blob::{BlobClient, BlobClientOptions, BlockBlobClient};
 use flamenco_azure_core::arm::{ArmClient, RetryPolicy};
 use flamenco_azure_core::clock::Clock;
 use flamenco_azure_core::storage::{self, Sender, StorageError};
+use jiff::Timestamp;
 
 use super::link::Link;
 
@@ -73,6 +74,15 @@ impl fmt::Debug for BlobOptions {
     }
 }
 
+/// A blob of ours that is there.
+#[derive(Debug)]
+pub(super) struct There {
+    /// The digest that was stored with it.
+    pub(super) sha256: String,
+    /// When its content was put together, to the second.
+    pub(super) modified: Option<Timestamp>,
+}
+
 /// A package's blob, through one link.
 pub(super) struct Blob {
     whole: BlobClient,
@@ -97,15 +107,18 @@ impl Blob {
         Ok(Self { whole, blocks, sender })
     }
 
-    /// The digest that was stored with the blob. `None` when there is no blob, or none of ours.
-    pub(super) async fn digest(&self) -> Result<Option<String>, StorageError> {
+    /// What is there. `None` when there is no blob, or none of ours.
+    pub(super) async fn there(&self) -> Result<Option<There>, StorageError> {
         let what = "look at the package";
         let read = self.send(what, || async {
             let headers = self.whole.get_properties(None).await?;
-            headers.metadata()
+            Ok((headers.metadata()?, headers.last_modified()?))
         });
         match read.await {
-            Ok(mut metadata) => Ok(metadata.remove(DIGEST)),
+            Ok((mut metadata, modified)) => Ok(metadata.remove(DIGEST).map(|sha256| {
+                let modified = modified.and_then(|at| Timestamp::from_second(at.unix_timestamp()).ok());
+                There { sha256, modified }
+            })),
             // To HEAD there is no body, and so no code in it.
             Err(StorageError::Refused { status: 404, .. }) => Ok(None),
             Err(error) => Err(error),

@@ -18,6 +18,22 @@ use super::push_error::FetchError;
 /// Mirrors lead on, a few times.
 const MOST_REDIRECTS: usize = 10;
 
+/// A source without what may be secret in it, for messages: user, password, query and fragment of an address.
+pub fn shown_source(text: &str) -> String {
+    if !text.contains("://") {
+        return text.to_owned();
+    }
+    Url::parse(text).map_or_else(|_| shown_text(text), |url| shown(&url))
+}
+
+/// The same of what is no address. Nothing of it can be told apart for sure: nothing before the last `@` is shown.
+fn shown_text(text: &str) -> String {
+    let (scheme, rest) = text.split_once("://").unwrap_or(("", text));
+    let rest = rest.rsplit('@').next().unwrap_or_default();
+    let rest = rest.split(['?', '#']).next().unwrap_or_default();
+    if scheme.is_empty() || scheme.contains('@') { rest.to_owned() } else { format!("{scheme}://{rest}") }
+}
+
 /// An address without what may be secret in it.
 fn shown(url: &Url) -> String {
     let mut shown = url.clone();
@@ -32,17 +48,16 @@ fn address(text: &str) -> Result<Url, FetchError> {
     match Url::parse(text) {
         Ok(url) if url.scheme() == "https" && url.has_host() => Ok(url),
         Ok(url) => Err(FetchError::Address { url: shown(&url) }),
-        Err(_) => {
-            Err(FetchError::Address { url: text.split(['?', '#']).next().unwrap_or_default().to_owned() })
-        }
+        Err(_) => Err(FetchError::Address { url: shown_text(text) }),
     }
 }
 
 /// Fetches what is at `url` into a file without a name in `work`, which goes with its handle. Follows where it is led, by
-/// https only, and sends nobody a token. `transport` is the wire, `None` is HTTPS.
+/// https only, and sends nobody a token. Of more than `most` bytes nothing is kept. `transport` is the wire, `None` is HTTPS.
 pub async fn fetch(
     url: &str,
     work: &Path,
+    most: u64,
     transport: Option<Arc<dyn HttpClient>>,
     reporter: &dyn Reporter,
 ) -> Result<File, FetchError> {
@@ -73,6 +88,10 @@ pub async fn fetch(
             return Err(FetchError::Refused { url: shown(&at), status, reason });
         }
         let announced: Option<u64> = header("content-length").and_then(|length| length.trim().parse().ok());
+        let too_large = || FetchError::TooLarge { url: shown(&at), limit: most };
+        if announced.is_some_and(|announced| announced > most) {
+            return Err(too_large());
+        }
         let last =
             first.path_segments().and_then(|mut parts| parts.next_back()).unwrap_or_default().to_owned();
         let mut meter = Meter::new(format!("fetch {last}"), reporter);
@@ -80,8 +99,11 @@ pub async fn fetch(
         let mut body = response.into_body();
         while let Some(part) = body.next().await {
             let part = part.map_err(failed)?;
-            to.write_all(&part).map_err(FetchError::Write)?;
             got += part.len() as u64;
+            if got > most {
+                return Err(too_large());
+            }
+            to.write_all(&part).map_err(FetchError::Write)?;
             if let Some(announced) = announced {
                 meter.tell(got, announced);
             }

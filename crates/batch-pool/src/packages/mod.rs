@@ -25,7 +25,7 @@ mod zipfile;
 
 pub use blob::BlobOptions;
 pub use error::{IdError, PackError};
-pub use fetch::fetch;
+pub use fetch::{fetch, shown_source};
 pub use limits::PackageId;
 pub use link::Link;
 pub use push::{Pushed, check, push};

@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use flamenco_azure_core::exec::Reporter;
 use flamenco_azure_core::storage::StorageError;
+use jiff::Timestamp;
 
 use super::blob::{Blob, BlobOptions};
 use super::limits::{APPLICATIONS, PACKAGES, PackageId};
@@ -17,6 +18,8 @@ use super::upload::{Sent, UploadError, upload};
 
 /// So often another link is asked for while nothing is moved through those before.
 const MOST_LINKS: u32 = 3;
+/// And so often in all: with a link that writes and cannot read all is sent again with each.
+const MOST_LINKS_IN_ALL: u32 = 40;
 /// What storage says when the blocks that it should put together are not there: it forgets them after a week ("Put Block").
 const LOST_BLOCKS: &[&str] = &["InvalidBlockList"];
 /// What it says when blocks of another tool wait there, with ids of another length ("Put Block").
@@ -82,24 +85,32 @@ pub async fn push(
     let usable = known.filter(|link| link.lasts(blobs.clock.now()));
 
     // Looking does not need a link that writes; making one would change a version that nothing is to be done about.
+    let may_open = !frozen && (!active || replace);
     let mut link = match usable {
         Some(link) => link,
+        None if may_open => packages.offer(id).await?,
         None if frozen => return Err(PushError::Frozen { application: id.application().to_owned() }),
-        None => packages.offer(id).await?,
-    };
-    if before.is_some() {
-        let mut digest = Blob::new(&link, blobs).map_err(PushError::Blob)?.digest().await;
-        if digest.as_ref().is_err_and(|error| error.is_forbidden() && link.is_signed()) && !frozen {
-            link = packages.offer(id).await?;
-            digest = Blob::new(&link, blobs).map_err(PushError::Blob)?.digest().await;
+        None => {
+            let (application, version) = (id.application().to_owned(), id.version().to_owned());
+            return Err(PushError::Unseen { application, version });
         }
-        let digest = match digest {
+    };
+    if let Some(before) = &before {
+        let mut there = Blob::new(&link, blobs).map_err(PushError::Blob)?.there().await;
+        if there.as_ref().is_err_and(|error| error.is_forbidden() && link.is_signed()) && may_open {
+            link = packages.offer(id).await?;
+            there = Blob::new(&link, blobs).map_err(PushError::Blob)?.there().await;
+        }
+        let there = match there {
             // A link that cannot read: what is there is not known.
             Err(error) if error.is_forbidden() && link.is_signed() => None,
-            digest => digest.map_err(PushError::Blob)?,
+            there => there.map_err(PushError::Blob)?,
         };
-        if digest.as_deref() == Some(packed.sha256()) {
-            if active {
+        if let Some(there) = there.filter(|there| there.sha256 == packed.sha256()) {
+            // A replacement that was killed between its upload and its activation is known by its time alone.
+            let since = before.activated.as_ref().and_then(|at| at.parse::<Timestamp>().ok());
+            let is_newer = |since: Timestamp| there.modified.is_some_and(|modified| modified > since);
+            if active && !since.is_some_and(is_newer) {
                 return Ok(Pushed::AlreadyThere);
             }
             packages.activate(id).await?;
@@ -133,7 +144,7 @@ async fn send(
 ) -> Result<Sent, PushError> {
     let meter = Mutex::new(Meter::new(format!("send {id}"), reporter));
     let moved = AtomicU64::new(0);
-    let (mut links, mut restarts, mut may_list) = (0, 0, true);
+    let (mut links, mut all_links, mut restarts, mut may_list) = (0, 0, 0, true);
     loop {
         let blob = Blob::new(&link, blobs).map_err(PushError::Blob)?;
         let before = moved.load(Ordering::Relaxed);
@@ -155,10 +166,11 @@ async fn send(
         } else if error.is_one_of(FOREIGN_BLOCKS) && restarts < 2 {
             restarts += 1;
             blob.forget().await.map_err(PushError::Blob)?;
-        } else if wants_another_link(&error, &link) && links < MOST_LINKS {
+        } else if wants_another_link(&error, &link) && links < MOST_LINKS && all_links < MOST_LINKS_IN_ALL {
             // One that writes and cannot read is good enough in the end.
             may_list = links == 0 || !error.is_one_of(&["AuthorizationPermissionMismatch"]);
             links += 1;
+            all_links += 1;
             link = packages.offer(id).await?;
         } else {
             return Err(PushError::Blob(error));

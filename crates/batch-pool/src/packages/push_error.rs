@@ -49,6 +49,14 @@ pub enum FetchError {
         /// Bytes that were announced.
         announced: u64,
     },
+    /// It is larger than a package can be.
+    #[error("`{url}` is larger than {limit} bytes, the most that a package can be")]
+    TooLarge {
+        /// Without its query.
+        url: String,
+        /// The limit.
+        limit: u64,
+    },
     /// The file to fetch into cannot be written.
     #[error("cannot write what was fetched")]
     Write(#[source] io::Error),
@@ -109,6 +117,14 @@ pub enum PushError {
         /// The version.
         version: String,
     },
+    /// The version is there, was not to be replaced, and Batch tells no address to look at its content.
+    #[error("version {version} of `{application}` is there, and its content cannot be looked at")]
+    Unseen {
+        /// The application.
+        application: String,
+        /// The version.
+        version: String,
+    },
     /// The application forbids that versions change.
     #[error("application `{application}` does not allow its packages to be replaced")]
     Frozen {
@@ -135,4 +151,18 @@ pub enum PushError {
     /// The packed file cannot be read again.
     #[error("cannot read the packed file")]
     Read(#[source] io::Error),
+}
+
+impl PushError {
+    /// Whether storage does not admit whoever uploads.
+    pub fn is_forbidden(&self) -> bool {
+        matches!(self, Self::Blob(error) if error.is_forbidden())
+    }
+
+    /// Whether storage does not admit the identity that the Batch account writes with (Microsoft's page "Use managed identities
+    /// in an Azure Batch account or pool").
+    pub fn is_batch_forbidden(&self) -> bool {
+        let of = |source: &ArmError| source.code().eq_ignore_ascii_case("AutoStorageNoPermission");
+        matches!(self, Self::Azure { source, .. } if of(source))
+    }
 }

@@ -13,8 +13,14 @@ use super::tree::{Content, File};
 
 /// Bytes of a piece, before. Larger ones compress a little better, smaller ones occupy more cores with one file.
 const PIECE: u64 = 1 << 20;
-/// Pieces that may be ahead of the one that is written, for each thread.
-const AHEAD: usize = 4;
+/// Threads at most, and pieces that may wait for the one that is written: with as many cores as there are, memory stays the
+/// same.
+const MOST: usize = 48;
+
+/// Pieces that may be ahead of the one that is written: each thread's, and three for each that wait.
+fn ahead(threads: usize) -> usize {
+    threads + (threads * 3).min(MOST)
+}
 
 /// A part of a file.
 #[derive(Debug, Clone, Copy)]
@@ -128,12 +134,12 @@ pub(super) fn squeeze(
     write: &mut dyn FnMut(Squeezed) -> Result<(), PackError>,
 ) -> Result<(), PackError> {
     let pieces = pieces(files);
-    let threads = threads.clamp(1, pieces.len().max(1));
+    let threads = threads.min(MOST).clamp(1, pieces.len().max(1));
     let shared = Shared::default();
     std::thread::scope(|scope| {
         for _ in 0..threads {
             scope.spawn(|| {
-                while let Some(index) = shared.claim(pieces.len(), threads * AHEAD) {
+                while let Some(index) = shared.claim(pieces.len(), ahead(threads)) {
                     let piece = pieces[index];
                     shared.put(index, deflate(piece, files[piece.file], spool));
                 }

@@ -21,8 +21,7 @@ use sha2::{Digest, Sha256};
 
 use crate::nodes::kind_of;
 
-pub(crate) use self::service::references_of;
-pub use self::service::{Begun, Missing, Reference, Rollout, RolloutError, resolve};
+pub use self::service::{Begun, Missing, Reference, Rollout, RolloutError, references_of, resolve};
 
 /// The metadata item that keeps the mark.
 pub const MARK: &str = "flamenco-rollout";

@@ -259,7 +259,7 @@ fn is_on_its_way(code: &str) -> bool {
 }
 
 /// The references of a pool's control-plane body.
-pub(crate) fn references_of(body: &Value) -> Vec<PackageRef> {
+pub fn references_of(body: &Value) -> Vec<PackageRef> {
     let items = body.pointer("/properties/applicationPackages").and_then(Value::as_array);
     let read = |item: &Value| {
         // An id may name the version itself.

@@ -1,10 +1,12 @@
 //! What Batch says to packages, on the simulator.
 
+use std::time::Duration;
+
 use batch_pool::packages::limits::PACKAGES;
-use batch_pool::packages::{BatchPackages, Packages as _, PushError, check};
+use batch_pool::packages::{BatchPackages, Packages as _, PushError, Pushed, check};
 use serde_json::{Value, json};
 
-use super::ends::{End, arm, batch_account, id, packed};
+use super::ends::{End, Signing, arm, batch_account, id, packed};
 use super::gate::Tricks;
 
 #[tokio::test(start_paused = true)]
@@ -83,4 +85,63 @@ async fn versions_are_listed_made_default_and_removed() {
     assert_eq!(end.packages.applications().await.unwrap(), []);
     assert!(end.packages.packages("app").await.unwrap().is_empty());
     assert!(end.packages.package(&id("app", "1.0")).await.unwrap().is_none());
+}
+
+/// Between its upload and its activation a killed replacement has the new content and is active, as before: only the time of
+/// its activation tells that nodes have not been given it.
+#[tokio::test(start_paused = true)]
+async fn a_replacement_that_was_killed_anywhere_is_activated_by_the_next_push() {
+    let end = End::simulator();
+    let (id, old, new) = (id("killed", "1"), packed(100, 1), packed(100, 2));
+    let activated = async || end.packages.package(&id).await.unwrap().unwrap().activated.unwrap();
+    for cut in 0.. {
+        end.gate.play(Tricks::default());
+        end.replace(&id, &old).await.unwrap();
+        let before = activated().await;
+        end.gate.pass(60.0).await;
+        end.gate.play(Tricks { cut_after: Some(cut), ..Tricks::default() });
+        let first = end.replace(&id, &new).await;
+        end.gate.play(Tricks::default());
+        end.gate.pass(60.0).await;
+        let second = end.replace(&id, &new).await.unwrap();
+        assert!(activated().await > before, "cut after {cut}: {second:?}");
+        end.assert_active(&id, &new).await;
+        if first.is_ok() {
+            assert_eq!(second, Pushed::AlreadyThere);
+            return;
+        }
+    }
+}
+
+/// To make a version anew is to change it: what may not be replaced is left alone, also where Batch shows no link.
+#[tokio::test(start_paused = true)]
+async fn an_active_version_is_not_touched_by_a_push_that_may_not_replace_it() {
+    let end = End::simulator();
+    let (id, it) = (id("shown", "1"), packed(100, 1));
+    end.gate.play(Tricks::default());
+    end.push(&id, &it).await.unwrap();
+    let world = end.world.clone().unwrap();
+    world.lock().unwrap().hide_package_links();
+    let path = format!("{}/applications/shown/versions/1", batch_account());
+    let etag = || {
+        let shown = world.lock().unwrap().handle(&arm("GET", &path, "2025-06-01"));
+        shown.json_body()["etag"].as_str().unwrap().to_owned()
+    };
+    let before = etag();
+    let error = end.push(&id, &it).await.unwrap_err();
+    assert!(matches!(error, PushError::Unseen { .. }), "{error}");
+    assert_eq!(etag(), before);
+    end.replace(&id, &packed(100, 2)).await.unwrap();
+}
+
+/// A link that cannot read does not say what is there: each sends all, and each may end before it has.
+#[tokio::test(start_paused = true)]
+async fn an_upload_over_links_that_end_too_early_does_not_go_on_for_ever() {
+    let end = End::simulator();
+    let (id, it) = (id("hopeless", "1"), packed(30 << 20, 3));
+    end.sign(&[Signing { permissions: "w", seconds: 10 }]);
+    end.gate.play(Tricks { slow: Some(Duration::from_secs(4)), ..Tricks::default() });
+    let pushed = tokio::time::timeout(Duration::from_secs(86_400), end.push(&id, &it)).await;
+    let error = pushed.expect("it ends").unwrap_err();
+    assert!(matches!(&error, PushError::Blob(error) if error.is_forbidden()), "{error:?}");
 }

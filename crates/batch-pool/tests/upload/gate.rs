@@ -21,6 +21,8 @@ pub struct Tricks {
     pub damage: u32,
     /// Before this block goes on, time passes.
     pub pause: Option<(u64, Duration)>,
+    /// Before each block goes on, so much time passes.
+    pub slow: Option<Duration>,
 }
 
 #[derive(Debug, Default)]
@@ -139,6 +141,9 @@ impl HttpClient for Gate {
             {
                 self.state().tricks.pause = None;
                 self.pass(pause.as_secs_f64()).await;
+            }
+            if let Some(slow) = tricks.slow {
+                self.pass(slow.as_secs_f64()).await;
             }
             let sum = request.headers().get_optional_str(&HeaderName::from_static("x-ms-content-crc64"));
             let announced = STANDARD.decode(sum.expect("a block has its sum")).unwrap();

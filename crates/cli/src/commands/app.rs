@@ -8,14 +8,15 @@ use batch_pool::packages::{
     self, BatchPackages, BlobOptions, FetchError, PackError, PackOptions, PackageId, Packages, Packed,
     PushError, Pushed,
 };
+use batch_pool::rollout::references_of;
 use batch_pool::wire;
 use flamenco_azure_core::error::chain;
 use flamenco_azure_core::inventory::Inventory;
 use indicatif::HumanBytes;
-use serde_json::{Value, json};
+use serde_json::json;
 
 use crate::args::{AppCommand, AppDefaultArgs, AppPushArgs, AppRemoveArgs};
-use crate::auto_storage;
+use crate::auto_storage::{self, Held};
 use crate::failure::{Exit, Failure, Outcome};
 use crate::printer::Mode;
 use crate::roles::until_admitted;
@@ -78,8 +79,10 @@ async fn push(session: &Session, args: &AppPushArgs, id: &PackageId) -> Outcome 
     let reporter = &*session.reporter;
     let push = async || packages::push(&packages, &blobs, id, &packed, args.replace, reporter).await;
     let pushed = match push().await {
-        Err(error) if is_forbidden(&error) && auto_storage::may_upload(session, &target).await? => {
-            until_admitted(session, is_forbidden, push).await
+        Err(error) if error.is_forbidden() || error.is_batch_forbidden() => {
+            let held = Held::look(session, &target).await?;
+            let whose = |error: &PushError| held.whose(error);
+            if whose(&error).is_some() { until_admitted(session, whose, push).await } else { Err(error) }
         }
         pushed => pushed,
     };
@@ -108,10 +111,6 @@ async fn push(session: &Session, args: &AppPushArgs, id: &PackageId) -> Outcome 
     Ok(Exit::Done)
 }
 
-fn is_forbidden(error: &PushError) -> bool {
-    matches!(error, PushError::Blob(error) if error.is_forbidden())
-}
-
 /// Fetches if need be, and packs, beside the runtime.
 async fn packed(session: &Session, args: &AppPushArgs, id: &PackageId) -> Outcome<Packed> {
     let options = PackOptions { sha256: args.sha256.clone(), ..PackOptions::default() };
@@ -122,9 +121,10 @@ async fn packed(session: &Session, args: &AppPushArgs, id: &PackageId) -> Outcom
         if session.simulator.is_some() {
             return Err(Failure::user("a simulated Azure is not connected: give a folder or archive here"));
         }
-        let archive = packages::fetch(source, &options.work, None, &*session.reporter).await;
+        let archive =
+            packages::fetch(source, &options.work, options.limits.unpacked, None, &*session.reporter).await;
         let archive = archive.map_err(|error| unfetched(&error))?;
-        let name = source.split(['?', '#']).next().unwrap_or_default().to_owned();
+        let name = packages::shown_source(source);
         tokio::task::spawn_blocking(move || {
             packages::pack_archive(archive, Path::new(&name), &options, &what, &*reporter)
         })
@@ -247,11 +247,9 @@ fn unused(
     default: Option<&str>,
 ) -> Outcome<()> {
     for pool in target.resources(inventory, wire::POOL) {
-        let references = pool.pointer("/properties/applicationPackages").and_then(Value::as_array);
-        for reference in references.into_iter().flatten() {
-            let text = |key: &str| reference.get(key).and_then(Value::as_str);
-            let named = text("id").and_then(|id| id.rsplit('/').next()).unwrap_or_default();
-            let version = text("version").or(default).unwrap_or_default();
+        for reference in references_of(&pool.body) {
+            let named = &reference.application;
+            let version = reference.version.as_deref().or(default).unwrap_or_default();
             let meant = versions.iter().any(|one| one.eq_ignore_ascii_case(version));
             if named.eq_ignore_ascii_case(application) && meant {
                 return Err(Failure::user(format!("pool `{}` refers to {application} {version}", pool.id.name()))
@@ -269,6 +267,12 @@ fn unused(
 fn failed(error: PushError) -> Failure {
     let message = chain(&error);
     let hint = match error {
+        error if error.is_batch_forbidden() => {
+            return Failure::azure(message).hint(
+                "the auto-storage account does not admit the identity of the Batch account: it needs the role Storage Blob \
+                 Data Contributor there; `flamenco-azure deploy` assigns it, or prints the command for an administrator",
+            );
+        }
         PushError::Azure { source, .. } => return Failure { message, ..Failure::from(source) },
         PushError::NoAutoStorage { .. } => {
             "the first `flamenco-azure app push` makes it, or `deploy` with `packages` in a pool".to_owned()
@@ -276,7 +280,7 @@ fn failed(error: PushError) -> Failure {
         PushError::Applications { .. } | PushError::Packages { .. } => {
             "`flamenco-azure app remove` makes room".to_owned()
         }
-        PushError::Taken { .. } => {
+        PushError::Taken { .. } | PushError::Unseen { .. } => {
             "give it another --version; or --replace, and nodes that have it keep the old content".to_owned()
         }
         PushError::Frozen { .. } => "give it another --version".to_owned(),

@@ -223,13 +223,13 @@ async fn left_behind(session: &Session, file: &FarmFile, group: &ResourceId) -> 
 }
 
 /// Used by `teardown` and `pause` too: runs a plan and turns its failure into words.
-pub async fn carry_out(session: &Session, farm: &str, plan: &Plan, again: &str) -> Outcome<()> {
+pub async fn carry_out(session: &Session, farm: &str, plan: &Plan, again: &str) -> Outcome<Report> {
     match session.executor(farm)?.run(plan).await {
         Ok(report) => {
             for (step, error) in report.shortfalls() {
                 session.printer.warn(format!("{step}: {}", batch_pool::error::explain(error)));
             }
-            Ok(())
+            Ok(report)
         }
         Err(error) => {
             let left = show::count(error.failures.len() + error.report.not_begun.len(), "step");

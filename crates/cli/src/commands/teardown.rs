@@ -1,9 +1,10 @@
 //! `teardown`: removes the farm and nothing else.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use batch_pool::own_subscription;
+use flamenco_azure_core::ids::ResourceId;
 use flamenco_azure_core::inventory::Inventory;
 use flamenco_azure_core::plan::plan_teardown;
 
@@ -11,6 +12,7 @@ use super::deploy::carry_out;
 use crate::args::TeardownArgs;
 use crate::failure::{Exit, Failure, Outcome};
 use crate::own_subscription::purge;
+use crate::roles::left_roles;
 use crate::session::{Session, Target};
 use crate::{farm, progress, show};
 
@@ -44,6 +46,7 @@ pub(super) async fn remove(
     let printer = session.printer;
     let mut asked = args.yes;
     let mut before: BTreeSet<String> = BTreeSet::new();
+    let mut left: BTreeMap<String, ResourceId> = BTreeMap::new();
     for _ in 0..PASSES {
         inventory = farm::observe(&session.client, &target.group).await?;
         let vaults: Vec<_> = own_subscription::vaults(&target.farm, &inventory).collect();
@@ -59,8 +62,13 @@ pub(super) async fn remove(
             confirm(session, &target.farm, args.keep_data).await?;
             asked = true;
         }
-        carry_out(session, &target.farm, &plan, "run `flamenco-azure teardown` again to go on").await?;
+        let again = "run `flamenco-azure teardown` again to go on";
+        let report = carry_out(session, &target.farm, &plan, again).await?;
+        left.extend(report.left.into_iter().map(|id| (id.key(), id)));
         purge(session, &vaults).await;
+    }
+    if let Some(appeal) = left_roles(session, left.into_values()).await? {
+        return Err(appeal);
     }
     let took = session.clock.now().duration_since(begun).unsigned_abs();
     printer.info(format!("{} in {}", printer.bold("removed"), progress::seconds(took)));

@@ -3,7 +3,7 @@
 use azure_sim::{Role, SimRequest, World};
 use serde_json::json;
 
-use crate::support::Place;
+use crate::support::{Place, SUBSCRIPTION};
 
 const FILE: &str = "\
 defaultName: studio
@@ -122,4 +122,24 @@ fn a_contributors_deploy_is_finished_after_an_administrator_ran_what_it_prints()
     // What the administrator assigned is the administrator's: a teardown leaves it and says nothing of it.
     place.simulate("teardown --yes").ended(0, &["removed"]);
     assert!(place.world().resources().is_empty(), "{}", place.holdings());
+}
+
+#[test]
+fn a_contributors_teardown_of_an_owners_farm_removes_what_costs_and_leaves_roles_to_an_administrator() {
+    let place = Place::with(|_| {});
+    place.give_key();
+    place.write("azure_config.yaml", FILE);
+    place.simulate("deploy --yes").ended(0, &["deployed"]);
+    place.poke(|world| world.principal_mut().set_subscription_role(Some(Role::Contributor)));
+    let ended = place.simulate("teardown --yes");
+    assert!(place.world().resources().is_empty(), "{}", place.holdings());
+    ended.ended(5, &["must be deleted by an administrator"]);
+    // Those below the group have gone with it.
+    let commands: Vec<&str> =
+        ended.out.lines().filter(|line| line.starts_with("az role assignment")).collect();
+    let above = format!(
+        "az role assignment delete --ids /subscriptions/{SUBSCRIPTION}/providers/Microsoft.Authorization/roleAssignments/"
+    );
+    assert!(commands.len() == 1 && commands[0].starts_with(&above), "{}", ended.out);
+    place.simulate("teardown --yes").said(0, &["there is nothing of farm"]);
 }

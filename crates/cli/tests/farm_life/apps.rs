@@ -57,7 +57,7 @@ fn a_package_is_pushed_listed_chosen_and_removed() {
     place.poke(|world| world.role_lag(200));
     let first = place.simulate(&format!("{push} --yes"));
     first.said(0, &["application packages", "blender 5.0.1: ", "sent, ready for nodes"]);
-    first.ended(0, &["your role on the storage account does not work yet: waiting for it"]);
+    first.ended(0, &["Batch's role on the storage account does not work yet: waiting for it"]);
     place.simulate("plan --check").said(0, &["nothing to do: the farm is as the farm file says"]);
     place.simulate(push).said(0, &["nothing to do, the same content is there"]);
     place.simulate("app list").said(0, &["blender, no default", "5.0.1", "ready since 2026-11-21"]);
@@ -77,6 +77,41 @@ fn a_package_is_pushed_listed_chosen_and_removed() {
     place.simulate("teardown --yes").said(0, &[]);
     let left: Vec<String> = place.world().resources().keys().cloned().collect();
     assert_eq!(left, Vec::<String>::new());
+}
+
+/// By whoever is signed in, a role that the push needs is taken away.
+fn without_role(place: &Place, of_batch: bool) {
+    place.poke(|world| {
+        let list = format!(
+            "https://management.azure.com/subscriptions/{SUBSCRIPTION}/resourceGroups/studio-rg/providers/Microsoft.Authorization/roleAssignments?api-version=2022-04-01"
+        );
+        let me = world.principal_mut().object_id.clone();
+        let list = SimRequest::new("GET", list.parse().unwrap()).header("authorization", "Bearer any");
+        let all = world.handle(&list).json_body()["value"].as_array().unwrap().clone();
+        for one in all {
+            let role = one["properties"]["roleDefinitionId"].as_str().unwrap();
+            let mine = one["properties"]["principalId"] == me.as_str();
+            if mine != of_batch && role.ends_with("ba92f5b4-2d11-453d-a403-e96b0029c9fe") {
+                let url = format!("https://management.azure.com{}?api-version=2022-04-01", one["id"].as_str().unwrap());
+                let delete = SimRequest::new("DELETE", url.parse().unwrap()).header("authorization", "Bearer any");
+                assert!(world.handle(&delete).is_success());
+            }
+        }
+    });
+}
+
+#[test]
+fn a_role_that_nobody_assigned_is_not_waited_for() {
+    for (of_batch, words) in
+        [(true, "does not admit the identity of the Batch account"), (false, "does not admit you")]
+    {
+        let place = with_program();
+        place.simulate("app push blender --version 1 blender-5.0.1 --yes").said(0, &["ready for nodes"]);
+        without_role(&place, of_batch);
+        let refused = place.simulate("app push blender --version 2 blender-5.0.1");
+        refused.ended(2, &[words]);
+        assert!(!refused.err.contains("waiting for it"), "{}", refused.err);
+    }
 }
 
 #[test]
@@ -108,4 +143,33 @@ fn what_is_no_package_is_refused_before_anything_is_made() {
         place.simulate(line).ended(1, &[words]);
     }
     assert_eq!(place.holdings(), before);
+}
+
+#[test]
+fn what_a_pool_names_by_a_version_in_the_id_is_not_removed() {
+    let place = with_program();
+    link_storage(&place);
+    place.simulate("app push blender --version 5.0.1 blender-5.0.1").said(0, &["ready for nodes"]);
+    place.poke(|world| {
+        let account = "Microsoft.Batch/batchAccounts/studiobatch";
+        let group = format!("/subscriptions/{SUBSCRIPTION}/resourceGroups/studio-rg/providers");
+        let id = format!("{group}/{account}/applications/blender/versions/5.0.1");
+        let pool = world.resources().keys().find(|id| id.contains("/pools/")).unwrap().clone();
+        assert!(world.edit(&pool, |pool| pool.set("applicationPackages", json!([{"id": id}]))));
+    });
+    place.simulate("app remove blender 5.0.1 --yes").ended(1, &["refers to blender 5.0.1"]);
+}
+
+/// A farm file that got a pool of scale sets and was not deployed since.
+#[test]
+fn a_first_push_needs_no_deploy_of_what_the_farm_file_has_beside() {
+    let place = with_program();
+    let fleet =
+        "  - {name: spots, kind: vmss, nodes: 0, maxNodes: 2, placements: [{vmSize: Standard_D4as_v5}]}\n";
+    let file = std::fs::read_to_string(place.path("azure_config.yaml")).unwrap();
+    place.write("azure_config.yaml", &file.replacen("pools:\n", &format!("pools:\n{fleet}"), 1));
+    assert_ne!(std::fs::read_to_string(place.path("azure_config.yaml")).unwrap(), file);
+    place.simulate("app push blender --version 5.0.1 blender-5.0.1 --yes").said(0, &["ready for nodes"]);
+    place.simulate("deploy --yes").ended(0, &["deployed"]);
+    place.simulate("plan --check").said(0, &["nothing to do"]);
 }

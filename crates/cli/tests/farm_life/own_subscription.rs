@@ -44,6 +44,33 @@ fn nodes_run_in_the_farms_own_subscription_and_a_teardown_leaves_no_vault() {
 }
 
 #[test]
+fn what_batch_may_do_on_the_subscription_outlives_a_teardown() {
+    let place = place(FILE);
+    place.simulate("deploy --yes").ended(0, &["deployed"]);
+    let url = format!(
+        "https://management.azure.com/subscriptions/{SUBSCRIPTION}/providers/Microsoft.Authorization/roleAssignments?api-version=2022-04-01"
+    );
+    let scopes = || {
+        let mut world = place.world();
+        let list = SimRequest::new("GET", url.parse().unwrap()).header("authorization", "Bearer any");
+        let body = world.handle(&list).json_body();
+        let all = body["value"].as_array().unwrap().iter();
+        all.map(|one| one["properties"]["scope"].as_str().unwrap().to_owned()).collect::<Vec<_>>()
+    };
+    assert_eq!(scopes().len(), 2);
+    place.simulate("teardown --yes").ended(0, &["removed"]);
+    assert_eq!(scopes(), [format!("/subscriptions/{SUBSCRIPTION}")]);
+}
+
+#[test]
+fn the_first_deploy_waits_until_batchs_roles_work() {
+    let place = place(FILE);
+    place.poke(|world| world.role_lag(200));
+    place.simulate("deploy --yes").ended(0, &["deployed"]);
+    assert!(there(&place, "/pools/render"));
+}
+
+#[test]
 fn who_may_not_read_the_directory_is_told_what_to_ask_for() {
     let place = place(FILE);
     place.poke(|world| world.directory_is(Directory::Closed));
@@ -158,4 +185,40 @@ fn the_name_of_a_deleted_vault_of_another_group_is_refused_before_anything_is_ma
         ],
     );
     assert_eq!(other.holdings(), before);
+}
+
+#[test]
+fn a_farm_that_moved_is_told_where_its_deleted_vault_is() {
+    let place = place(FILE);
+    place.simulate("deploy --yes").ended(0, &["deployed"]);
+    place.poke(|world| {
+        assert!(world.edit(VAULT, |vault| vault.set("enablePurgeProtection", true.into())));
+    });
+    place.simulate("teardown --yes").ended(0, &["keeps its name"]);
+    place.write("azure_config.yaml", &FILE.replace("westeurope", "northeurope"));
+    let before = place.holdings();
+    place.simulate("deploy --yes").ended(
+        1,
+        &[
+            "`studiovault` is the name of a deleted vault in westeurope",
+            "az keyvault purge --name studiovault --location westeurope",
+        ],
+    );
+    assert_eq!(place.holdings(), before);
+}
+
+#[test]
+fn a_vaults_name_that_is_taken_is_refused_before_anything_is_made() {
+    let place = place(FILE);
+    place.poke(|world| world.take_name("vault", "studiovault"));
+    let before = place.holdings();
+    place.simulate("deploy --yes").ended(1, &["`batch.keyVaultName`: the name `studiovault` is taken"]);
+    assert_eq!(place.holdings(), before);
+}
+
+#[test]
+fn a_subscription_that_never_had_a_vault_is_no_obstacle() {
+    let place = place(FILE);
+    place.poke(|world| world.unregister("Microsoft.KeyVault"));
+    place.simulate("deploy --yes").ended(0, &["deployed"]);
 }

@@ -198,6 +198,8 @@ fn by_code(status: u16, code: &str, message: &str, details: &[Detail]) -> Option
         | "storageaccountisnotprovisioned"
         | "conflictingconcurrentwritenotallowed"
         | "concurrentupdateerror" => Kind::Busy,
+        // A vault that is there and does not admit Batch yet: its role takes minutes (issue 18208 of Azure/azure-cli).
+        "invalidkeyvaultreference" if !is_missing(message, details) => Kind::Busy,
         "toomanyrequests" => Kind::Throttled { after: wait(message) },
         "internalservererror"
         | "internalerror"
@@ -227,6 +229,16 @@ fn by_code(status: u16, code: &str, message: &str, details: &[Detail]) -> Option
         _ if ends(&["notfound"]) && matches!(status, 0 | 200 | 404) => Kind::NotFound,
         _ => return None,
     })
+}
+
+/// Whether the words, or those of an inner error, say that something does not exist.
+fn is_missing(message: &str, details: &[Detail]) -> bool {
+    let says = |text: &str| {
+        let text = text.to_ascii_lowercase();
+        ["not found", "not exist", "not be found"].iter().any(|words| text.contains(words))
+    };
+    says(message)
+        || details.iter().any(|inner| says(&inner.code) || is_missing(&inner.message, &inner.details))
 }
 
 /// Codes that mean several things: the wording tells which.

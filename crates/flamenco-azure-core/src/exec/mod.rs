@@ -2,7 +2,7 @@
 //!
 //! Ready steps run in parallel, bounded; intent is on record before a step's first request and its outcome after the
 //! last. When a step fails, steps that need it are not begun, those under way are finished, and the report says what
-//! was done. Dropping the future at any point is safe: the next run observes and plans anew.
+//! was done. Only a role assignment that may not be deleted holds nothing up. Dropping the future at any point is safe: the next run observes and plans anew.
 
 mod ask;
 mod poll;
@@ -20,7 +20,7 @@ pub use self::ask::guest_json;
 pub use self::report::{
     ExecError, Failure, NoReporter, Outcome, Progress, QuotaShort, Report, Reporter, StepError,
 };
-use crate::arm::{ArmClient, Kind, Operation, Request};
+use crate::arm::{ArmClient, ArmError, Kind, Operation, Request};
 use crate::clock::Clock;
 use crate::error::chain;
 use crate::journal::{Entry, Event, Journal, JournalError, open_operations};
@@ -106,6 +106,11 @@ impl Executor {
                 Ok(outcome) => {
                     done.insert(&step.id);
                     report.outcomes.insert(step.id.clone(), outcome);
+                }
+                // What costs money is not to stay for the sake of a right that costs nothing.
+                Err(StepError::Arm(error)) if withdraws(step) && is_forbidden(&error) => {
+                    done.insert(&step.id);
+                    report.left.push(step.resource.clone());
                 }
                 Err(source) => {
                     failures.push(Failure { step: step.id.clone(), purpose: step.purpose.clone(), source });
@@ -205,6 +210,14 @@ impl Executor {
     fn record(&self, step: &str, event: Event) -> Result<(), JournalError> {
         self.journal.record(Entry { at: self.clock.now(), step: step.to_owned(), event })
     }
+}
+
+fn is_forbidden(error: &ArmError) -> bool {
+    matches!(error.kind(), Kind::Forbidden { .. })
+}
+
+fn withdraws(step: &Step) -> bool {
+    step.verb == Verb::Delete && step.resource.is_kind(ROLE_ASSIGNMENT)
 }
 
 fn assigns(step: &Step) -> bool {

@@ -8,6 +8,7 @@ use serde_json::Value;
 use super::Outcomes;
 use crate::arm::ArmError;
 use crate::error::{Hint, chain};
+use crate::ids::ResourceId;
 use crate::journal::JournalError;
 use crate::plan::Step;
 use crate::pool::ResizeError;
@@ -101,6 +102,8 @@ pub struct Report {
     pub outcomes: Outcomes,
     /// Steps that were not begun because one they need failed.
     pub not_begun: Vec<String>,
+    /// Role assignments that this sign-in may not delete. What comes after them was done all the same.
+    pub left: Vec<ResourceId>,
 }
 
 impl Report {

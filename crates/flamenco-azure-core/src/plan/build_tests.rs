@@ -415,6 +415,43 @@ fn teardown_takes_our_assignments_before_their_identities_and_leaves_others() {
     assert!(plan.left.is_empty(), "an assignment is no resource of the group: {:?}", plan.left);
 }
 
+/// Recorded traffic: a group's list has the assignments above it too (c7n, `test_find_assignments_by_resources`).
+#[test]
+fn teardown_leaves_what_somebody_known_may_do_above_the_group() {
+    let group_id = group().to_string();
+    let subscription = group_id.split("/resourceGroups").next().unwrap().to_owned();
+    let known = Principal::Known { object: "b-1".to_owned(), kind: "ServicePrincipal" };
+    for (scope, goes) in [(subscription, false), (group_id.clone(), true), (format!("{group_id}-2"), false)] {
+        let grant = Grant { scope: scope.clone(), principal: known.clone(), ..grant() };
+        let id = grant.id(FARM).unwrap();
+        let mut inventory = with_identity("p-1");
+        let mut body = assignment(&id, "b-1");
+        body["properties"]["scope"] = scope.clone().into();
+        inventory.extend([body]);
+        let plan = plan_teardown(FARM, &group(), &inventory, &TeardownOptions::default()).unwrap();
+        assert_eq!(plan.steps.iter().any(|step| step.resource == id), goes, "{scope}");
+    }
+}
+
+/// Batch needs its roles until its nodes are gone.
+#[test]
+fn teardown_takes_roles_after_pools_and_batch_accounts() {
+    let mut inventory = with_identity("p-1");
+    let account = group().resource("Microsoft.Batch/batchAccounts", "b");
+    let pool: ResourceId = format!("{account}/pools/p").parse().unwrap();
+    let id = grant().id(FARM).unwrap();
+    inventory.extend([
+        json!({"id": account, "tags": {"flamenco-farm": FARM}}),
+        json!({"id": pool}),
+        assignment(&id, "p-1"),
+    ]);
+    let plan = plan_teardown(FARM, &group(), &inventory, &TeardownOptions::default()).unwrap();
+    let step = plan.step(&Step::id_of(Verb::Delete, &id)).unwrap();
+    for before in [&account, &pool] {
+        assert!(step.needs.contains(&Step::id_of(Verb::Delete, before)), "{before}: {:?}", step.needs);
+    }
+}
+
 #[test]
 fn teardown_stops_who_scales_before_it_deletes_and_sets_take_their_machines_along() {
     let mut inventory = inventory_of_two_farms("created");

@@ -220,5 +220,12 @@ pub(crate) fn owner_of(assignment: &Observed, inventory: &Inventory) -> Option<S
             return Some(farm);
         }
     }
+    // Lists of a group's assignments have those above it too (recorded traffic). What somebody known may do there stays: it
+    // may serve others.
+    let group = inventory.group.as_ref()?.id.key();
+    let scope = scope.to_ascii_lowercase();
+    if scope != group && !scope.starts_with(&format!("{group}/")) {
+        return None;
+    }
     inventory.farms().into_iter().find(|farm| made_by(farm, &object.to_ascii_lowercase()))
 }

@@ -49,8 +49,14 @@ const POOL: &str = "Microsoft.Batch/batchAccounts/pools";
 const KINDS: &[Kind] = &[
     Kind { name: POOL, api_version: "2025-06-01", purpose: "worker pool", after: &[] },
     Kind { name: BATCH, api_version: "2025-06-01", purpose: "Batch account", after: &[POOL] },
-    // Before their identities: an assignment of a principal that is gone stays for ever.
-    Kind { name: ROLE_ASSIGNMENT, api_version: AUTHORIZATION_API, purpose: "role assignment", after: &[] },
+    // Before their identities: an assignment of a principal that is gone stays for ever. After Batch: in the farm's own
+    // subscription it needs its roles to let nodes go.
+    Kind {
+        name: ROLE_ASSIGNMENT,
+        api_version: AUTHORIZATION_API,
+        purpose: "role assignment",
+        after: &[POOL, BATCH],
+    },
     Kind { name: VM, api_version: "2024-07-01", purpose: "Manager VM", after: &[] },
     // After the scaler's machine and rights: nobody makes them anew.
     Kind { name: SCALE_SET, api_version: "2024-07-01", purpose: "scale set", after: &[VM, ROLE_ASSIGNMENT] },

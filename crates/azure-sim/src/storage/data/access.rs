@@ -111,6 +111,11 @@ pub(super) fn may_read(world: &World, who: &str, container: &str) -> bool {
     allowed(world, who, Service::Blob, Right::ReadItem, container)
 }
 
+/// Whether a principal may write what is in a container.
+pub(super) fn may_write(world: &World, who: &str, container: &str) -> bool {
+    allowed(world, who, Service::Blob, Right::WriteItem, container)
+}
+
 pub(super) fn keys_are_off(call: &Call) -> bool {
     call.account.property("/allowSharedKeyAccess") == Some(&serde_json::json!(false))
 }

@@ -174,6 +174,16 @@ pub(crate) fn may_read(world: &World, principal: &str, url: &str) -> Result<(), 
     }
 }
 
+/// Whether a principal may read blobs in a container, by its resource id.
+pub(crate) fn may_read_in(world: &World, principal: &str, container: &str) -> bool {
+    access::may_read(world, principal, container)
+}
+
+/// Whether a principal may write blobs in a container, by its resource id.
+pub(crate) fn may_write(world: &World, principal: &str, container: &str) -> bool {
+    access::may_write(world, principal, container)
+}
+
 /// A container or queue is gone, and what was in it.
 pub(crate) fn on_removed(world: &mut World, resource: &Resource) {
     if resource.is(super::blob::CONTAINER) || resource.is(super::queue::QUEUE) {

@@ -90,6 +90,9 @@ impl Check<'_> {
                 self.value(&key, why, "choose another name");
             } else if name.to_ascii_uppercase().starts_with("AZ_BATCH_") {
                 self.value(&key, "names beginning with `AZ_BATCH_` are Batch's own", "choose another name");
+            } else if name.to_ascii_uppercase().starts_with("FLAMENCO_AZURE_") {
+                let why = "names beginning with `FLAMENCO_AZURE_` are the set-up's own";
+                self.value(&key, why, "choose another name");
             } else if value.contains('\0') {
                 self.value(&key, "a variable's value cannot have a NUL character", "delete it");
             } else if let Some(what) = suspicious(value) {
