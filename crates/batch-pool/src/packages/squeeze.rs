@@ -15,7 +15,7 @@ use super::tree::{Content, File};
 const PIECE: u64 = 1 << 20;
 /// Threads at most, and pieces that may wait for the one that is written: with as many cores as there are, memory stays the
 /// same.
-const MOST: usize = 48;
+const MOST: usize = 24;
 
 /// Pieces that may be ahead of the one that is written: each thread's, and three for each that wait.
 fn ahead(threads: usize) -> usize {
@@ -139,9 +139,13 @@ pub(super) fn squeeze(
     std::thread::scope(|scope| {
         for _ in 0..threads {
             scope.spawn(|| {
+                // One for all pieces of a thread: the allocator keeps what is given back for each thread on its own.
+                let mut plain = Vec::new();
+                let mut compress = Compress::new(Compression::default(), false);
                 while let Some(index) = shared.claim(pieces.len(), ahead(threads)) {
                     let piece = pieces[index];
-                    shared.put(index, deflate(piece, files[piece.file], spool));
+                    let done = deflate(piece, files[piece.file], spool, &mut plain, &mut compress);
+                    shared.put(index, done);
                 }
             });
         }
@@ -151,27 +155,33 @@ pub(super) fn squeeze(
     })
 }
 
-fn deflate(piece: Piece, file: &File, spool: &Spool) -> Result<Squeezed, PackError> {
-    let mut plain = vec![0; piece.len as usize];
+fn deflate(
+    piece: Piece,
+    file: &File,
+    spool: &Spool,
+    plain: &mut Vec<u8>,
+    compress: &mut Compress,
+) -> Result<Squeezed, PackError> {
+    plain.resize(piece.len as usize, 0);
     match &file.content {
         Content::Spool(at) => {
-            read_exact_at(spool.file(), &mut plain, at + piece.at).map_err(PackError::io("the spool"))?;
+            read_exact_at(spool.file(), plain, at + piece.at).map_err(PackError::io("the spool"))?;
         }
         Content::File(path) => {
             let open = OpenFile::open(path).map_err(PackError::io(path))?;
-            read_exact_at(&open, &mut plain, piece.at).map_err(PackError::io(path))?;
+            read_exact_at(&open, plain, piece.at).map_err(PackError::io(path))?;
         }
     }
     let mut crc = crc32fast::Hasher::new();
-    crc.update(&plain);
-    let bytes = raw_deflate(&plain, piece.last).map_err(PackError::io("the compressor"))?;
+    crc.update(plain);
+    let bytes = raw_deflate(plain, piece.last, compress).map_err(PackError::io("the compressor"))?;
     let first = piece.at == 0;
     Ok(Squeezed { file: piece.file, bytes, crc, from: piece.len, first, last: piece.last })
 }
 
 /// One stretch of a deflate stream, which ends at a whole byte: after it another may follow unless it is the last.
-fn raw_deflate(plain: &[u8], last: bool) -> std::io::Result<Vec<u8>> {
-    let mut compress = Compress::new(Compression::default(), false);
+fn raw_deflate(plain: &[u8], last: bool, compress: &mut Compress) -> std::io::Result<Vec<u8>> {
+    compress.reset();
     let flush = if last { FlushCompress::Finish } else { FlushCompress::Sync };
     let mut out = Vec::with_capacity(plain.len() / 2 + 1024);
     loop {
@@ -183,6 +193,7 @@ fn raw_deflate(plain: &[u8], last: bool) -> std::io::Result<Vec<u8>> {
             _ => !last && compress.total_in() as usize == plain.len() && out.len() < out.capacity(),
         };
         if done {
+            out.shrink_to_fit();
             return Ok(out);
         }
         out.reserve(out.capacity().max(4096));
@@ -201,7 +212,8 @@ mod tests {
         let samples: [&[u8]; 4] = [b"", b"x", &[7; 10_000], &noise];
         let (mut stream, mut wanted) = (Vec::new(), Vec::new());
         for (index, plain) in samples.iter().enumerate() {
-            stream.extend(raw_deflate(plain, index == 3).unwrap());
+            let mut compress = Compress::new(Compression::default(), false);
+            stream.extend(raw_deflate(plain, index == 3, &mut compress).unwrap());
             wanted.extend_from_slice(plain);
         }
         let mut got = Vec::new();
