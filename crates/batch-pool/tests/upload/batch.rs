@@ -3,7 +3,8 @@
 use std::time::Duration;
 
 use batch_pool::packages::limits::PACKAGES;
-use batch_pool::packages::{BatchPackages, Packages as _, PushError, Pushed, check};
+use batch_pool::packages::{BatchPackages, Packages as _, PushError, Pushed, check, push};
+use flamenco_azure_core::exec::NoReporter;
 use serde_json::{Value, json};
 
 use super::ends::{End, Signing, arm, batch_account, id, packed};
@@ -128,7 +129,8 @@ async fn an_active_version_is_not_touched_by_a_push_that_may_not_replace_it() {
         shown.json_body()["etag"].as_str().unwrap().to_owned()
     };
     let before = etag();
-    let error = end.push(&id, &it).await.unwrap_err();
+    let packages = BatchPackages::new(end.client.clone().unwrap(), batch_account().parse().unwrap());
+    let error = push(&packages, &end.blobs, &id, &it, false, &NoReporter).await.unwrap_err();
     assert!(matches!(error, PushError::Unseen { .. }), "{error}");
     assert_eq!(etag(), before);
     end.replace(&id, &packed(100, 2)).await.unwrap();
