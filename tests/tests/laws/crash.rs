@@ -109,16 +109,6 @@ fn a_later_push_of_a_package_survives_a_crash_at_every_call_on_another_machine()
 }
 
 #[test]
-fn a_replacement_of_a_package_survives_a_crash_at_every_call() {
-    let yard = Yard::default();
-    yard.run("deploy --yes");
-    let push = tool(&yard);
-    yard.run(&push);
-    std::fs::write(yard.path().join("tool/more"), "more\n").unwrap();
-    survives_every_cut(&yard, &format!("{push} --replace"), false);
-}
-
-#[test]
 fn a_deploy_into_the_farms_own_subscription_and_its_teardown_survive_a_crash_at_every_call() {
     let yard = Yard::new(&format!("{FARM_FILE}batch: {{mode: userSubscription}}\n"), |_| {});
     survives_every_cut(&yard, "deploy --yes", false);
