@@ -44,8 +44,8 @@ fn linked(mode: &str) -> World {
     let mut batch = tagged(json!({"autoStorage": link}));
     if mode != "StorageKeys" {
         assert_eq!(put(&mut w, &account(), &batch).status, 400, "no identity to authenticate with");
-        let made = make(&mut w, &writer(), &tagged(json!({})));
-        assign(&mut w, CONTRIBUTOR, made["properties"]["principalId"].as_str().unwrap());
+        let identity = make(&mut w, &writer(), &tagged(json!({})));
+        assign(&mut w, CONTRIBUTOR, identity["properties"]["principalId"].as_str().unwrap());
         batch["identity"] = json!({"type": "UserAssigned", "userAssignedIdentities": {writer(): {}}});
     }
     assert_eq!(put(&mut w, &account(), &batch).status, 200);

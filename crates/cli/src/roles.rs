@@ -91,7 +91,9 @@ impl Roles {
         if self.missing.is_empty() {
             return None;
         }
-        print_commands(session, self.missing.iter().filter_map(|grant| grant.command(inventory)).collect());
+        let commands: Vec<String> =
+            self.missing.iter().filter_map(|grant| grant.command(inventory)).collect();
+        print_commands(session, &commands);
         let count = crate::show::count(self.missing.len(), "role");
         Some(Failure {
             exit: Exit::Roles,
@@ -104,14 +106,14 @@ impl Roles {
 }
 
 /// Prints what is left to an administrator.
-fn print_commands(session: &Session, commands: Vec<String>) {
+fn print_commands(session: &Session, commands: &[String]) {
     let printer = session.printer;
     if printer.mode() == Mode::Json {
         printer.event("roles", json!({"commands": commands}));
         return;
     }
     printer.info("an administrator (Owner or Role Based Access Control Administrator) has to run:");
-    for command in &commands {
+    for command in commands {
         printer.result(command);
     }
 }
@@ -133,7 +135,7 @@ pub async fn left_roles(
         return Ok(None);
     }
     let count = crate::show::count(commands.len(), "role assignment");
-    print_commands(session, commands);
+    print_commands(session, &commands);
     Ok(Some(Failure {
         exit: Exit::Roles,
         message: format!(

@@ -115,3 +115,13 @@ fn a_deploy_into_the_farms_own_subscription_and_its_teardown_survive_a_crash_at_
     yard.run("deploy --yes");
     survives_every_cut(&yard, "teardown --yes", true);
 }
+
+#[test]
+fn a_replacement_of_a_package_survives_a_crash_at_every_call() {
+    let yard = Yard::default();
+    yard.run("deploy --yes");
+    let push = tool(&yard);
+    yard.run(&push);
+    std::fs::write(yard.path().join("tool/more"), "more\n").unwrap();
+    survives_every_cut(&yard, &format!("{push} --replace"), false);
+}

@@ -159,3 +159,17 @@ fn what_a_pool_names_by_a_version_in_the_id_is_not_removed() {
     });
     place.simulate("app remove blender 5.0.1 --yes").ended(1, &["refers to blender 5.0.1"]);
 }
+
+/// A farm file that got a pool of scale sets and was not deployed since.
+#[test]
+fn a_first_push_needs_no_deploy_of_what_the_farm_file_has_beside() {
+    let place = with_program();
+    let fleet =
+        "  - {name: spots, kind: vmss, nodes: 0, maxNodes: 2, placements: [{vmSize: Standard_D4as_v5}]}\n";
+    let file = std::fs::read_to_string(place.path("azure_config.yaml")).unwrap();
+    place.write("azure_config.yaml", &file.replacen("pools:\n", &format!("pools:\n{fleet}"), 1));
+    assert_ne!(std::fs::read_to_string(place.path("azure_config.yaml")).unwrap(), file);
+    place.simulate("app push blender --version 5.0.1 blender-5.0.1 --yes").said(0, &["ready for nodes"]);
+    place.simulate("deploy --yes").ended(0, &["deployed"]);
+    place.simulate("plan --check").said(0, &["nothing to do"]);
+}
