@@ -143,7 +143,7 @@ async fn an_upload_over_links_that_end_too_early_does_not_go_on_for_ever() {
     let (id, it) = (id("hopeless", "1"), packed(30 << 20, 3));
     end.sign(&[Signing { permissions: "w", seconds: 10 }]);
     end.gate.play(Tricks { slow: Some(Duration::from_secs(4)), ..Tricks::default() });
-    let pushed = tokio::time::timeout(Duration::from_secs(86_400), end.push(&id, &it)).await;
+    let pushed = tokio::time::timeout(Duration::from_hours(24), end.push(&id, &it)).await;
     let error = pushed.expect("it ends").unwrap_err();
     assert!(matches!(&error, PushError::Blob(error) if error.is_forbidden()), "{error:?}");
 }

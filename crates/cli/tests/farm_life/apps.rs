@@ -163,13 +163,27 @@ fn what_a_pool_names_by_a_version_in_the_id_is_not_removed() {
 /// A farm file that got a pool of scale sets and was not deployed since.
 #[test]
 fn a_first_push_needs_no_deploy_of_what_the_farm_file_has_beside() {
-    let place = with_program();
+    let place = Place::new();
+    place.give_key();
+    let file = "\
+defaultName: studio
+subscriptionID: 5b3a7c1e-6f5d-4c2b-9a80-0123456789ab
+location: westeurope
+resourceGroup: studio-rg
+storageAccountName: studiofiles
+batchAccountName: studiobatch
+virtualMachine: studio-vm
+pools:
+  - {name: render, dedicated: 1}
+";
+    place.write("azure_config.yaml", file);
+    place.simulate("deploy --yes").ended(0, &["deployed"]);
     let fleet =
         "  - {name: spots, kind: vmss, nodes: 0, maxNodes: 2, placements: [{vmSize: Standard_D4as_v5}]}\n";
-    let file = std::fs::read_to_string(place.path("azure_config.yaml")).unwrap();
-    place.write("azure_config.yaml", &file.replacen("pools:\n", &format!("pools:\n{fleet}"), 1));
-    assert_ne!(std::fs::read_to_string(place.path("azure_config.yaml")).unwrap(), file);
-    place.simulate("app push blender --version 5.0.1 blender-5.0.1 --yes").said(0, &["ready for nodes"]);
+    place.write("azure_config.yaml", &format!("{file}{fleet}"));
+    std::fs::create_dir(place.path("tool")).unwrap();
+    place.write("tool/tool", "#!/bin/sh\n");
+    place.simulate("app push tool --version 1 tool --yes").said(0, &["ready for nodes"]);
     place.simulate("deploy --yes").ended(0, &["deployed"]);
     place.simulate("plan --check").said(0, &["nothing to do"]);
 }

@@ -3,8 +3,8 @@
 use super::{GuestConfig, GuestError, GuestFile, manager_files, sha256_of};
 
 /// The longest cloud-init document that is sent, in bytes. Azure takes 64 KB of custom data, counted in base64 by some
-/// of its pages: 48,000 bytes fit either way, for they are 64,000 in base64.
-pub const CLOUD_INIT_LIMIT: usize = 48_000;
+/// of its pages: 49,000 bytes fit either way, for they are 65,336 in base64.
+pub const CLOUD_INIT_LIMIT: usize = 49_000;
 
 /// The Manager VM's `#cloud-config` document, in plain text (the caller encodes it for `osProfile.customData`).
 ///
