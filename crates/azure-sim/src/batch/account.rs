@@ -243,7 +243,7 @@ fn create(
     SimResponse::empty(202).with_headers(&operation.put_headers())
 }
 
-/// Code, message and reason of a refusal. Recorded.
+/// Code, message and reason of a refusal. Those of a body that is not valid are recorded; the others say where they are from.
 type Trouble = (&'static str, &'static str, String);
 
 fn not_valid(reason: &str) -> Trouble {

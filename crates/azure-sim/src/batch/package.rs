@@ -113,7 +113,8 @@ pub(super) fn unreadable(world: &World, pool: &Resource, package: &str) -> Optio
 }
 
 /// 409 while none of the identities that the account writes with may write packages (Microsoft's page "Use managed
-/// identities in an Azure Batch account or pool": code and message; a role that was just assigned does not count yet).
+/// identities in an Azure Batch account or pool" names the code; the message is ours). A role that was just assigned does not
+/// count yet.
 fn refuse_unwritable(world: &mut World, account: &str, package: &str) -> Option<SimResponse> {
     let batch = world.resource(account)?;
     if batch.text("/autoStorage/authenticationMode") != Some("BatchAccountManagedIdentity") {
