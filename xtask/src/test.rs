@@ -83,7 +83,7 @@ fn certificates(required: bool) -> anyhow::Result<bool> {
         return Ok(true);
     }
     let mut cargo = Command::new(env!("CARGO"));
-    let test = ["test", "-p", "flamenco-azure-core", "--features", "client-certificate"];
+    let test = ["test", "--workspace", "--features", "flamenco-azure-core/client-certificate"];
     cargo.current_dir(root()).args(test).args(["--test", "client_certificate"]);
     Ok(cargo.status().context("could not run cargo")?.success())
 }
