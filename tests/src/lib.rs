@@ -2,5 +2,6 @@
 #![allow(clippy::missing_panics_doc, clippy::unwrap_used, clippy::expect_used, reason = "helpers of tests")]
 
 pub mod lives;
+pub mod mirror;
 pub mod wire;
 pub mod yard;

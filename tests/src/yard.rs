@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use azure_core::http::HttpClient;
 use azure_sim::{Exchange, World, WorldConfig};
 use flamenco_azure_cli::args::{Cli, Global};
 use flamenco_azure_cli::commands;
@@ -17,6 +18,7 @@ use flamenco_azure_core::clock::{Clock as _, TokioClock};
 use flamenco_azure_core::exec::{Progress, Reporter};
 use flamenco_azure_core::plan::Step;
 
+use crate::mirror::Mirror;
 use crate::wire::{Cut, Wire};
 
 /// The subscription of every test.
@@ -98,6 +100,7 @@ pub struct Yard {
     world: Mutex<World>,
     log: Mutex<Vec<Exchange>>,
     timed: Mutex<Timed>,
+    mirror: Option<(String, Arc<dyn HttpClient>)>,
 }
 
 impl Default for Yard {
@@ -128,6 +131,7 @@ impl Yard {
             world: Mutex::new(world),
             log: Mutex::default(),
             timed: Mutex::default(),
+            mirror: None,
         };
         yard.write(farm_file);
         yard
@@ -140,12 +144,18 @@ impl Yard {
             world: Mutex::new(self.world()),
             log: Mutex::default(),
             timed: Mutex::default(),
+            mirror: self.mirror.clone(),
         };
         fork.write(&std::fs::read_to_string(self.path().join("azure_config.yaml")).unwrap());
         if same_machine {
             copy(&self.path().join(".flamenco-azure"), &fork.path().join(".flamenco-azure"));
         }
         fork
+    }
+
+    /// The same where requests to `host` go to the simulator and to another server, which has to answer alike.
+    pub fn mirrored(self, host: &str, server: Arc<dyn HttpClient>) -> Self {
+        Self { mirror: Some((host.to_owned(), server)), ..self }
     }
 
     /// The directory.
@@ -224,7 +234,11 @@ impl Yard {
         let wire = Arc::new(Wire::default());
         let ended = runtime.block_on(async {
             let simulator = Arc::new(Simulator::over(self.world(), None));
-            let transport = Arc::new(simulator.transport().on_call(wire.hook(cut)));
+            let transport: Arc<dyn HttpClient> = Arc::new(simulator.transport().on_call(wire.hook(cut)));
+            let transport = match self.mirror.clone() {
+                Some((host, server)) => Arc::new(Mirror { simulator: transport, host, server }),
+                None => transport,
+            };
             let cli = parse(line);
             let mut session = Session::over(
                 Printer::new(Mode::Silent, true),

@@ -79,9 +79,9 @@ pub(crate) fn missing() -> Vec<String> {
     let line = |suite: &Suite| Some(format!("{}: {}", suite.lost, obstacle(suite)?));
     let mut lines: Vec<String> = SUITES.iter().filter_map(line).collect();
     if !is_prepared("azurite") {
-        // It is a test of cargo's (crates/vmss-scaler/tests/conformance.rs) that needs this one.
+        // Tests of cargo's need this one (tests/support/azurite.rs).
         lines.push(
-            "the conformance of queues and blobs with Azurite: not installed (bash tests/clients/prepare.sh)"
+            "queues, blobs and uploads with Azurite: not installed (bash tests/clients/prepare.sh)"
                 .to_owned(),
         );
     }

@@ -3,7 +3,7 @@
 use std::sync::{Arc, Mutex};
 
 use async_trait::async_trait;
-use azure_core::http::{HttpClient, Method, Request};
+use azure_core::http::{Method, Request};
 use azure_sim::{SimRequest, SimTransport, World, WorldConfig};
 use batch_pool::packages::{
     Application, BatchPackages, BlobOptions, Link, Package, PackageId, Packages, Packed, PushError, Pushed,
@@ -15,7 +15,7 @@ use flamenco_azure_core::exec::NoReporter;
 use flamenco_azure_core::ids::ResourceId;
 use serde_json::json;
 
-use super::azurite::sas;
+use super::azurite::{Azurite, sas};
 use super::gate::Gate;
 use super::shelf::Shelf;
 
@@ -109,15 +109,17 @@ impl End {
         }
     }
 
-    /// A shelf in memory whose blobs are at the other end of `transport`.
-    pub fn shelf(transport: Arc<dyn HttpClient>) -> Self {
-        let gate = Arc::new(Gate::new(transport, false));
+    /// A shelf in memory whose blobs are in an Azurite that ends with the first value; `None` where that is not installed.
+    pub fn azurite() -> Option<(Azurite, Self)> {
+        // Strict, it refuses sums that it does not compute.
+        let azurite = Azurite::start(ACCOUNT, "uploads to Azurite", &["--loose"])?;
+        let gate = Arc::new(Gate::new(azurite.wire(None), false));
         let client = client(Arc::clone(&gate), Arc::new(SystemClock));
         let signing = Arc::new(Mutex::new(vec![USUAL]));
         let packages = Arc::new(Shelf::new(Arc::clone(&gate), Arc::clone(&signing)));
         let mut blobs = BlobOptions::of(&client);
         blobs.retry.first_delay = std::time::Duration::from_millis(20);
-        Self { packages, blobs, gate, signing, world: None, client: None }
+        Some((azurite, Self { packages, blobs, gate, signing, world: None, client: None }))
     }
 
     pub fn sign(&self, ways: &[Signing]) {
@@ -139,7 +141,7 @@ impl End {
             let until = self.blobs.clock.now() + jiff::SignedDuration::from_hours(1);
             return world.lock().unwrap().blob_sas(ACCOUNT, &container, &name, "racwd", until);
         }
-        let signature = sas("racwd", "sco", "2100-01-01T00:00:00Z".parse().unwrap());
+        let signature = sas(ACCOUNT, "racwd", "b", "sco", "2100-01-01T00:00:00Z".parse().unwrap());
         format!("https://{ACCOUNT}.blob.core.windows.net/{container}/{name}?{signature}")
     }
 

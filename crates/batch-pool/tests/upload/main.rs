@@ -5,6 +5,7 @@
 //! Azurite is started by the test itself from target/azurite, where tests/clients/prepare.sh puts it.
 #![allow(unreachable_pub, missing_docs, clippy::unwrap_used, clippy::expect_used, clippy::print_stdout)]
 
+#[path = "../../../../tests/support/azurite.rs"]
 mod azurite;
 mod batch;
 mod ends;
@@ -40,6 +41,7 @@ async fn the_simulator() {
 
 #[tokio::test]
 async fn azurite() {
-    let Some(azurite) = azurite::Azurite::start() else { return azurite::skipped() };
-    suite(&azurite.end()).await;
+    if let Some((_azurite, end)) = End::azurite() {
+        suite(&end).await;
+    }
 }

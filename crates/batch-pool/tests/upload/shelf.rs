@@ -31,14 +31,14 @@ impl Shelf {
         let (container, name) = place(id);
         let url = format!(
             "https://{ACCOUNT}.blob.core.windows.net/{container}/{name}?{}",
-            sas(permissions, "o", until)
+            sas(ACCOUNT, permissions, "b", "o", until)
         );
         Link::new(&url, Some(until)).unwrap()
     }
 
     /// A request of Batch itself, past the gate's count.
     async fn own(&self, method: Method, path: &str, query: &str) -> u16 {
-        let signature = sas("racwd", "sco", "2100-01-01T00:00:00Z".parse().unwrap());
+        let signature = sas(ACCOUNT, "racwd", "b", "sco", "2100-01-01T00:00:00Z".parse().unwrap());
         let url = format!("https://{ACCOUNT}.blob.core.windows.net/{path}?{query}{signature}");
         let mut request = Request::new(url.parse().unwrap(), method);
         request.insert_header("x-ms-version", "2025-11-05");

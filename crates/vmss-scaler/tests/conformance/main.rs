@@ -11,6 +11,7 @@
 //! Azurite is started by the test itself from target/azurite, where tests/clients/prepare.sh puts it.
 #![allow(unreachable_pub, missing_docs, clippy::unwrap_used, clippy::expect_used)]
 
+#[path = "../../../../tests/support/azurite.rs"]
 mod azurite;
 mod bad_days;
 mod blobs;
@@ -20,7 +21,7 @@ mod leases;
 mod messages;
 mod queues;
 
-use ends::End;
+use ends::{ACCOUNT, End};
 
 /// Everything, side by side: with Azurite the waits are real.
 async fn suite(end: &End) {
@@ -55,11 +56,7 @@ async fn the_simulator() {
 
 #[tokio::test]
 async fn azurite() {
-    let Some(azurite) = azurite::Azurite::start() else {
-        let required = std::env::var("FLAMENCO_AZURE_REQUIRE_ALL").is_ok_and(|value| value == "1");
-        assert!(!required, "azurite is missing (bash tests/clients/prepare.sh)");
-        println!("SKIPPED: the conformance with Azurite: not installed (bash tests/clients/prepare.sh)");
-        return;
-    };
-    suite(&azurite.end()).await;
+    let Some(azurite) = azurite::Azurite::start(ACCOUNT, "the conformance with Azurite", &[]) else { return };
+    let everything = azurite::sas(ACCOUNT, "rwdlacup", "bq", "sco", "2100-01-01T00:00:00Z".parse().unwrap());
+    suite(&End::new(azurite.wire(Some(everything)), true)).await;
 }
