@@ -78,7 +78,7 @@ proptest! {
                     prop_assert!(ids.iter().all(|id| !tried.contains_key(id)), "renewed twice");
                     let was = nodes.clone();
                     renew(&mut nodes, &ids);
-                    let order = |node: Seen| (node.id.clone(), Ordered { at: moment(), was: node });
+                    let order = |node: Seen| (node.id.clone(), Ordered::again(None, node, moment()));
                     tried.extend(was.into_iter().filter(|node| ids.contains(&node.id)).map(order));
                 }
                 Step::Stop(failed) => prop_assert!(false, "nothing failed that was tried: {failed:?}"),
@@ -99,7 +99,7 @@ proptest! {
         nodes[at].state = "starttaskfailed".to_owned();
         nodes[at].started = Some(moment());
         let id = nodes[at].id.clone();
-        let order = |was| -> Renewed { [(id.clone(), Ordered { at: moment(), was })].into() };
+        let order = |was| -> Renewed { [(id.clone(), Ordered::again(None, was, moment()))].into() };
         // Failed before it was renewed, and listed as it was: how it fares now is not known yet.
         let unseen = next(&nodes, moment(), Batch::Percent(100), &order(nodes[at].clone()), moment());
         let Step::Wait(coming) = unseen else { panic!("{unseen:?}") };
@@ -181,16 +181,24 @@ fn a_mark_is_read_as_it_is_written() {
 fn an_order_that_does_not_show_is_waited_for_and_then_given_again() {
     let old =
         Seen { id: "a".to_owned(), state: "idle".to_owned(), since: None, started: None, trouble: None };
-    let renewed: Renewed = [("a".to_owned(), Ordered { at: moment(), was: old.clone() })].into();
-    let at = |minutes| {
-        next(
-            std::slice::from_ref(&old),
-            moment(),
-            Batch::Nodes(1),
-            &renewed,
-            moment() + SignedDuration::from_mins(minutes),
-        )
-    };
-    assert_eq!(at(1), Step::Wait(vec!["a".to_owned()]));
-    assert!(matches!(at(4), Step::Renew { .. }));
+    let failed = Seen { state: "starttaskfailed".to_owned(), started: Some(moment()), ..old.clone() };
+    for node in [old, failed] {
+        let mut order = Ordered::again(None, node.clone(), moment());
+        for times in 1..=5 {
+            let renewed: Renewed = [("a".to_owned(), order.clone())].into();
+            let at = |minutes| {
+                let later = order.at + SignedDuration::from_mins(minutes);
+                (next(std::slice::from_ref(&node), moment(), Batch::Nodes(1), &renewed, later), later)
+            };
+            assert_eq!(at(1).0, Step::Wait(vec!["a".to_owned()]), "{times}");
+            let (step, later) = at(4);
+            if times < 5 {
+                assert!(matches!(step, Step::Renew { .. }), "{times}: {step:?}");
+            } else {
+                // Batch never follows: the rollout ends and says so.
+                assert_eq!(step, Step::Done { stuck: vec![node.clone()] });
+            }
+            order = Ordered::again(Some(&order), node.clone(), later);
+        }
+    }
 }

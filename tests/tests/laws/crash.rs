@@ -84,7 +84,7 @@ fn teardown_survives_a_crash_at_every_call() {
 }
 
 /// A tool's folder in a yard, and the command that pushes it.
-fn tool(yard: &Yard) -> String {
+pub(crate) fn tool(yard: &Yard) -> String {
     let folder = yard.path().join("tool");
     std::fs::create_dir_all(&folder).unwrap();
     std::fs::write(folder.join("tool"), "#!/bin/sh\n").unwrap();

@@ -5,7 +5,7 @@ use flamenco_azure_cli::failure::Exit;
 use flamenco_azure_tests::yard::{FARM_FILE, SUBSCRIPTION, Yard};
 use serde_json::{Value, json};
 
-use crate::crash::survives_every_cut;
+use crate::crash::{survives_every_cut, tool};
 
 const VARIABLE: &str = "    environment: {STUDIO: spring}\n";
 const OTHER_SIZE: &str = "vmSize: Standard_D8as_v5";
@@ -237,15 +237,15 @@ fn the_end_of_one_replacement_leaves_what_is_known_of_another() {
     assert!(!group_tags(&yard).contains("other="), "{}", group_tags(&yard));
 }
 
+/// What the pool's entry names it by.
+const PACKAGE: &str = "    packages: [tool#1]\n";
+
 /// A farm with a package and a pool that was made without, whose farm file names it now.
 fn first_package() -> (Yard, String) {
     let yard = Yard::default();
     yard.run("deploy --yes");
-    let folder = yard.path().join("tool");
-    std::fs::create_dir_all(&folder).unwrap();
-    std::fs::write(folder.join("tool"), "#!/bin/sh\n").unwrap();
-    yard.run(&format!("app push tool --version 1 {} --yes", folder.display()));
-    let file = format!("{FARM_FILE}    packages: [tool#1]\n");
+    yard.run(&tool(&yard));
+    let file = format!("{FARM_FILE}{PACKAGE}");
     yard.write(&file);
     yard.poke(|world| world.advance_by(900));
     (yard, file)
@@ -305,6 +305,32 @@ fn a_deploy_ends_a_replacement_that_was_cut_off() {
         *ended.entry((gone, is_new)).or_insert(0) += 1;
     }
     assert!(ended.contains_key(&(true, true)) && ended.contains_key(&(false, false)), "{ended:?}");
+}
+
+#[test]
+fn a_pool_that_cannot_be_made_yet_comes_back_with_as_many_nodes() {
+    use azure_sim::Phase;
+    use flamenco_azure_tests::wire::Cut;
+    let yard = outgrown();
+    let cut_at = |call| {
+        let fork = yard.fork(true);
+        drop(fork.cut("pool rollout render --replace --yes", Some(Cut { call, phase: Phase::After })));
+        fork.world().resource(&pool_id()).is_none().then_some(fork)
+    };
+    let calls = yard.fork(true).cut("pool rollout render --replace --yes", None).1;
+    let yard = (1..=calls).find_map(cut_at).expect("a cut without a pool");
+    yard.write(&format!("{FARM_FILE}{PACKAGE}"));
+    for _ in 0..2 {
+        assert_eq!(yard.run("deploy --yes"), Exit::Drift);
+        assert!(yard.world().resource(&pool_id()).is_none(), "held back for want of its package");
+        assert!(group_tags(&yard).contains("\"render=3+0\""), "{}", group_tags(&yard));
+    }
+    yard.run(&tool(&yard));
+    yard.run("deploy --yes");
+    yard.poke(|world| world.advance_by(900));
+    assert_eq!(size_and_nodes(&yard).1, 3);
+    assert!(!group_tags(&yard).contains("replacing"), "{}", group_tags(&yard));
+    assert_eq!(yard.run("plan --check"), Exit::Done);
 }
 
 #[test]

@@ -207,10 +207,19 @@ pub enum Step {
 /// An order to renew a node.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Ordered {
-    /// When, by the clock of whoever gave it.
+    /// How often it has been given.
+    pub times: u32,
+    /// When last, by the clock of whoever gave it.
     pub at: Timestamp,
     /// The node as it was seen before.
     pub was: Seen,
+}
+
+impl Ordered {
+    /// The order that is given now, after the one `before`.
+    pub fn again(before: Option<&Self>, was: Seen, at: Timestamp) -> Self {
+        Self { times: before.map_or(0, |before| before.times) + 1, at, was }
+    }
 }
 
 /// What this call has renewed.
@@ -219,16 +228,30 @@ pub type Renewed = BTreeMap<String, Ordered>;
 /// How long an order may take to show in the list of nodes: after that it was lost, and is given again.
 const UNTIL_SEEN: SignedDuration = SignedDuration::from_mins(3);
 
+/// So often an order is given of which nothing shows.
+const MOST_ORDERS: u32 = 5;
+
 /// Decides. A node that an earlier call renewed and that failed is tried again, first of all.
 pub fn next(nodes: &[Seen], since: Timestamp, batch: Batch, renewed: &Renewed, now: Timestamp) -> Step {
     let ordered =
         |node: &Seen| renewed.get(&node.id).is_some_and(|order| now.duration_since(order.at) < UNTIL_SEEN);
     // Failed as it was when the order was given: the order does not show yet, or was lost.
     let as_before = |node: &Seen| renewed.get(&node.id).is_some_and(|order| order.was == *node);
-    let stands = |node: &Seen| match node.standing(since) {
-        Standing::Old if ordered(node) => Standing::Coming,
-        Standing::Failed if ordered(node) && as_before(node) => Standing::Coming,
-        standing => standing,
+    let in_vain = |node: &Seen| renewed.get(&node.id).is_some_and(|order| order.times >= MOST_ORDERS);
+    let stands = |node: &Seen| {
+        let standing = node.standing(since);
+        match standing {
+            Standing::Old => {}
+            Standing::Failed if as_before(node) => {}
+            _ => return standing,
+        }
+        if ordered(node) {
+            Standing::Coming
+        } else if in_vain(node) {
+            Standing::Stuck
+        } else {
+            standing
+        }
     };
     let of = |wanted: Standing| nodes.iter().filter(move |node| stands(node) == wanted);
     let ids = |nodes: &[&Seen]| nodes.iter().map(|node| node.id.clone()).collect::<Vec<_>>();

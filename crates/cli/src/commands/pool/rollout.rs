@@ -46,7 +46,8 @@ pub(super) async fn run(session: &Session, args: &PoolRolloutArgs) -> Outcome {
     let mut work =
         Work { session, args, pool: &pool, rollout: &rollout, manager: &manager, renewed: Renewed::new() };
     let stuck = work.until_done(since).await?;
-    let renewed: Vec<String> = work.renewed.into_keys().collect();
+    let is_stuck = |id: &String| stuck.iter().any(|node| node.id == *id);
+    let renewed: Vec<String> = work.renewed.into_keys().filter(|id| !is_stuck(id)).collect();
     // Also when nothing was to do: a run that was killed may have renewed nodes and not come here.
     tidy(session, &target, &manager, &renewed).await?;
     let members = json!({"pool": pool.name(), "since": since, "renewed": renewed, "stuck": ids(&stuck)});
@@ -57,7 +58,7 @@ pub(super) async fn run(session: &Session, args: &PoolRolloutArgs) -> Outcome {
     });
     if !stuck.is_empty() {
         session.printer.warn(format!(
-            "{} could not be reimaged, Batch takes no order for them: {}; `flamenco-azure scale` or Batch itself \
+            "{} could not be reimaged, Batch follows no order for them: {}; `flamenco-azure scale` or Batch itself \
              replaces them",
             show::count(stuck.len(), "node"),
             described(&stuck)
@@ -131,7 +132,8 @@ impl Work<'_> {
         for was in nodes.iter().filter(|node| going.contains(&node.id)) {
             match self.rollout.renew(&was.id).await {
                 Ok(()) => {
-                    let order = Ordered { at: self.session.clock.now(), was: was.clone() };
+                    let before = self.renewed.get(&was.id);
+                    let order = Ordered::again(before, was.clone(), self.session.clock.now());
                     self.renewed.insert(was.id.clone(), order);
                 }
                 Err(error) => refused.push((was.id.clone(), error)),
