@@ -51,25 +51,18 @@ pub fn resources(farm: &Farm, around: &Surroundings) -> Vec<Desired> {
 
 /// The Batch account.
 pub fn batch_account(farm: &Farm) -> Desired {
+    let body = json!({
+        "location": farm.location.as_str(),
+        "tags": tags::for_resource(farm.name.as_str(), &farm.tags),
+        "properties": {
+            "poolAllocationMode": own_subscription::allocation(farm),
+            "keyVaultReference": own_subscription::reference(farm),
+            // Entra only: there is no account key to leak.
+            "allowedAuthenticationModes": ["AAD"],
+            "publicNetworkAccess": "Enabled",
+        },
+    });
     Desired {
-        id: account(farm),
-        api_version: wire::BATCH_API,
-        body: json!({
-            "location": farm.location.as_str(),
-            "tags": tags::for_resource(farm.name.as_str(), &farm.tags),
-            "properties": {
-                "poolAllocationMode": own_subscription::allocation(farm),
-                "keyVaultReference": own_subscription::reference(farm),
-                // Entra only: there is no account key to leak.
-                "allowedAuthenticationModes": ["AAD"],
-                "publicNetworkAccess": "Enabled",
-            },
-        }),
-        purpose: "Batch account",
-        after: Vec::new(),
-        early: None,
-        beside: Vec::new(),
-        create_only: &[],
         replace_on: &["/properties/poolAllocationMode"],
         replace_remedy: "tear the farm down with --keep-data and deploy again",
         update: Update::Patch(&[
@@ -79,6 +72,7 @@ pub fn batch_account(farm: &Farm) -> Desired {
             "/properties/allowedAuthenticationModes",
             "/properties/publicNetworkAccess",
         ]),
+        ..Desired::new(account(farm), wire::BATCH_API, "Batch account", body)
     }
 }
 
@@ -89,10 +83,6 @@ const CHANGED: &[&str] =
 const CHANGED_WITHOUT_PACKAGES: &[&str] = &["/properties/startTask", "/properties/metadata"];
 
 fn batch_pool(farm: &Farm, pool: &Pool, around: &Surroundings) -> Desired {
-    // Nodes read packages with it, and no pool gets one later (`Pool_Update` of BatchManagement.json has no `identity`).
-    let identity = (!pool.packages.is_empty()).then(
-        || json!({"type": "UserAssigned", "userAssignedIdentities": {node_identity(farm).as_str(): {}}}),
-    );
     let mut body = json!({"properties": {
         "vmSize": pool.vm_size,
         "deploymentConfiguration": {"virtualMachineConfiguration": {
@@ -118,16 +108,13 @@ fn batch_pool(farm: &Farm, pool: &Pool, around: &Surroundings) -> Desired {
         },
         "metadata": [{"name": tags::FARM, "value": farm.name.as_str()}],
     }});
-    if let Some(identity) = identity {
-        body["identity"] = identity;
+    // Nodes read packages with it, and no pool gets one later (`Pool_Update` of BatchManagement.json has no `identity`).
+    if !pool.packages.is_empty() {
+        let identities = json!({node_identity(farm).as_str(): {}});
+        body["identity"] = json!({"type": "UserAssigned", "userAssignedIdentities": identities});
     }
     Desired {
-        id: pool_id(farm, &pool.name),
-        api_version: wire::BATCH_API,
-        body,
-        purpose: "worker pool",
         after: std::iter::once(account(farm)).chain(around.after.iter().cloned()).collect(),
-        early: None,
         beside: around.beside.clone(),
         // Node counts belong to whoever scales once the pool exists; formulas are compared by `scaling`. The mark is
         // the rollout's, and void with the next change.
@@ -141,6 +128,7 @@ fn batch_pool(farm: &Farm, pool: &Pool, around: &Surroundings) -> Desired {
         replace_remedy: "`flamenco-azure pool rollout POOL --replace` drains it, removes it and makes it anew with as many \
                          nodes; or give the new one another `name` in the farm file",
         update: Update::Patch(CHANGED),
+        ..Desired::new(pool_id(farm, &pool.name), wire::BATCH_API, "worker pool", body)
     }
 }
 

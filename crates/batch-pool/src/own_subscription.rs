@@ -6,7 +6,7 @@
 
 use flamenco_azure_core::ids::ResourceId;
 use flamenco_azure_core::inventory::{Inventory, Observed};
-use flamenco_azure_core::plan::{Desired, Grant, IDENTITY_API, Principal, Update, Wanted, lookup, roles};
+use flamenco_azure_core::plan::{Desired, Grant, IDENTITY_API, Principal, Wanted, lookup, roles};
 use flamenco_azure_core::spec::{BatchMode, Farm};
 use flamenco_azure_core::tags;
 use serde_json::{Value, json};
@@ -109,33 +109,28 @@ pub fn add_to(
 }
 
 fn key_vault(farm: &Farm, id: ResourceId, manager: &ResourceId, recover: bool) -> Desired {
+    let body = json!({
+        "location": farm.location.as_str(),
+        "tags": tags::for_resource(farm.name.as_str(), &farm.tags),
+        "properties": {
+            "tenantId": lookup(manager, "/properties/tenantId", IDENTITY_API),
+            "sku": {"family": "A", "name": "standard"},
+            "accessPolicies": [],
+            "enableRbacAuthorization": true,
+            "enabledForDeployment": true,
+            "enabledForDiskEncryption": true,
+            "enabledForTemplateDeployment": true,
+            "publicNetworkAccess": "Enabled",
+            "softDeleteRetentionInDays": RETENTION_DAYS,
+            "createMode": if recover { "recover".into() } else { Value::Null },
+        },
+    });
     Desired {
-        body: json!({
-            "location": farm.location.as_str(),
-            "tags": tags::for_resource(farm.name.as_str(), &farm.tags),
-            "properties": {
-                "tenantId": lookup(manager, "/properties/tenantId", IDENTITY_API),
-                "sku": {"family": "A", "name": "standard"},
-                "accessPolicies": [],
-                "enableRbacAuthorization": true,
-                "enabledForDeployment": true,
-                "enabledForDiskEncryption": true,
-                "enabledForTemplateDeployment": true,
-                "publicNetworkAccess": "Enabled",
-                "softDeleteRetentionInDays": RETENTION_DAYS,
-                "createMode": if recover { "recover".into() } else { Value::Null },
-            },
-        }),
-        id,
-        api_version: VAULT_API,
-        purpose: "Batch's key vault",
         after: vec![manager.clone()],
-        early: None,
-        beside: Vec::new(),
         create_only: &["/properties/createMode", "/properties/softDeleteRetentionInDays"],
         replace_on: &["/properties/tenantId"],
         replace_remedy: "give the farm file another `batch.keyVaultName`",
-        update: Update::Put,
+        ..Desired::new(id, VAULT_API, "Batch's key vault", body)
     }
 }
 

@@ -12,7 +12,7 @@ use vmss_scaler::alone::{Alone, AloneFile, Machine, Ready};
 use vmss_scaler::file::ScalerFile;
 use vmss_scaler::guest::GuestError;
 use vmss_scaler::surroundings::{self, Around};
-use vmss_scaler::wire::COMPUTE_API;
+use vmss_scaler::wire::{COMPUTE_API, NETWORK_API};
 
 use crate::args::{Command, ScalerCommand};
 use crate::failure::{Failure, Outcome};
@@ -194,7 +194,7 @@ pub async fn ssh(session: &Session, alone: &Alone, inventory: &Inventory) -> Out
     };
     let admin = vm.and_then(|vm| vm.text("/properties/osProfile/adminUsername")).unwrap_or(alone.admin());
     let Some(nic) = nic else { return Ok(None) };
-    let read = Request::get(nic.as_str()).api_version(preflight::NETWORK_API);
+    let read = Request::get(nic.as_str()).api_version(NETWORK_API);
     let body = session.client.get(&read).await?;
     let address = body.as_ref().and_then(|body| {
         body.pointer("/properties/ipConfigurations/0/properties/privateIPAddress")?.as_str()

@@ -8,28 +8,25 @@ pub(crate) use fleet::image;
 
 use std::collections::BTreeMap;
 
+use batch_pool::wire::BATCH_API;
 use batch_pool::{auto_storage, own_subscription};
 use flamenco_azure_core::arm::{ArmClient, ArmError, Kind, Request};
-use flamenco_azure_core::ids::{Location, SubscriptionId};
+use flamenco_azure_core::ids::{Location, ResourceId, SubscriptionId};
 use flamenco_azure_core::inventory::Inventory;
+use flamenco_azure_core::plan::{AUTHORIZATION_API, STORAGE, STORAGE_API};
 use flamenco_azure_core::spec::Farm;
 use futures::future::{join, try_join};
 use manager_vm::spec::{Names, storage_account};
+use manager_vm::wire::{COMPUTE_API, NETWORK_API};
 use serde_json::{Value, json};
 use vmss_scaler::skus::Catalog;
+use vmss_scaler::wire::SKUS_API;
 
 use crate::farm::Cores;
 use crate::own_subscription::deleted_vault;
 
 /// Api-version of subscriptions and locations.
-const SUBSCRIPTIONS_API: &str = "2022-12-01";
-const SKUS_API: &str = "2021-07-01";
-const COMPUTE_API: &str = "2024-07-01";
-const NETWORK_API: &str = "2024-05-01";
-const STORAGE_API: &str = "2023-05-01";
-/// Api-version of Batch accounts.
-pub const BATCH_API: &str = "2025-06-01";
-const PERMISSIONS_API: &str = "2022-04-01";
+pub const SUBSCRIPTIONS_API: &str = "2022-12-01";
 
 /// One thing that stands in the way, with what to do about it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -313,49 +310,37 @@ fn quota_findings(farm: &Farm, inventory: &Inventory, sizes: &Sizes, usages: &[V
 /// Names that must be free because the resource does not exist yet.
 async fn taken(client: &ArmClient, farm: &Farm, inventory: &Inventory) -> Result<Vec<Finding>, ArmError> {
     let (subscription, location) = (&farm.subscription, &farm.location);
-    let mut refused = Vec::new();
-    if storage_account(farm).is_some_and(|id| inventory.get(&id).is_none()) {
-        let name = &farm.storage_account;
-        refused.push((
-            "storageAccountName",
-            name.clone(),
-            storage_name_taken(client, subscription, name).await?,
-        ));
-    }
+    let is_absent = |id: &ResourceId| inventory.get(id).is_none();
+    let vault = own_subscription::vault(farm).filter(is_absent);
+    let mut refused: Vec<(&str, &str, Option<String>)> = Vec::new();
     let accounts = [
+        ("storageAccountName", &farm.storage_account, storage_account(farm).is_some()),
         ("scalerStorageAccountName", &farm.scaler_account, !farm.fleets.is_empty()),
         ("packageStorageAccountName", &farm.package_account, auto_storage::is_wanted(farm, inventory)),
     ];
     for (key, name, wanted) in accounts {
-        let there = inventory.get(&farm.group_id().resource(manager_vm::wire::STORAGE, name)).is_some();
-        if wanted && !there {
-            refused.push((key, name.clone(), storage_name_taken(client, subscription, name).await?));
+        if wanted && is_absent(&farm.group_id().resource(STORAGE, name)) {
+            refused.push((key, name, storage_name_taken(client, subscription, name).await?));
         }
     }
-    if !farm.pools.is_empty() && inventory.get(&batch_pool::spec::account(farm)).is_none() {
+    if !farm.pools.is_empty() && is_absent(&batch_pool::spec::account(farm)) {
         let name = &farm.batch_account;
-        refused.push((
-            "batchAccountName",
-            name.clone(),
-            batch_name_taken(client, subscription, location, name).await?,
-        ));
+        let taken = batch_name_taken(client, subscription, location, name).await?;
+        refused.push(("batchAccountName", name, taken));
     }
     // One that was deleted not long ago is recovered, or was refused with its region.
-    if let Some(vault) = own_subscription::vault(farm).filter(|vault| inventory.get(vault).is_none())
-        && deleted_vault(client, &vault).await?.is_none()
+    if let Some(vault) = &vault
+        && deleted_vault(client, vault).await?.is_none()
     {
         let taken = vault_name_taken(client, subscription, vault.name()).await?;
-        refused.push(("batch.keyVaultName", vault.name().to_owned(), taken));
+        refused.push(("batch.keyVaultName", vault.name(), taken));
     }
-    if farm.is_public() && inventory.get(&Names::of(farm).public_ip()).is_none() {
+    if farm.is_public() && is_absent(&Names::of(farm).public_ip()) {
         let name = &farm.manager.vm_name;
-        refused.push((
-            "virtualMachine",
-            name.clone(),
-            dns_label_taken(client, subscription, location, name).await?,
-        ));
+        let taken = dns_label_taken(client, subscription, location, name).await?;
+        refused.push(("virtualMachine", name, taken));
     }
-    let finding = |(key, name, why): (&str, String, Option<String>)| {
+    let finding = |(key, name, why): (&str, &str, Option<String>)| {
         Some(finding(
             format!("`{key}`: the name `{name}` is taken: {}", why?),
             "choose another one in the farm file",
@@ -436,7 +421,7 @@ async fn refusal(client: &ArmClient, request: &Request, member: &str) -> Result<
 async fn rights(client: &ArmClient, farm: &Farm) -> Result<Vec<Finding>, ArmError> {
     let scope = farm.group_id();
     let path = |scope: &str| format!("{scope}/providers/Microsoft.Authorization/permissions");
-    let read = |scope: &str| Request::get(path(scope)).api_version(PERMISSIONS_API);
+    let read = |scope: &str| Request::get(path(scope)).api_version(AUTHORIZATION_API);
     let whole = format!("/subscriptions/{}", farm.subscription);
     let permissions = match client.list(&read(scope.as_str())).await {
         // The group does not exist yet: what counts is the subscription.

@@ -10,25 +10,24 @@ use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::{TcpListener, TcpStream};
 use std::path::Path;
 use std::process::{Child, Command, Output, Stdio};
+use std::sync::LazyLock;
 
-use support::Place;
+use support::{Place, farm_file};
 
 const HOST: &str = "studio-vm.westeurope.cloudapp.azure.com";
 
 const POOL: &str = "/subscriptions/5b3a7c1e-6f5d-4c2b-9a80-0123456789ab/resourceGroups/studio-rg/providers/Microsoft.Batch/batchAccounts/studiobatch/pools/render";
 
-const FARM: &str = "\
-defaultName: studio
-subscriptionID: 5b3a7c1e-6f5d-4c2b-9a80-0123456789ab
-location: westeurope
-resourceGroup: studio-rg
+static FARM: LazyLock<String> = LazyLock::new(|| {
+    farm_file(
+        "\
 batchAccountName: studiobatch
-storageAccountName: studiofiles
-virtualMachine: studio-vm
 manager:
   access: {ssh: [203.0.113.7/32]}
 pools: [{name: render, dedicated: 2}]
-";
+",
+    )
+});
 
 fn sh(script: &str, folder: &Path) -> Output {
     Command::new("bash").args(["-ec", script]).current_dir(folder).output().unwrap()
@@ -121,7 +120,7 @@ impl Site {
     fn new() -> Self {
         let place = Place::new();
         place.give_key();
-        place.write("azure_config.yaml", FARM);
+        place.write("azure_config.yaml", &FARM);
         place.simulate("deploy --yes --quiet").ended(0, &[]);
         let home = place.path("home");
         let shown = home.display().to_string();

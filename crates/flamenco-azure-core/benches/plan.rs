@@ -4,7 +4,7 @@
 use criterion::{Criterion, criterion_group, criterion_main};
 use flamenco_azure_core::ids::{ResourceId, SubscriptionId};
 use flamenco_azure_core::inventory::{Inventory, Observed};
-use flamenco_azure_core::plan::{Desired, GroupWish, Update, Wanted, plan};
+use flamenco_azure_core::plan::{Desired, GroupWish, Wanted, plan};
 use flamenco_azure_core::tags::Tags;
 use serde_json::json;
 
@@ -13,24 +13,15 @@ fn wanted(count: usize) -> Wanted {
     let group = ResourceId::group(&subscription, "rg");
     let id = |n: usize| group.resource("Microsoft.Network/networkSecurityGroups", &format!("nsg-{n}"));
     let resources = (0..count)
-        .map(|n| Desired {
-            id: id(n),
-            api_version: "2024-05-01",
-            body: json!({
+        .map(|n| {
+            let rule = |rule: usize| json!({"name": format!("rule-{rule}"), "properties": {"priority": 100 + rule, "access": "Allow"}});
+            let body = json!({
                 "location": "westeurope",
                 "tags": {"flamenco-farm": "studio"},
-                "properties": {"securityRules": (0..4).map(|rule| json!({
-                    "name": format!("rule-{rule}"), "properties": {"priority": 100 + rule, "access": "Allow"},
-                })).collect::<Vec<_>>()},
-            }),
-            purpose: "bench",
-            after: (n.saturating_sub(3)..n).map(id).collect(),
-            early: None,
-            beside: Vec::new(),
-            create_only: &[],
-            replace_on: &[],
-            replace_remedy: "",
-            update: Update::Put,
+                "properties": {"securityRules": (0..4).map(rule).collect::<Vec<_>>()},
+            });
+            let after = (n.saturating_sub(3)..n).map(id).collect();
+            Desired { after, ..Desired::new(id(n), "2024-05-01", "bench", body) }
         })
         .collect();
     Wanted {

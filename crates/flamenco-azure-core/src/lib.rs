@@ -29,7 +29,7 @@
 //! use flamenco_azure_core::ids::{Location, ResourceId, SubscriptionId};
 //! use flamenco_azure_core::inventory::{Inventory, Observed};
 //! use flamenco_azure_core::journal::MemoryJournal;
-//! use flamenco_azure_core::plan::{Desired, GroupWish, Update, Wanted, plan};
+//! use flamenco_azure_core::plan::{Desired, GroupWish, Wanted, plan};
 //! use flamenco_azure_core::tags::{self, Tags};
 //! use serde_json::json;
 //!
@@ -51,23 +51,17 @@
 //!
 //! let group = ResourceId::group(&subscription, "studio");
 //! let location: Location = "westeurope".parse()?;
+//! let id = group.resource("Microsoft.Network/publicIPAddresses", "studio-ip");
+//! let body = json!({
+//!     "location": location.as_str(),
+//!     "tags": tags::for_resource("studio", &Tags::new()),
+//!     "sku": {"name": "Standard"},
+//!     "properties": {"publicIPAllocationMethod": "Static"},
+//! });
 //! let address = Desired {
-//!     id: group.resource("Microsoft.Network/publicIPAddresses", "studio-ip"),
-//!     api_version: "2024-05-01",
-//!     body: json!({
-//!         "location": location.as_str(),
-//!         "tags": tags::for_resource("studio", &Tags::new()),
-//!         "sku": {"name": "Standard"},
-//!         "properties": {"publicIPAllocationMethod": "Static"},
-//!     }),
-//!     purpose: "an address",
-//!     after: Vec::new(),
-//!     early: None,
-//!     beside: Vec::new(),
-//!     create_only: &[],
 //!     replace_on: &["/sku"],
 //!     replace_remedy: "delete it first",
-//!     update: Update::Put,
+//!     ..Desired::new(id, "2024-05-01", "an address", body)
 //! };
 //! let wanted = Wanted {
 //!     farm: "studio".to_owned(),

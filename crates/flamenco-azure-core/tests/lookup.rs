@@ -12,11 +12,10 @@ use flamenco_azure_core::ids::{ResourceId, SubscriptionId};
 use flamenco_azure_core::inventory::{Inventory, Observed};
 use flamenco_azure_core::journal::MemoryJournal;
 use flamenco_azure_core::plan::{
-    AUTHORIZATION_API, Desired, Grant, GroupWish, IDENTITY, Plan, Principal, ROLE_ASSIGNMENT, Update, Wanted,
-    plan, roles,
+    AUTHORIZATION_API, Desired, Grant, GroupWish, IDENTITY, Plan, Principal, ROLE_ASSIGNMENT, Wanted, plan,
+    roles,
 };
 use flamenco_azure_core::tags::{self, Tags};
-use serde_json::json;
 
 const FARM: &str = "studio";
 
@@ -71,19 +70,13 @@ fn group() -> ResourceId {
 }
 
 fn identity() -> Desired {
-    Desired {
-        id: group().resource(IDENTITY, "node"),
-        api_version: "2023-01-31",
-        body: json!({"location": "westeurope", "tags": tags::for_resource(FARM, &Tags::new())}),
-        purpose: "an identity",
-        after: Vec::new(),
-        early: None,
-        beside: Vec::new(),
-        create_only: &[],
-        replace_on: &[],
-        replace_remedy: "",
-        update: Update::Put,
-    }
+    let tags = tags::for_resource(FARM, &Tags::new());
+    flamenco_azure_core::plan::identity(
+        group().resource(IDENTITY, "node"),
+        &"westeurope".parse().unwrap(),
+        &tags,
+        "an identity",
+    )
 }
 
 fn grant() -> Grant {

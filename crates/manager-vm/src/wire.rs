@@ -1,15 +1,11 @@
 //! Api-versions of the requests this crate makes, each with its documentation.
 
+pub use flamenco_azure_core::plan::{IDENTITY, IDENTITY_API, RESOURCES_API, STORAGE, STORAGE_API};
+
 /// <https://learn.microsoft.com/rest/api/virtualnetwork>; `defaultOutboundAccess` is always sent.
 pub const NETWORK_API: &str = "2024-05-01";
 /// <https://learn.microsoft.com/rest/api/compute/virtual-machines>
 pub const COMPUTE_API: &str = "2024-07-01";
-/// <https://learn.microsoft.com/rest/api/storagerp>
-pub const STORAGE_API: &str = "2023-05-01";
-/// <https://learn.microsoft.com/rest/api/managedidentity>
-pub const IDENTITY_API: &str = "2023-01-31";
-/// <https://learn.microsoft.com/rest/api/resources>
-pub const RESOURCES_API: &str = "2021-04-01";
 
 /// Virtual networks.
 pub const VNET: &str = "Microsoft.Network/virtualNetworks";
@@ -23,9 +19,5 @@ pub const NAT: &str = "Microsoft.Network/natGateways";
 pub const NIC: &str = "Microsoft.Network/networkInterfaces";
 /// Virtual machines.
 pub const VM: &str = "Microsoft.Compute/virtualMachines";
-/// Storage accounts.
-pub const STORAGE: &str = "Microsoft.Storage/storageAccounts";
-/// User-assigned managed identities.
-pub const IDENTITY: &str = "Microsoft.ManagedIdentity/userAssignedIdentities";
 /// Batch accounts: the gate before anything that costs.
 pub const BATCH: &str = "Microsoft.Batch/batchAccounts";

@@ -11,16 +11,13 @@ use vmss_scaler::alone::{Alone, FOR, Machine};
 use vmss_scaler::skus::Catalog;
 use vmss_scaler::surroundings::INSTALLED;
 use vmss_scaler::template::ImageReference;
-use vmss_scaler::wire;
+use vmss_scaler::wire::{self, NETWORK_API};
 
 use super::unfit;
 use crate::failure::Outcome;
 use crate::preflight::{self, Finding};
 use crate::roles::permissions;
 use crate::session::Session;
-
-/// Api-version of the network's reads.
-pub(super) const NETWORK_API: &str = "2024-05-01";
 
 /// What whoever deploys does in the scaler's own group.
 const IN_GROUP: &[&str] = &[

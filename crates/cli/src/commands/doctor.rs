@@ -2,9 +2,11 @@
 
 mod live;
 
+use batch_pool::wire::BATCH_API;
 use flamenco_azure_core::arm::{ArmError, Kind, Request};
 use flamenco_azure_core::spec::Farm;
 use futures::future::{join, join_all};
+use manager_vm::wire::RESOURCES_API;
 use manager_vm::{desired, guest};
 use serde::Serialize;
 use serde_json::{Value, json};
@@ -16,9 +18,6 @@ use crate::preflight::{self, Finding};
 use crate::printer::Mode;
 use crate::session::Session;
 use crate::{farm, farmfile, files, show};
-
-/// Api-version of resource providers.
-const PROVIDERS_API: &str = "2021-04-01";
 
 /// The resource providers that a farm is made by.
 const PROVIDERS: &[&str] = &[
@@ -188,7 +187,7 @@ async fn azure(session: &Session, farm: &Farm) -> Vec<Check> {
 async fn providers(session: &Session, farm: &Farm) -> Check {
     let state = async |namespace: &'static str| {
         let path = format!("/subscriptions/{}/providers/{namespace}", farm.subscription);
-        let body = session.client.get(&Request::get(path).api_version(PROVIDERS_API)).await?;
+        let body = session.client.get(&Request::get(path).api_version(RESOURCES_API)).await?;
         let state = body.as_ref().and_then(|body| body.get("registrationState")?.as_str());
         Ok::<_, ArmError>((namespace, state == Some("Registered")))
     };
@@ -217,9 +216,8 @@ async fn providers(session: &Session, farm: &Farm) -> Check {
 async fn batch_accounts(session: &Session, farm: &Farm) -> Check {
     const TOPIC: &str = "batch";
     let base = format!("/subscriptions/{}/providers/Microsoft.Batch", farm.subscription);
-    let quotas =
-        Request::get(format!("{base}/locations/{}/quotas", farm.location)).api_version(preflight::BATCH_API);
-    let accounts = Request::get(format!("{base}/batchAccounts")).api_version(preflight::BATCH_API);
+    let quotas = Request::get(format!("{base}/locations/{}/quotas", farm.location)).api_version(BATCH_API);
+    let accounts = Request::get(format!("{base}/batchAccounts")).api_version(BATCH_API);
     let read = join(session.client.get(&quotas), session.client.list(&accounts)).await;
     let (quota, accounts) = match read {
         (Ok(quota), Ok(accounts)) => (quota, accounts),

@@ -11,9 +11,9 @@ use manager_vm::spec::Names;
 use serde_json::Value;
 use vmss_scaler::observe::POOL;
 use vmss_scaler::surroundings;
-use vmss_scaler::wire::SCALE_SET;
+use vmss_scaler::wire::{COMPUTE_API, SCALE_SET};
 
-use super::{COMPUTE_API, Finding, Sizes, finding};
+use super::{Finding, Sizes, finding};
 use crate::fleets;
 
 /// <https://learn.microsoft.com/rest/api/compute/gallery-image-versions>

@@ -1,22 +1,22 @@
 //! Who may not assign roles: deploy makes all it may, an administrator runs what it prints, the same deploy finishes.
 
+use std::sync::LazyLock;
+
 use azure_sim::{Role, SimRequest, World};
 use serde_json::json;
 
-use crate::support::{Place, SUBSCRIPTION};
+use crate::support::{Place, SUBSCRIPTION, farm_file};
 
-const FILE: &str = "\
-defaultName: studio
-subscriptionID: 5b3a7c1e-6f5d-4c2b-9a80-0123456789ab
-location: westeurope
-resourceGroup: studio-rg
-storageAccountName: studiofiles
+static FILE: LazyLock<String> = LazyLock::new(|| {
+    farm_file(
+        "\
 scalerStorageAccountName: studioscaler
-virtualMachine: studio-vm
 manager: {access: {ssh: [203.0.113.7/32]}}
 pools:
   - {name: render, kind: vmss, nodes: 3, maxNodes: 10, deleteByMessage: true, placements: [{vmSize: Standard_D4as_v5}]}
-";
+",
+    )
+});
 
 /// What the roles that are asked for are called by their definitions.
 const ROLES: &[(&str, &str)] = &[
@@ -88,7 +88,7 @@ fn a_contributors_first_push_is_finished_after_an_administrator_ran_what_it_prin
 fn a_contributors_deploy_is_finished_after_an_administrator_ran_what_it_prints() {
     let place = Place::with(|world| world.principal_mut().set_subscription_role(Some(Role::Contributor)));
     place.give_key();
-    place.write("azure_config.yaml", FILE);
+    place.write("azure_config.yaml", &FILE);
     place.simulate("plan").ended(0, &["this sign-in may not assign"]);
 
     let first = place.simulate("deploy --yes");
@@ -128,7 +128,7 @@ fn a_contributors_deploy_is_finished_after_an_administrator_ran_what_it_prints()
 fn a_contributors_teardown_of_an_owners_farm_removes_what_costs_and_leaves_roles_to_an_administrator() {
     let place = Place::with(|_| {});
     place.give_key();
-    place.write("azure_config.yaml", FILE);
+    place.write("azure_config.yaml", &FILE);
     place.simulate("deploy --yes").ended(0, &["deployed"]);
     place.poke(|world| world.principal_mut().set_subscription_role(Some(Role::Contributor)));
     let ended = place.simulate("teardown --yes");

@@ -4,7 +4,7 @@ use azure_sim::{SimRequest, World};
 use serde_json::json;
 
 use super::place;
-use super::support::{Place, SUBSCRIPTION};
+use super::support::{Place, SUBSCRIPTION, farm_file};
 
 /// A request to the control plane.
 fn arm(world: &mut World, method: &str, path: &str, version: &str, body: &serde_json::Value) {
@@ -165,18 +165,8 @@ fn what_a_pool_names_by_a_version_in_the_id_is_not_removed() {
 fn a_first_push_needs_no_deploy_of_what_the_farm_file_has_beside() {
     let place = Place::new();
     place.give_key();
-    let file = "\
-defaultName: studio
-subscriptionID: 5b3a7c1e-6f5d-4c2b-9a80-0123456789ab
-location: westeurope
-resourceGroup: studio-rg
-storageAccountName: studiofiles
-batchAccountName: studiobatch
-virtualMachine: studio-vm
-pools:
-  - {name: render, dedicated: 1}
-";
-    place.write("azure_config.yaml", file);
+    let file = farm_file("batchAccountName: studiobatch\npools:\n  - {name: render, dedicated: 1}\n");
+    place.write("azure_config.yaml", &file);
     place.simulate("deploy --yes").ended(0, &["deployed"]);
     let fleet =
         "  - {name: spots, kind: vmss, nodes: 0, maxNodes: 2, placements: [{vmSize: Standard_D4as_v5}]}\n";

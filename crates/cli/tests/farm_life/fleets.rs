@@ -1,19 +1,19 @@
 //! Farms with pools of scale sets: what they do without.
 
-use crate::support::Place;
+use std::sync::LazyLock;
+
+use crate::support::{Place, farm_file};
 
 /// A farm file without a Batch account.
-const FILE: &str = "\
-defaultName: studio
-subscriptionID: 5b3a7c1e-6f5d-4c2b-9a80-0123456789ab
-location: westeurope
-resourceGroup: studio-rg
-storageAccountName: studiofiles
-virtualMachine: studio-vm
+static FILE: LazyLock<String> = LazyLock::new(|| {
+    farm_file(
+        "\
 manager: {access: {ssh: [203.0.113.7/32]}}
 pools:
   - {name: render, kind: vmss, nodes: 3, placements: [{vmSize: Standard_D4as_v5}, {vmSize: SECOND}]}
-";
+",
+    )
+});
 
 fn place(second: &str) -> Place {
     let place = Place::new();

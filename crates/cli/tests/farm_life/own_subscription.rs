@@ -1,21 +1,21 @@
 //! Nodes in the farm's own subscription: key vault, Batch's principal, roles, quotas.
 
+use std::sync::LazyLock;
+
 use azure_sim::{Directory, Role, SimRequest};
 
 use super::administrators::obey;
-use crate::support::{Place, SUBSCRIPTION};
+use crate::support::{Place, SUBSCRIPTION, farm_file};
 
-const FILE: &str = "\
-defaultName: studio
-subscriptionID: 5b3a7c1e-6f5d-4c2b-9a80-0123456789ab
-location: westeurope
-resourceGroup: studio-rg
-storageAccountName: studiofiles
+static FILE: LazyLock<String> = LazyLock::new(|| {
+    farm_file(
+        "\
 batchAccountName: studiobatch
-virtualMachine: studio-vm
 batch: {mode: userSubscription, keyVaultName: studiovault}
 pools: [{name: render, dedicated: 1, spot: 2}]
-";
+",
+    )
+});
 
 fn place(file: &str) -> Place {
     let place = Place::with(|_| {});
@@ -30,7 +30,7 @@ fn there(place: &Place, what: &str) -> bool {
 
 #[test]
 fn nodes_run_in_the_farms_own_subscription_and_a_teardown_leaves_no_vault() {
-    let place = place(FILE);
+    let place = place(&FILE);
     place.simulate("deploy --yes").ended(0, &["deployed"]);
     assert!(there(&place, "/vaults/studiovault"));
     let holdings = place.holdings();
@@ -45,7 +45,7 @@ fn nodes_run_in_the_farms_own_subscription_and_a_teardown_leaves_no_vault() {
 
 #[test]
 fn what_batch_may_do_on_the_subscription_outlives_a_teardown() {
-    let place = place(FILE);
+    let place = place(&FILE);
     place.simulate("deploy --yes").ended(0, &["deployed"]);
     let url = format!(
         "https://management.azure.com/subscriptions/{SUBSCRIPTION}/providers/Microsoft.Authorization/roleAssignments?api-version=2022-04-01"
@@ -64,7 +64,7 @@ fn what_batch_may_do_on_the_subscription_outlives_a_teardown() {
 
 #[test]
 fn the_first_deploy_waits_until_batchs_roles_work() {
-    let place = place(FILE);
+    let place = place(&FILE);
     place.poke(|world| world.role_lag(200));
     place.simulate("deploy --yes").ended(0, &["deployed"]);
     assert!(there(&place, "/pools/render"));
@@ -72,7 +72,7 @@ fn the_first_deploy_waits_until_batchs_roles_work() {
 
 #[test]
 fn who_may_not_read_the_directory_is_told_what_to_ask_for() {
-    let place = place(FILE);
+    let place = place(&FILE);
     place.poke(|world| world.directory_is(Directory::Closed));
     let before = place.holdings();
     place.simulate("deploy --yes").ended(
@@ -92,14 +92,14 @@ fn who_may_not_read_the_directory_is_told_what_to_ask_for() {
 
 #[test]
 fn a_directory_without_batch_is_told_how_to_get_it() {
-    let place = place(FILE);
+    let place = place(&FILE);
     place.poke(|world| world.directory_is(Directory::WithoutBatch));
     place.simulate("deploy --yes").ended(1, &["has no service principal", "az provider register"]);
 }
 
 #[test]
 fn a_contributors_deploy_makes_no_batch_account_before_an_administrator_has_let_batch_in() {
-    let place = place(FILE);
+    let place = place(&FILE);
     place.poke(|world| world.principal_mut().set_subscription_role(Some(Role::Contributor)));
     let first = place.simulate("deploy --yes");
     first.ended(5, &["must be assigned by an administrator"]);
@@ -117,7 +117,7 @@ fn a_contributors_deploy_makes_no_batch_account_before_an_administrator_has_let_
 
 #[test]
 fn a_vault_that_was_deleted_is_recovered() {
-    let place = place(FILE);
+    let place = place(&FILE);
     place.simulate("deploy --yes").ended(0, &["deployed"]);
     place.poke(|world| {
         let url = format!(
@@ -146,7 +146,7 @@ const VAULT: &str = "/subscriptions/5b3a7c1e-6f5d-4c2b-9a80-0123456789ab/resourc
 
 #[test]
 fn a_vault_that_azure_does_not_purge_is_told_of_and_the_next_deploy_recovers_it() {
-    let place = place(FILE);
+    let place = place(&FILE);
     place.simulate("deploy --yes").ended(0, &["deployed"]);
     place.poke(|world| {
         assert!(world.edit(VAULT, |vault| vault.set("enablePurgeProtection", true.into())));
@@ -166,16 +166,22 @@ fn a_vault_that_azure_does_not_purge_is_told_of_and_the_next_deploy_recovers_it(
     assert_eq!(place.world().deleted_vaults(), Vec::<String>::new());
 }
 
+/// Where a farm in this group was, whose vault could not be purged.
+fn gone_but_for_its_vault(group: &str) -> Place {
+    let place = place(&FILE.replace("studio-rg", group));
+    place.simulate("deploy --yes").ended(0, &["deployed"]);
+    place.poke(|world| {
+        let vault = VAULT.replace("studio-rg", group);
+        assert!(world.edit(&vault, |vault| vault.set("enablePurgeProtection", true.into())));
+    });
+    place.simulate("teardown --yes").ended(0, &["keeps its name"]);
+    place
+}
+
 #[test]
 fn the_name_of_a_deleted_vault_of_another_group_is_refused_before_anything_is_made() {
-    let other = place(&FILE.replace("studio-rg", "other-rg"));
-    other.simulate("deploy --yes").ended(0, &["deployed"]);
-    other.poke(|world| {
-        let id = VAULT.replace("studio-rg", "other-rg");
-        assert!(world.edit(&id, |vault| vault.set("enablePurgeProtection", true.into())));
-    });
-    other.simulate("teardown --yes").ended(0, &["keeps its name"]);
-    other.write("azure_config.yaml", FILE);
+    let other = gone_but_for_its_vault("other-rg");
+    other.write("azure_config.yaml", &FILE);
     let before = other.holdings();
     other.simulate("deploy --yes").ended(
         1,
@@ -189,12 +195,7 @@ fn the_name_of_a_deleted_vault_of_another_group_is_refused_before_anything_is_ma
 
 #[test]
 fn a_farm_that_moved_is_told_where_its_deleted_vault_is() {
-    let place = place(FILE);
-    place.simulate("deploy --yes").ended(0, &["deployed"]);
-    place.poke(|world| {
-        assert!(world.edit(VAULT, |vault| vault.set("enablePurgeProtection", true.into())));
-    });
-    place.simulate("teardown --yes").ended(0, &["keeps its name"]);
+    let place = gone_but_for_its_vault("studio-rg");
     place.write("azure_config.yaml", &FILE.replace("westeurope", "northeurope"));
     let before = place.holdings();
     place.simulate("deploy --yes").ended(
@@ -209,7 +210,7 @@ fn a_farm_that_moved_is_told_where_its_deleted_vault_is() {
 
 #[test]
 fn a_vaults_name_that_is_taken_is_refused_before_anything_is_made() {
-    let place = place(FILE);
+    let place = place(&FILE);
     place.poke(|world| world.take_name("vault", "studiovault"));
     let before = place.holdings();
     place.simulate("deploy --yes").ended(1, &["`batch.keyVaultName`: the name `studiovault` is taken"]);
@@ -218,7 +219,7 @@ fn a_vaults_name_that_is_taken_is_refused_before_anything_is_made() {
 
 #[test]
 fn a_subscription_that_never_had_a_vault_is_no_obstacle() {
-    let place = place(FILE);
+    let place = place(&FILE);
     place.poke(|world| world.unregister("Microsoft.KeyVault"));
     place.simulate("deploy --yes").ended(0, &["deployed"]);
 }

@@ -12,6 +12,19 @@ use azure_sim::{World, WorldConfig};
 /// The subscription of every test.
 pub const SUBSCRIPTION: &str = "5b3a7c1e-6f5d-4c2b-9a80-0123456789ab";
 
+/// A farm file with the names of every test and what else this one says.
+pub fn farm_file(rest: &str) -> String {
+    format!(
+        "defaultName: studio\n\
+         subscriptionID: {SUBSCRIPTION}\n\
+         location: westeurope\n\
+         resourceGroup: studio-rg\n\
+         storageAccountName: studiofiles\n\
+         virtualMachine: studio-vm\n\
+         {rest}"
+    )
+}
+
 /// A public key of the right form; nobody has its private half.
 pub const KEY: &str =
     "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIHNpbXVsYXRlZC1mYXJtLWtleS1ub2JvZHktaGFzLWl0 sam@studio";

@@ -2,7 +2,8 @@
 //!
 //! Ready steps run in parallel, bounded; intent is on record before a step's first request and its outcome after the
 //! last. When a step fails, steps that need it are not begun, those under way are finished, and the report says what
-//! was done. Only a role assignment that may not be deleted holds nothing up. Dropping the future at any point is safe: the next run observes and plans anew.
+//! was done. Only a role assignment that may not be deleted holds nothing up. Dropping the future at any point is safe: the
+//! next run observes and plans anew.
 
 mod ask;
 mod poll;

@@ -25,18 +25,13 @@ fn vnet(name: &str) -> ResourceId {
 
 #[allow(clippy::needless_pass_by_value, reason = "shorter calls")]
 fn desired(id: ResourceId, properties: Value, after: Vec<ResourceId>) -> Desired {
+    let body = json!({"location": "westeurope", "tags": {"flamenco-farm": FARM}, "properties": properties});
     Desired {
-        id,
-        api_version: "2024-05-01",
-        body: json!({"location": "westeurope", "tags": {"flamenco-farm": FARM}, "properties": properties}),
-        purpose: "test",
         after,
-        early: None,
-        beside: Vec::new(),
         create_only: &["/properties/secret"],
         replace_on: &["/properties/fixed"],
         replace_remedy: "make it anew",
-        update: Update::Put,
+        ..Desired::new(id, "2024-05-01", "test", body)
     }
 }
 

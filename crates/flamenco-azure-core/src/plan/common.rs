@@ -17,19 +17,7 @@ pub const STORAGE_API: &str = "2023-05-01";
 
 /// A user-assigned identity.
 pub fn identity(id: ResourceId, location: &Location, tags: &Tags, purpose: &'static str) -> Desired {
-    Desired {
-        id,
-        api_version: IDENTITY_API,
-        body: json!({"location": location.as_str(), "tags": tags}),
-        purpose,
-        after: Vec::new(),
-        early: None,
-        beside: Vec::new(),
-        create_only: &[],
-        replace_on: &[],
-        replace_remedy: "",
-        update: Update::Put,
-    }
+    Desired::new(id, IDENTITY_API, purpose, json!({"location": location.as_str(), "tags": tags}))
 }
 
 /// A general-purpose storage account that no key opens. `remedy`: what to do where there is one of another kind.
@@ -40,23 +28,22 @@ pub fn keyless_storage(
     purpose: &'static str,
     remedy: &'static str,
 ) -> Desired {
+    let body = json!({
+        "location": location.as_str(),
+        "tags": tags,
+        "kind": "StorageV2",
+        "sku": {"name": "Standard_LRS"},
+        "properties": {
+            "minimumTlsVersion": "TLS1_2",
+            "allowSharedKeyAccess": false,
+            "allowBlobPublicAccess": false,
+            "supportsHttpsTrafficOnly": true,
+        },
+    });
     Desired {
-        api_version: STORAGE_API,
-        body: json!({
-            "location": location.as_str(),
-            "tags": tags,
-            "kind": "StorageV2",
-            "sku": {"name": "Standard_LRS"},
-            "properties": {
-                "minimumTlsVersion": "TLS1_2",
-                "allowSharedKeyAccess": false,
-                "allowBlobPublicAccess": false,
-                "supportsHttpsTrafficOnly": true,
-            },
-        }),
         replace_on: &["/kind", "/sku"],
         replace_remedy: remedy,
         update: Update::Patch(&["/tags", "/properties"]),
-        ..identity(id, location, tags, purpose)
+        ..Desired::new(id, STORAGE_API, purpose, body)
     }
 }

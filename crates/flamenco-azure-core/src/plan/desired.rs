@@ -50,6 +50,26 @@ pub struct Desired {
     pub update: Update,
 }
 
+impl Desired {
+    /// A resource that comes after nothing, is compared whole and changed by PUT. `..Desired::new(…)` completes one of which
+    /// more is to be said.
+    pub fn new(id: ResourceId, api_version: &'static str, purpose: &'static str, body: Value) -> Self {
+        Self {
+            id,
+            api_version,
+            body,
+            purpose,
+            after: Vec::new(),
+            early: None,
+            beside: Vec::new(),
+            create_only: &[],
+            replace_on: &[],
+            replace_remedy: "",
+            update: Update::Put,
+        }
+    }
+}
+
 /// A creation in two steps: first without what takes long, so that others can go on, then whole.
 #[derive(Debug, Clone)]
 pub struct Early {

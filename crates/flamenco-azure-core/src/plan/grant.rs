@@ -134,23 +134,17 @@ impl Grant {
             Principal::Identity(id) => lookup(id, "/properties/principalId", IDENTITY_API),
             Principal::Known { object, .. } => object.as_str().into(),
         };
+        let body = json!({"properties": {
+            "roleDefinitionId": definition,
+            "principalId": principal,
+            "principalType": self.principal.kind(),
+        }});
         Some(Desired {
-            id: self.id(farm)?,
-            api_version: AUTHORIZATION_API,
-            body: json!({"properties": {
-                "roleDefinitionId": definition,
-                "principalId": principal,
-                "principalType": self.principal.kind(),
-            }}),
-            purpose: self.purpose,
             after,
-            early: None,
-            beside: Vec::new(),
             // The id says them already, and Azure writes the definition's id in more than one way.
             create_only: &["/properties/roleDefinitionId", "/properties/principalType"],
-            replace_on: &[],
-            replace_remedy: "",
             update: Update::Anew,
+            ..Desired::new(self.id(farm)?, AUTHORIZATION_API, self.purpose, body)
         })
     }
 

@@ -6,7 +6,7 @@
 use serde_json::json;
 
 use super::build::{RESOURCES_API, tag_request};
-use super::common::{IDENTITY, STORAGE};
+use super::common::{IDENTITY, IDENTITY_API, STORAGE, STORAGE_API};
 use super::grant::{AUTHORIZATION_API, ROLE_ASSIGNMENT};
 use super::{Action, GroupRequests, Left, Plan, PlanError, Step, Verb};
 use crate::arm::Request;
@@ -70,7 +70,7 @@ const KINDS: &[Kind] = &[
     Kind { name: VAULT, api_version: "2023-07-01", purpose: "key vault", after: &[BATCH, ROLE_ASSIGNMENT] },
     Kind {
         name: STORAGE,
-        api_version: "2023-05-01",
+        api_version: STORAGE_API,
         purpose: "storage account",
         after: &[VM, BATCH, POOL, SCALE_SET, ROLE_ASSIGNMENT],
     },
@@ -85,7 +85,7 @@ const KINDS: &[Kind] = &[
     Kind { name: PIP, api_version: "2024-05-01", purpose: "public IP address", after: &[NAT, NIC] },
     Kind {
         name: IDENTITY,
-        api_version: "2023-01-31",
+        api_version: IDENTITY_API,
         purpose: "managed identity",
         after: &[VM, BATCH, SCALE_SET, ROLE_ASSIGNMENT],
     },

@@ -6,8 +6,7 @@ mod vm;
 
 use flamenco_azure_core::plan::{Checkpoint, Desired};
 use flamenco_azure_core::spec::Farm;
-use flamenco_azure_core::tags;
-use serde_json::{Value, json};
+use flamenco_azure_core::tags::{self, Tags};
 
 pub use network::{RuleSummary, inbound_rules, vnet_without_nat};
 pub use vm::{guest_config, ready_script, run_command};
@@ -25,6 +24,6 @@ pub fn checkpoints(farm: &Farm) -> Result<Vec<Checkpoint>, crate::Error> {
     Ok(vec![vm::refresh(farm)?, vm::ready(farm)])
 }
 
-fn tags_of(farm: &Farm) -> Value {
-    json!(tags::for_resource(farm.name.as_str(), &farm.tags))
+fn tags_of(farm: &Farm) -> Tags {
+    tags::for_resource(farm.name.as_str(), &farm.tags)
 }

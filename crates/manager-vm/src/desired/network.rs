@@ -67,17 +67,8 @@ fn resource(farm: &Farm, id: ResourceId, purpose: &'static str, body: Value) -> 
         whole.extend(body);
     }
     Desired {
-        id,
-        api_version: wire::NETWORK_API,
-        body: whole,
-        purpose,
-        after: Vec::new(),
-        early: None,
-        beside: Vec::new(),
-        create_only: &[],
-        replace_on: &[],
         replace_remedy: "tear the farm down with --keep-data and deploy again",
-        update: Update::Put,
+        ..Desired::new(id, wire::NETWORK_API, purpose, whole)
     }
 }
 

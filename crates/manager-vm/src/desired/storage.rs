@@ -16,34 +16,29 @@ pub(super) fn resources(farm: &Farm) -> Vec<Desired> {
     let (Some(account), Some(share)) = (storage_account(farm), share(farm)) else { return Vec::new() };
     let (manager, workers) = subnets(farm);
     let allow = |id| json!({"id": id, "action": "Allow"});
-    let account = Desired {
-        id: account,
-        api_version: wire::STORAGE_API,
-        body: json!({
-            "location": farm.location.as_str(),
-            "tags": tags_of(farm),
-            "kind": "FileStorage",
-            "sku": {"name": "Premium_LRS"},
-            "properties": {
-                "minimumTlsVersion": "TLS1_2",
-                "allowSharedKeyAccess": false,
-                "allowBlobPublicAccess": false,
-                // "Secure transfer" refuses plain NFS mounts: on exactly when mounts are encrypted.
-                "supportsHttpsTrafficOnly": encrypt_in_transit,
-                "networkAcls": {
-                    "defaultAction": "Deny", "bypass": "None",
-                    "virtualNetworkRules": [allow(manager), allow(workers)],
-                },
+    let body = json!({
+        "location": farm.location.as_str(),
+        "tags": tags_of(farm),
+        "kind": "FileStorage",
+        "sku": {"name": "Premium_LRS"},
+        "properties": {
+            "minimumTlsVersion": "TLS1_2",
+            "allowSharedKeyAccess": false,
+            "allowBlobPublicAccess": false,
+            // "Secure transfer" refuses plain NFS mounts: on exactly when mounts are encrypted.
+            "supportsHttpsTrafficOnly": encrypt_in_transit,
+            "networkAcls": {
+                "defaultAction": "Deny", "bypass": "None",
+                "virtualNetworkRules": [allow(manager), allow(workers)],
             },
-        }),
-        purpose: "everything the farm reads and writes",
+        },
+    });
+    let account = Desired {
         after: vec![Names::of(farm).vnet(), gate(farm)],
-        early: None,
-        beside: Vec::new(),
-        create_only: &[],
         replace_on: &["/kind", "/sku"],
         replace_remedy: "download what you need, tear the farm down and deploy again",
         update: Update::Patch(&["/tags", "/properties"]),
+        ..Desired::new(account, wire::STORAGE_API, "everything the farm reads and writes", body)
     };
     let share = Desired {
         body: json!({"properties": {"enabledProtocols": "NFS", "rootSquash": "NoRootSquash", "shareQuota": share_gib}}),

@@ -4,7 +4,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use flamenco_azure_core::arm::Request;
 use flamenco_azure_core::ids::ResourceId;
-use flamenco_azure_core::plan::{Checkpoint, Desired, How, Update, tag_request};
+use flamenco_azure_core::plan::{Checkpoint, Desired, How, Update, identity, tag_request};
 use flamenco_azure_core::spec::{Farm, Network};
 use flamenco_azure_core::tags;
 use serde_json::{Value, json};
@@ -32,23 +32,8 @@ pub fn guest_config(farm: &Farm) -> GuestConfig {
 
 pub(super) fn resources(farm: &Farm) -> Result<Vec<Desired>, Error> {
     let names = Names::of(farm);
-    Ok(vec![identity(farm, &names), vm(farm, &names)?])
-}
-
-fn identity(farm: &Farm, names: &Names) -> Desired {
-    Desired {
-        id: names.identity(),
-        api_version: wire::IDENTITY_API,
-        body: json!({"location": farm.location.as_str(), "tags": tags_of(farm)}),
-        purpose: "Manager's identity",
-        after: Vec::new(),
-        early: None,
-        beside: Vec::new(),
-        create_only: &[],
-        replace_on: &[],
-        replace_remedy: "tear the farm down with --keep-data and deploy again",
-        update: Update::Put,
-    }
+    let identity = identity(names.identity(), &farm.location, &tags_of(farm), "Manager's identity");
+    Ok(vec![identity, vm(farm, &names)?])
 }
 
 fn vm(farm: &Farm, names: &Names) -> Result<Desired, Error> {
@@ -56,42 +41,37 @@ fn vm(farm: &Farm, names: &Names) -> Result<Desired, Error> {
     let config = guest_config(farm);
     let cloud_init = guest::cloud_init(&config)?;
     let mut tags = tags_of(farm);
-    tags[tags::CONFIG] = guest::config_digest(&config)?.into();
-    Ok(Desired {
-        id: names.vm(),
-        api_version: wire::COMPUTE_API,
-        body: json!({
-            "location": farm.location.as_str(),
-            "tags": tags,
-            "identity": {"type": "UserAssigned", "userAssignedIdentities": {names.identity().as_str(): {}}},
-            "properties": {
-                "hardwareProfile": {"vmSize": farm.manager.vm_size},
-                "storageProfile": storage_profile(names),
-                "osProfile": {
-                    "computerName": farm.manager.vm_name,
-                    "adminUsername": ADMIN_USER,
-                    "customData": STANDARD.encode(cloud_init),
-                    "linuxConfiguration": {
-                        "disablePasswordAuthentication": true,
-                        "provisionVMAgent": true,
-                        "ssh": {"publicKeys": [
-                            {"path": format!("/home/{ADMIN_USER}/.ssh/authorized_keys"), "keyData": key.as_str()},
-                        ]},
-                    },
+    tags.insert(tags::CONFIG.to_owned(), guest::config_digest(&config)?);
+    let body = json!({
+        "location": farm.location.as_str(),
+        "tags": tags,
+        "identity": {"type": "UserAssigned", "userAssignedIdentities": {names.identity().as_str(): {}}},
+        "properties": {
+            "hardwareProfile": {"vmSize": farm.manager.vm_size},
+            "storageProfile": storage_profile(names),
+            "osProfile": {
+                "computerName": farm.manager.vm_name,
+                "adminUsername": ADMIN_USER,
+                "customData": STANDARD.encode(cloud_init),
+                "linuxConfiguration": {
+                    "disablePasswordAuthentication": true,
+                    "provisionVMAgent": true,
+                    "ssh": {"publicKeys": [
+                        {"path": format!("/home/{ADMIN_USER}/.ssh/authorized_keys"), "keyData": key.as_str()},
+                    ]},
                 },
-                "networkProfile": {"networkInterfaces": [{"id": names.nic(), "properties": {"primary": true}}]},
-                "securityProfile": {
-                    "securityType": "TrustedLaunch",
-                    "uefiSettings": {"secureBootEnabled": true, "vTpmEnabled": true},
-                },
-                "diagnosticsProfile": {"bootDiagnostics": {"enabled": true}},
             },
-        }),
-        purpose: "Manager VM",
+            "networkProfile": {"networkInterfaces": [{"id": names.nic(), "properties": {"primary": true}}]},
+            "securityProfile": {
+                "securityType": "TrustedLaunch",
+                "uefiSettings": {"secureBootEnabled": true, "vTpmEnabled": true},
+            },
+            "diagnosticsProfile": {"bootDiagnostics": {"enabled": true}},
+        },
+    });
+    Ok(Desired {
         // Not the share: it is there before the machine has booted, and the set-up waits for it.
         after: vec![names.nic(), names.identity(), gate(farm)],
-        early: None,
-        beside: Vec::new(),
         // The image, the user and customData are fixed at creation. The CONFIG tag tells which set-up the VM has; a
         // checkpoint brings it up to date.
         create_only: &["/properties/osProfile", "/properties/storageProfile", "/tags/flamenco-farm-config"],
@@ -99,6 +79,7 @@ fn vm(farm: &Farm, names: &Names) -> Result<Desired, Error> {
         replace_remedy: "the Manager VM must be made anew: `flamenco-azure teardown --keep-data`, then `deploy`, makes \
                          one that takes over the data",
         update: Update::Patch(&["/tags", "/properties/hardwareProfile"]),
+        ..Desired::new(names.vm(), wire::COMPUTE_API, "Manager VM", body)
     })
 }
 

@@ -22,12 +22,10 @@ use crate::file::ScalerFile;
 use crate::guest::{GuestError, uninstall_script};
 use crate::surroundings::{self, Around, EXPECT, INSTALLED, Install};
 use crate::template::ImageReference;
-use crate::wire::COMPUTE_API;
+use crate::wire::{COMPUTE_API, NETWORK_API};
 
 /// The tag on an existing VM that says whose scaler runs on it.
 pub const FOR: &str = "flamenco-farm-scaler-of";
-/// <https://learn.microsoft.com/rest/api/virtualnetwork/network-interfaces>
-const NETWORK_API: &str = "2024-05-01";
 
 /// What the machine gets, once everything else is there.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -89,18 +87,10 @@ impl Alone {
 
     fn resource(&self, id: ResourceId, purpose: &'static str, api_version: &'static str) -> Desired {
         let tags = tags::for_resource(&self.place.farm, &self.place.tags);
+        let body = json!({"location": self.place.location.as_str(), "tags": tags});
         Desired {
-            id,
-            api_version,
-            body: json!({"location": self.place.location.as_str(), "tags": tags}),
-            purpose,
-            after: Vec::new(),
-            early: None,
-            beside: Vec::new(),
-            create_only: &[],
-            replace_on: &[],
             replace_remedy: "`flamenco-azure scaler remove FILE` and deploy again; nodes are made anew",
-            update: Update::Put,
+            ..Desired::new(id, api_version, purpose, body)
         }
     }
 

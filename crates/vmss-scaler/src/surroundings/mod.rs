@@ -12,7 +12,7 @@ mod place;
 use flamenco_azure_core::ids::ResourceId;
 use flamenco_azure_core::inventory::{Inventory, Observed};
 use flamenco_azure_core::plan::{
-    Action, Desired, Order, Principal, Update, Verb, identity, keyless_storage, tag_request,
+    Action, Desired, Order, Principal, STORAGE_API, Verb, identity, keyless_storage, tag_request,
 };
 use flamenco_azure_core::spec::{Farm, Fleet};
 use flamenco_azure_core::tags::{self, Tags};
@@ -80,13 +80,8 @@ pub fn resources(place: &Place, around: &Around, roles: &[flamenco_azure_core::p
     }
     let account = storage(place);
     let child = |id: ResourceId, properties: Value, purpose| Desired {
-        body: json!({"properties": properties}),
-        purpose,
         after: vec![account.id.clone()],
-        update: Update::Put,
-        replace_on: &[],
-        id,
-        ..account.clone()
+        ..Desired::new(id, STORAGE_API, purpose, json!({"properties": properties}))
     };
     let container = |name: &str, purpose| {
         let id = account.id.child("blobServices", "default").child("containers", name);

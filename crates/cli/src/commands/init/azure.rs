@@ -1,18 +1,15 @@
 //! What Azure says to `init`: subscriptions, regions, and whether a name or a group can be used.
 
+use batch_pool::wire::{ACCOUNT, BATCH_API};
 use flamenco_azure_core::arm::{ArmClient, ArmError, Request};
 use flamenco_azure_core::ids::{Location, ResourceId, SubscriptionId};
-use manager_vm::wire;
+use manager_vm::wire::{self, RESOURCES_API};
 use serde_json::Value;
 
 use super::draft::Refusal;
 use super::field::Field;
 use crate::ask::Choice;
-use crate::preflight;
-
-const SUBSCRIPTIONS_API: &str = "2022-12-01";
-const RESOURCES_API: &str = "2021-04-01";
-
+use crate::preflight::{self, SUBSCRIPTIONS_API};
 /// A subscription that the sign-in sees.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Subscription {
@@ -147,11 +144,8 @@ pub(super) async fn obstacle(
             (preflight::storage_name_taken(client, subscription, name).await?, (own, wire::STORAGE_API))
         }
         Field::Batch => {
-            let own = group.resource("Microsoft.Batch/batchAccounts", name);
-            (
-                preflight::batch_name_taken(client, subscription, location, name).await?,
-                (own, preflight::BATCH_API),
-            )
+            let own = group.resource(ACCOUNT, name);
+            (preflight::batch_name_taken(client, subscription, location, name).await?, (own, BATCH_API))
         }
         Field::Vm => {
             let own = group.resource(wire::VM, name);

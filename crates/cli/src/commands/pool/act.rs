@@ -63,7 +63,7 @@ pub(super) async fn run(session: &Session, args: &PoolActArgs, act: Act) -> Outc
         }
         return Ok(Exit::Done);
     }
-    let (free, rendering) = scale::part(printer, &manager, &wanted, args.force).await?;
+    let (free, rendering) = scale::free_of(printer, &manager, &wanted, wanted.len(), args.force).await?;
     let (acted, refused) = match act {
         Act::Remove => {
             if !free.is_empty() {

@@ -244,16 +244,6 @@ pub async fn drain(
     }
 }
 
-/// Those that are free and signed off, and those that render. Forced, all are taken for free.
-pub async fn part(
-    printer: Printer,
-    manager: &dyn ManagerHost,
-    wanted: &[String],
-    force: bool,
-) -> Outcome<(Vec<String>, Vec<String>)> {
-    free_of(printer, manager, wanted, wanted.len(), force).await
-}
-
 /// At most `count` of `nodes` that are free and signed off, and those that are left. Forced, any are taken for free.
 pub async fn free_of(
     printer: Printer,
@@ -303,7 +293,7 @@ mod tests {
     fn pool_of(
         nodes: Vec<Node>,
         removed: &'static [&'static [&'static str]],
-        then: fn(&mut Vec<Node>),
+        mut then: impl FnMut(&mut Vec<Node>) + Send + 'static,
     ) -> MockWorkerPool {
         let there = Arc::new(Mutex::new(nodes));
         let left = Arc::clone(&there);
@@ -423,12 +413,8 @@ mod tests {
     #[tokio::test]
     async fn nodes_that_somebody_asked_for_meanwhile_go_by_the_same_rules() {
         let nodes = vec![node("a", NodeState::Ready, true), node("b", NodeState::Ready, true)];
-        let pool = pool_of(nodes, &[&["b"], &["c"]], |left| {
-            if left.iter().all(|one| one.id == "a") && left.len() == 1 && left[0].trouble.is_none() {
-                left[0].trouble = Some("seen".to_owned());
-                left.push(node("c", NodeState::Starting, true));
-            }
-        });
+        let mut asked = Some(node("c", NodeState::Starting, true));
+        let pool = pool_of(nodes, &[&["b"], &["c"]], move |left| left.extend(asked.take()));
         let mut manager = MockManagerHost::new();
         manager
             .expect_drain()

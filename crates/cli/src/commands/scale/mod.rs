@@ -5,7 +5,7 @@ mod fleet;
 mod live;
 mod wait;
 
-pub use batch::{choose, drain, free_of, part, pools};
+pub use batch::{choose, drain, free_of, pools};
 
 use flamenco_azure_core::inventory::Inventory;
 use flamenco_azure_core::pool::WorkerPool as _;

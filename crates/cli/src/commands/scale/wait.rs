@@ -14,7 +14,7 @@ use flamenco_azure_core::pool::{Count, NodeState, PoolState, ResizeError, Worker
 use manager_vm::ManagerHost;
 use serde_json::json;
 
-use super::batch::part;
+use super::batch::free_of;
 use super::live::Live;
 use crate::failure::{Failure, Outcome};
 use crate::preflight;
@@ -58,7 +58,7 @@ pub(super) async fn wait(around: &Around<'_>, pool: &BatchPool, wanted: Count, r
         left -= 1;
         let ids: Vec<String> = failed.iter().map(|node| node.id.clone()).collect();
         // Also a node whose start task failed at a later boot may have a Worker that renders.
-        let (free, rendering) = part(printer, around.manager, &ids, around.force).await?;
+        let (free, rendering) = free_of(printer, around.manager, &ids, ids.len(), around.force).await?;
         for node in &rendering {
             printer.warn(format!("{node}: its Worker renders, left alone"));
         }
