@@ -6,7 +6,7 @@
 //! hierarchical namespace: Batch supports neither (Microsoft's page "Deploy applications with application packages").
 
 use flamenco_azure_core::ids::ResourceId;
-use flamenco_azure_core::inventory::Inventory;
+use flamenco_azure_core::inventory::{Inventory, Observed};
 use flamenco_azure_core::plan::{
     Desired, Grant, IDENTITY, Principal, STORAGE, Wanted, identity, keyless_storage, roles,
 };
@@ -34,8 +34,30 @@ pub fn node_identity(farm: &Farm) -> ResourceId {
     farm.identity("nodes")
 }
 
-/// Whether the farm has it: its Batch pools refer to packages, or a first package has brought it.
+/// The storage account that the Batch account is linked with, where it is not the farm's: somebody else's, with what was
+/// pushed in it, which stays.
+fn foreign<'a>(farm: &Farm, inventory: &'a Inventory) -> Option<&'a Observed> {
+    let account = inventory.get(&account(farm))?;
+    let linked: ResourceId = account.text("/properties/autoStorage/storageAccountId")?.parse().ok()?;
+    (linked != storage(farm)).then_some(account)
+}
+
+/// The identity that nodes of pools with packages need to read them, as it is or will be; `None` where they read with none.
+pub fn reader(farm: &Farm, inventory: &Inventory) -> Option<String> {
+    match foreign(farm, inventory) {
+        Some(account) => {
+            account.text("/properties/autoStorage/nodeIdentityReference/resourceId").map(str::to_owned)
+        }
+        None => Some(node_identity(farm).to_string()),
+    }
+}
+
+/// Whether the farm has it: its Batch pools refer to packages, or a first package has brought it. Not where somebody has
+/// linked another.
 pub fn is_wanted(farm: &Farm, inventory: &Inventory) -> bool {
+    if foreign(farm, inventory).is_some() {
+        return false;
+    }
     let begun = inventory.get(&batch_identity(farm)).is_some();
     let asked = farm.pools.iter().any(|pool| !pool.packages.is_empty());
     !farm.pools.is_empty() && (begun || asked)

@@ -13,7 +13,7 @@ use flamenco_azure_core::spec::{BatchMode, Farm, PackageRef, Pool, PoolImage};
 use flamenco_azure_core::tags;
 use serde_json::{Value, json};
 
-use crate::auto_storage::node_identity;
+use crate::auto_storage::{self, node_identity};
 use crate::formula::Running;
 use crate::rollout;
 use crate::service::state_of;
@@ -110,8 +110,7 @@ fn batch_pool(farm: &Farm, pool: &Pool, around: &Surroundings) -> Desired {
     }});
     // Nodes read packages with it, and no pool gets one later (`Pool_Update` of BatchManagement.json has no `identity`).
     if !pool.packages.is_empty() {
-        let identities = json!({node_identity(farm).as_str(): {}});
-        body["identity"] = json!({"type": "UserAssigned", "userAssignedIdentities": identities});
+        body["identity"] = read_with(node_identity(farm).as_str());
     }
     Desired {
         after: std::iter::once(account(farm)).chain(around.after.iter().cloned()).collect(),
@@ -132,16 +131,24 @@ fn batch_pool(farm: &Farm, pool: &Pool, around: &Surroundings) -> Desired {
     }
 }
 
-/// Leaves packages out of what is changed on pools that are there without the nodes' identity: each node that booted from
-/// then on would be unusable, and billed. Such a pool has to be made anew, and the plan says so.
-pub fn spare_nodes_without_identity(farm: &Farm, inventory: &Inventory, wanted: &mut Wanted) {
-    let identity = node_identity(farm);
+/// Gives pools with packages the identity that reads them, as the Batch account is linked now, and leaves packages out of
+/// what is changed on pools that are there without it: each node that booted from then on would be unusable, and billed.
+/// Such a pool has to be made anew, and the plan says so.
+pub fn let_nodes_read_packages(farm: &Farm, inventory: &Inventory, wanted: &mut Wanted) {
+    let reader = auto_storage::reader(farm, inventory);
     let has_it = |pool: &Observed| {
+        let Some(reader) = &reader else { return true };
         let ids = pool.pointer("/identity/userAssignedIdentities").and_then(Value::as_object);
-        ids.is_some_and(|ids| ids.keys().any(|id| id.eq_ignore_ascii_case(identity.as_str())))
+        ids.is_some_and(|ids| ids.keys().any(|id| id.eq_ignore_ascii_case(reader)))
     };
     for pool in farm.pools.iter().filter(|pool| !pool.packages.is_empty()) {
         let id = pool_id(farm, &pool.name);
+        for resource in wanted.resources.iter_mut().filter(|resource| resource.id == id) {
+            if let Some(body) = resource.body.as_object_mut() {
+                body.remove("identity");
+                body.extend(reader.as_deref().map(|reader| ("identity".to_owned(), read_with(reader))));
+            }
+        }
         let there = inventory.get(&id).filter(|pool| pool.provisioning() != Provisioning::Deleting);
         if there.is_some_and(|pool| !has_it(pool)) {
             for resource in wanted.resources.iter_mut().filter(|resource| resource.id == id) {
@@ -153,6 +160,10 @@ pub fn spare_nodes_without_identity(farm: &Farm, inventory: &Inventory, wanted: 
 
 /// References as the control plane wants them (`ApplicationPackageReference` of Microsoft's OpenAPI). No version means
 /// the default one, and so must not be there.
+fn read_with(identity: &str) -> Value {
+    json!({"type": "UserAssigned", "userAssignedIdentities": {identity: {}}})
+}
+
 fn packages(farm: &Farm, pool: &Pool) -> Value {
     let account = account(farm);
     let reference = |package: &PackageRef| json!({"id": account.child("applications", &package.application), "version": package.version});

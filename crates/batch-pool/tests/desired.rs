@@ -5,7 +5,7 @@
 use std::collections::BTreeMap;
 
 use batch_pool::desired::{
-    Surroundings, checkpoints, cores, hold_back, resources, scaling, spare_nodes_without_identity,
+    Surroundings, checkpoints, cores, hold_back, let_nodes_read_packages, resources, scaling,
 };
 use batch_pool::spec::pool as pool_id;
 use flamenco_azure_core::inventory::{Inventory, Observed};
@@ -64,7 +64,7 @@ fn planned(farm: &Farm, inventory: &Inventory) -> Plan {
         absent: Vec::new(),
         checkpoints: Vec::new(),
     };
-    spare_nodes_without_identity(farm, inventory, &mut wanted);
+    let_nodes_read_packages(farm, inventory, &mut wanted);
     let held = hold_back(farm, inventory, &BTreeMap::new(), &mut wanted);
     wanted.orders = scaling(farm, inventory);
     let mut plan = plan(&wanted, inventory).unwrap();

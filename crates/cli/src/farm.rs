@@ -66,7 +66,7 @@ pub fn wanted(farm: &Farm, cores: &Cores, inventory: &Inventory) -> Result<Wante
     let mut checkpoints = manager_vm::desired::checkpoints(farm)?;
     checkpoints.extend(batch_pool::desired::checkpoints(farm, &around));
     let mut wanted = Wanted { resources, checkpoints, ..nothing_but_orders(farm) };
-    batch_pool::desired::spare_nodes_without_identity(farm, inventory, &mut wanted);
+    batch_pool::desired::let_nodes_read_packages(farm, inventory, &mut wanted);
     Ok(wanted)
 }
 

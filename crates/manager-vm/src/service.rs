@@ -1,5 +1,6 @@
 //! The capability "a host that runs the Manager": what the CLI asks it through run-command.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -171,23 +172,26 @@ impl ManagerHost for ManagerVm {
 
     async fn drain(&self, candidates: &[String], count: usize, wait: Duration) -> Result<Drained> {
         let mut result = Drained::default();
-        for batch in candidates.chunks(BATCH) {
-            let missing = count.saturating_sub(result.drained.len() + result.pending.len());
-            if missing == 0 {
-                break;
+        // Where it takes several calls, those that are free anywhere go before any that renders.
+        let passes: &[&str] = if candidates.len() > BATCH { &["--free ", ""] } else { &[""] };
+        for pass in passes {
+            for batch in candidates.chunks(BATCH) {
+                let chosen: BTreeSet<&String> = result.drained.iter().chain(&result.pending).collect();
+                let missing = count.saturating_sub(chosen.len());
+                let left: Vec<String> = batch.iter().filter(|name| !chosen.contains(name)).cloned().collect();
+                if missing == 0 || left.is_empty() {
+                    continue;
+                }
+                let names = joined(&left)?;
+                let count = missing.min(left.len());
+                let args = format!("--count {count} --wait {} {pass}--candidates {names}", wait.as_secs());
+                let answer = self.ask("drain", &args).await?;
+                if !["drained", "pending"].iter().all(|key| answer.get(*key).is_some_and(Value::is_array)) {
+                    return Err(Error::Garbled { verb: "drain" });
+                }
+                result.drained.extend(picked(&answer, "drained", &left));
+                result.pending.extend(picked(&answer, "pending", &left));
             }
-            let names = joined(batch)?;
-            let args = format!(
-                "--count {} --wait {} --candidates {names}",
-                missing.min(batch.len()),
-                wait.as_secs()
-            );
-            let answer = self.ask("drain", &args).await?;
-            if !["drained", "pending"].iter().all(|key| answer.get(*key).is_some_and(Value::is_array)) {
-                return Err(Error::Garbled { verb: "drain" });
-            }
-            result.drained.extend(picked(&answer, "drained", batch));
-            result.pending.extend(picked(&answer, "pending", batch));
         }
         Ok(result)
     }

@@ -247,6 +247,25 @@ fn drain_chooses_leaving_then_dead_then_idle_then_rendering_workers() {
 }
 
 #[test]
+fn drain_of_free_ones_leaves_all_that_render() {
+    if !has("python3") {
+        return;
+    }
+    let host = Host::up();
+    for (name, task) in [("rendering", Some("active")), ("idle", None), ("also-rendering", Some("active"))] {
+        host.manager.add(name, "awake", task, None);
+    }
+    let names = "rendering,idle,also-rendering";
+    let answer = host.ask(&["drain", "--count", "3", "--wait", "0", "--free", "--candidates", names]);
+    let chosen: Vec<&Value> =
+        ["drained", "pending"].iter().flat_map(|key| answer[*key].as_array().unwrap()).collect();
+    assert_eq!(chosen, [&json!(1)], "{answer}");
+    for name in ["rendering", "also-rendering"] {
+        assert_eq!(host.manager.worker(name).unwrap().request, None, "{name}");
+    }
+}
+
+#[test]
 fn drain_waits_for_the_frame_to_end() {
     if !has("python3") {
         return;

@@ -1,7 +1,7 @@
 //! `scale`, `pause`, `resume`.
 
 use flamenco_azure_cli::failure::Exit;
-use flamenco_azure_tests::yard::{SUBSCRIPTION, Yard, assert_same};
+use flamenco_azure_tests::yard::{FARM_FILE, SUBSCRIPTION, Yard, assert_same};
 
 #[test]
 fn plan_is_empty_after_a_scale() {
@@ -34,6 +34,8 @@ fn resume_undoes_pause() {
 }
 
 const POOL: &str = "/subscriptions/5b3a7c1e-6f5d-4c2b-9a80-0123456789ab/resourceGroups/crunch-rg/providers/Microsoft.Batch/batchAccounts/crunchbatch/pools/render";
+
+const VM: &str = "/subscriptions/5b3a7c1e-6f5d-4c2b-9a80-0123456789ab/resourceGroups/crunch-rg/providers/Microsoft.Compute/virtualMachines/crunch-vm";
 
 /// A farm whose two nodes have signed on, and their ids.
 fn rendering_farm() -> (Yard, Vec<String>) {
@@ -115,6 +117,65 @@ fn waiting_ends_well_only_when_every_node_works() {
     assert_eq!(failure.exit, Exit::Azure);
     assert!(failure.message.contains("1 of 2 nodes failed"), "{failure}");
     assert!(failure.hint.unwrap().contains("pool remove render --failed"));
+}
+
+#[test]
+fn nodes_that_azure_took_back_are_no_good_end() {
+    let yard = Yard::default();
+    yard.run("deploy --yes");
+    yard.run("scale render --dedicated 1 --spot 3 --wait");
+    let spot = {
+        let world = yard.world();
+        let ids: Vec<String> = world.nodes(POOL).into_iter().map(|(id, _)| id).collect();
+        ids.into_iter().filter(|id| yard.world().preempt_node(id)).take(2).collect::<Vec<_>>()
+    };
+    yard.poke(|world| assert!(spot.iter().all(|id| world.preempt_node(id))));
+    let failure = yard.fork(true).outcome("scale render --dedicated 1 --spot 3 --wait").unwrap_err();
+    assert!(failure.message.contains("2 of 4 nodes preempted"), "{failure}");
+    // They are not asked to sign off, and cost nothing: they go first.
+    yard.run("scale render --dedicated 1 --spot 1 --wait");
+    let left: Vec<String> = yard.world().nodes(POOL).into_iter().map(|(id, _)| id).collect();
+    assert!(left.len() == 2 && spot.iter().all(|id| !left.contains(id)), "{left:?}");
+}
+
+/// The Manager can be asked about so many nodes at once.
+#[test]
+fn of_more_nodes_than_one_question_holds_the_free_ones_go_first() {
+    let file = FARM_FILE.replace("dedicated: 2", "dedicated: 430\n    maxNodes: 500");
+    let yard = Yard::new(&file, |world| {
+        for counter in ["batch/cores", "batch/standardDASv5Family"] {
+            world.set_limit("westeurope", counter, 20_000);
+        }
+    });
+    yard.run("deploy --yes");
+    yard.poke(|world| {
+        world.advance_by(900);
+        let until = world.now() + std::time::Duration::from_hours(3);
+        let nodes: Vec<String> = world.nodes(POOL).into_iter().map(|(id, _)| id).collect();
+        assert_eq!(nodes.len(), 430);
+        for node in &nodes[..420] {
+            assert!(world.set_rendering(node, until));
+        }
+    });
+    let rendering: Vec<String> = yard.world().nodes(POOL).into_iter().map(|(id, _)| id).take(420).collect();
+    let took = minutes(&yard, "scale render --dedicated 425 --wait");
+    assert!(took < 30, "{took} min");
+    let left: Vec<String> = yard.world().nodes(POOL).into_iter().map(|(id, _)| id).collect();
+    assert!(left.len() == 425 && rendering.iter().all(|node| left.contains(node)));
+}
+
+/// A start task waits 20 minutes for the Manager's set-up, and Batch runs it three times.
+#[test]
+fn waiting_outlasts_every_try_of_a_start_task_and_shows_what_it_wrote() {
+    let (yard, _) = rendering_farm();
+    yard.poke(|world| world.never_ready(VM));
+    let begun = yard.world().now();
+    let failure = yard.outcome("scale render --dedicated 3 --wait --retry-failed 0").unwrap_err();
+    assert!(failure.message.contains("the start task of 1 node failed"), "{failure}");
+    let took = yard.world().now().duration_since(begun).as_mins();
+    assert!((60..75).contains(&took), "{took} min");
+    let told = yard.last_log().iter().any(|(_, path)| path.ends_with("stderr.txt"));
+    assert!(told, "its output was read");
 }
 
 #[test]

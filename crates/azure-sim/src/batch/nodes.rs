@@ -41,6 +41,7 @@ pub(super) fn create(world: &mut World, pool_key: &str, spot: bool, address: Str
         address,
         round: 0,
         task_started: None,
+        task_retries: 0,
         task_ended: None,
         task_failure: None,
         trouble: None,
@@ -113,6 +114,7 @@ fn booted(world: &mut World, pool: &str, id: &str, round: u64) {
     change(world, pool, id, |node| {
         node.booted = Some(now);
         node.task_started = has_task.then_some(now);
+        node.task_retries = 0;
         node.task_ended = None;
         node.task_failure = None;
         node.set(next, now);
@@ -143,7 +145,23 @@ fn run_task(world: &mut World, pool: &str, id: &str, round: u64) {
         }
         Outlook::Waits(reason) | Outlook::Bad(reason) => TaskFailure::of_farm(&reason),
     };
+    if run_again(world, pool, id) {
+        return world.schedule(later(now, LOOK), event(pool, id, round, "task"));
+    }
     task_failed(world, pool, id, failure);
+}
+
+/// Whether a start task that failed has tries left: then it begins anew.
+fn run_again(world: &mut World, pool: &str, id: &str) -> bool {
+    let now = world.now();
+    let most = task::retries(world, pool);
+    let Some(node) = world.batch.pools.get_mut(pool).and_then(|p| p.nodes.get_mut(id)) else { return false };
+    let may = node.task_retries < most;
+    if may {
+        node.task_retries += 1;
+        node.task_started = Some(now);
+    }
+    may
 }
 
 /// The failure that a test ordered for the next start task of a pool.

@@ -175,8 +175,11 @@ pub(crate) struct Node {
     pub(super) address: String,
     /// Counts boots, so that a stale event is known as one.
     pub(super) round: u64,
-    /// When the start task of this boot began.
+    /// When the start task of this boot last began.
     pub(super) task_started: Option<Timestamp>,
+    /// How often it was run again in this boot.
+    #[serde(default)]
+    pub(super) task_retries: u64,
     pub(super) task_ended: Option<Timestamp>,
     /// Why the start task failed.
     pub(super) task_failure: Option<TaskFailure>,

@@ -28,6 +28,12 @@ pub(super) fn shape(world: &World, pool: &str) -> (bool, bool) {
     (task.is_some_and(|t| !t.is_null()), waits)
 }
 
+/// How often a start task that fails is run again.
+pub(super) fn retries(world: &World, pool: &str) -> u64 {
+    let task = world.resource(pool).and_then(|r| r.property("/startTask"));
+    task.and_then(|t| t.get("maxTaskRetryCount")).and_then(Value::as_u64).unwrap_or(0)
+}
+
 pub(super) fn outlook(world: &World, pool: &str) -> Outlook {
     if let Some(reason) = world.batch.failing.get(pool) {
         return Outlook::Bad(reason.clone());

@@ -299,7 +299,7 @@ fn task_info(node: &Node) -> Value {
             "details": [{"name": "Message", "value": failure.last_words()}],
         });
     }
-    info["retryCount"] = json!(0);
+    info["retryCount"] = json!(node.task_retries);
     info
 }
 

@@ -149,8 +149,10 @@ fn drain(world: &mut World, vm: &Resource, args: &[&str]) -> (Value, u64) {
         Some(worker) if worker.is_awake(now) => 2,
         _ => 1,
     };
-    let mut order: Vec<usize> = (0..candidates.len()).collect();
-    order.sort_by_key(|i| (rank(known(world, candidates[*i]).as_ref()), *i));
+    let free = args.contains(&"--free");
+    let ranks: Vec<u8> = candidates.iter().map(|name| rank(known(world, name).as_ref())).collect();
+    let mut order: Vec<usize> = (0..candidates.len()).filter(|i| ranks[*i] < 3 || !free).collect();
+    order.sort_by_key(|i| (ranks[*i], *i));
     let (mut drained, mut pending, mut longest) = (Vec::new(), Vec::new(), 0);
     for index in order.into_iter().take(usize::try_from(count).unwrap_or(usize::MAX)) {
         let name = candidates[index];

@@ -80,8 +80,9 @@ pub async fn run(session: &Session, args: &DeployArgs) -> Outcome {
     let took = session.clock.now().duration_since(begun).unsigned_abs();
     session.printer.info(format!("{} in {}", session.printer.bold("deployed"), progress::seconds(took)));
     urls::summary(session, &file, true).await;
-    pool_notes(session, &file, &prepared.plan).await;
+    let formulas = pool_notes(session, &file, &prepared.plan).await;
     progress::finished(session.printer, "deploy", took);
+    formulas?;
     Ok(reached(&prepared.plan))
 }
 
@@ -128,8 +129,9 @@ fn reimage_note(session: &Session, plan: &Plan) {
     }
 }
 
-/// What the formulas of the farm's pools give, and which pools wait for what.
-async fn pool_notes(session: &Session, file: &FarmFile, plan: &Plan) {
+/// What the formulas of the farm's pools give, and which pools wait for what. An error where Batch cannot evaluate one.
+async fn pool_notes(session: &Session, file: &FarmFile, plan: &Plan) -> Outcome<()> {
+    let mut wrong = Vec::new();
     for blocked in plan.blocked.iter().filter(|blocked| blocked.changes.is_empty()) {
         let Some(pool) = file.farm.pool(blocked.resource.name()) else { continue };
         let commands: Vec<String> = pool.packages.iter().map(push_command).collect();
@@ -146,15 +148,22 @@ async fn pool_notes(session: &Session, file: &FarmFile, plan: &Plan) {
         let Some(last) = body.as_ref().and_then(Running::read).and_then(|live| live.last) else { continue };
         let name = &pool.name;
         match last.error {
-            Some(why) => session.printer.warn(format!(
-                "pool `{name}`: Batch cannot evaluate its formula, and leaves its size: {why}"
-            )),
+            Some(why) => {
+                wrong.push(format!(
+                    "pool `{name}`: Batch cannot evaluate its formula, and leaves its size: {why}"
+                ));
+            }
             None => session.printer.info(format!(
                 "pool `{name}`: its formula gives {} nodes now, {} at most",
                 last.target, pool.max_nodes
             )),
         }
     }
+    if wrong.is_empty() {
+        return Ok(());
+    }
+    Err(Failure::azure(wrong.join("\n"))
+        .hint("correct `autoscale.formula` in the farm file, then deploy again"))
 }
 
 /// The archives were checked against the publisher's own checksums; pinned in the farm file they are checked against

@@ -17,7 +17,7 @@ fn arm(world: &mut World, method: &str, path: &str, version: &str, body: &serde_
 }
 
 /// A farm, and a program in a folder.
-fn with_program() -> Place {
+pub(crate) fn with_program() -> Place {
     let place = place();
     place.simulate("deploy --yes").said(0, &[]);
     std::fs::create_dir_all(place.path("blender-5.0.1/5.0")).unwrap();
@@ -29,7 +29,7 @@ fn with_program() -> Place {
 }
 
 /// A storage account with keys, as somebody linked it by hand.
-fn link_storage(place: &Place) {
+pub(crate) fn link_storage(place: &Place) {
     place.poke(|world| {
         let storage = "Microsoft.Storage/storageAccounts/studiopackages";
         let body = json!({"location": "westeurope", "kind": "StorageV2", "sku": {"name": "Standard_LRS"}});
@@ -38,6 +38,30 @@ fn link_storage(place: &Place) {
         let body = json!({"properties": {"autoStorage": {"storageAccountId": id}}});
         arm(world, "PATCH", "Microsoft.Batch/batchAccounts/studiobatch", "2025-06-01", &body);
     });
+}
+
+/// What was pushed is in somebody's own account, with its keys: it stays linked, and nodes read from it.
+#[test]
+fn a_storage_account_that_somebody_linked_stays_and_nodes_get_what_is_in_it() {
+    let place = with_program();
+    link_storage(&place);
+    place.simulate("app push blender --version 5.0.1 blender-5.0.1").said(0, &["ready for nodes"]);
+    let file = "batchAccountName: studiobatch\npools:\n  - {name: packed, dedicated: 2, packages: [blender#5.0.1]}\n";
+    place.write("azure_config.yaml", &farm_file(file));
+    place.simulate("deploy --yes").ended(0, &["deployed"]);
+    let pool = format!(
+        "/subscriptions/{SUBSCRIPTION}/resourceGroups/studio-rg/providers/Microsoft.Batch/batchAccounts/studiobatch/pools/packed"
+    );
+    place.poke(|world| world.advance_by(900));
+    let world = place.world();
+    let states: Vec<&str> = world.nodes(&pool).into_iter().map(|(_, state)| state).collect();
+    assert_eq!(states, ["idle"; 2]);
+    let account = world.resource(pool.split("/pools/").next().unwrap()).unwrap();
+    let linked = account.properties["autoStorage"]["storageAccountId"].as_str().unwrap();
+    assert!(linked.ends_with("/studiopackages"), "{linked}");
+    place.simulate("plan --check").said(0, &["nothing to do"]);
+    place.simulate("teardown --yes").said(0, &[]);
+    assert!(place.world().resource(linked).is_some(), "it is somebody's");
 }
 
 #[test]

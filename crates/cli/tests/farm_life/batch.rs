@@ -115,11 +115,36 @@ pools:
       evaluationMinutes: 5
 ";
 
+/// Batch looks whether a formula can be read when it gets it, and whether it can be evaluated only afterwards.
+#[test]
+fn a_first_formula_that_cannot_be_evaluated_ends_the_deploy_in_words_and_leaves_the_nodes() {
+    let place = Place::new();
+    let fixed = "pools:\n  - {name: render, dedicated: 2, maxNodes: 3}\n";
+    place.write("azure_config.yaml", &file(fixed));
+    place.simulate("deploy --yes").said(0, &[]);
+    assert_eq!(idle(&place), 2);
+    place.write("azure_config.yaml", &file(&FORMULA.replace("= 90", "= foo")));
+    let wrong = place.simulate("deploy --yes");
+    wrong.ended(
+        2,
+        &[
+            "pool `render`: Batch cannot evaluate its formula, and leaves its size",
+            "foo",
+            "then deploy again",
+        ],
+    );
+    assert_eq!(idle(&place), 2);
+    place.write("azure_config.yaml", &file(FORMULA));
+    place.simulate("deploy --yes").said(0, &[]);
+    assert_eq!(idle(&place), 3);
+}
+
 #[test]
 fn a_pool_sizes_itself_within_its_limit_and_a_formula_that_is_wrong_changes_nothing() {
     let place = Place::new();
     place.write("azure_config.yaml", &file(&FORMULA.replace("= 90", "= 90 +")));
     place.simulate("deploy --yes").ended(2, &["Line 2"]);
+    assert!(place.world().resource(&pool_id()).is_none(), "no pool with half a formula");
     place.write("azure_config.yaml", &file(FORMULA));
     let first = place.simulate("deploy --yes");
     first.ended(

@@ -4,6 +4,21 @@ use crate::support::{Place, fed};
 use crate::{assert_empty, deployed, old_place};
 
 #[test]
+fn the_demo_lives_a_whole_life_with_packages_and_leaves_nothing() {
+    let ran = Place::new().run(&["demo"]);
+    assert!(ran.out.contains("; 0 resources left"), "{} {}", ran.out, ran.err);
+    ran.ended(
+        0,
+        &[
+            "app push flamenco-worker --version 3.8.5",
+            "mount.nfs: Connection timed out",
+            "replacing 1 node (try 1 of 1)",
+            "reimaging 2 nodes of 3",
+        ],
+    );
+}
+
+#[test]
 fn the_old_tools_file_lives_a_whole_life() {
     let place = old_place();
     let empty = place.holdings();

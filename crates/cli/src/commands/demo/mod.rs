@@ -89,7 +89,7 @@ async fn life(session: &Session, simulator: &Simulator) -> Outcome {
     chapter(session, "scale down to 1 node");
     resize(session, 1).await?;
     status::run(session, StatusArgs::default()).await?;
-    packages::life(session).await?;
+    packages::life(session, simulator).await?;
     spot_pool(session, simulator).await?;
     chapter(session, "teardown");
     teardown::run(session, TeardownArgs { yes: true, keep_data: false }).await?;

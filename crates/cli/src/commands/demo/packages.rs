@@ -1,6 +1,9 @@
 //! The demo's Batch pool whose nodes get their programs as application packages: pushed, used, replaced, rolled out.
 
+use std::sync::PoisonError;
+
 use clap::Parser as _;
+use flamenco_azure_core::pool::{NodeState, WorkerPool as _};
 
 use super::{BOOT, FARM_FILE, chapter};
 use crate::args::Cli;
@@ -8,6 +11,10 @@ use crate::commands::dispatch;
 use crate::failure::{Failure, Outcome};
 use crate::files;
 use crate::session::Session;
+use crate::simulator::Simulator;
+
+/// The pool in the simulated world.
+const POOL: &str = "/subscriptions/5b3a7c1e-6f5d-4c2b-9a80-0123456789ab/resourceGroups/sunrise/providers/Microsoft.Batch/batchAccounts/sunrisebatch/pools/packed";
 
 /// A pool beside those of the farm file.
 fn pool(blender: &str) -> String {
@@ -18,7 +25,7 @@ fn pool(blender: &str) -> String {
 }
 
 /// Lives it. What is packed stands for the real programs.
-pub(super) async fn life(session: &Session) -> Outcome<()> {
+pub(super) async fn life(session: &Session, simulator: &Simulator) -> Outcome<()> {
     for (folder, name) in [
         ("blender-5.0.1", "blender"),
         ("blender-5.0.2", "blender"),
@@ -37,15 +44,25 @@ pub(super) async fn life(session: &Session) -> Outcome<()> {
     say(session, "deploy --yes").await?;
     session.clock.sleep(BOOT).await;
     say(session, "pool nodes packed").await?;
-    let node = first_node(session).await?;
-    say(session, &format!("pool logs packed {node} stdout")).await?;
+    chapter(session, "a third node, whose start task fails");
+    {
+        let world = simulator.world();
+        let mut world = world.lock().unwrap_or_else(PoisonError::into_inner);
+        world.fail_next_start_tasks(POOL, 1, 1, "mount.nfs: Connection timed out\n");
+    }
+    say(session, "scale packed --dedicated 3").await?;
+    session.clock.sleep(BOOT).await;
+    say(session, "pool nodes packed").await?;
+    let node = failed_node(session).await?;
+    say(session, &format!("pool logs packed {node} stderr")).await?;
     say(session, "scale packed --dedicated 3 --wait").await?;
     chapter(session, "another Blender, a few nodes at a time");
     say(session, "app push blender --version 5.0.2 blender-5.0.2").await?;
     files::write_private(&session.here.join("azure_config.yaml"), &pool("5.0.2"))?;
     say(session, "deploy --yes").await?;
     say(session, "pool rollout packed --batch 2").await?;
-    say(session, "pool nodes packed").await
+    say(session, "pool nodes packed").await?;
+    say(session, "app remove blender 5.0.1 --yes").await
 }
 
 /// Runs one command as it would be typed.
@@ -56,16 +73,17 @@ async fn say(session: &Session, line: &str) -> Outcome<()> {
     Box::pin(dispatch(session, &cli.command)).await.map(drop)
 }
 
-async fn first_node(session: &Session) -> Outcome<String> {
+/// The beginning of the id of the node whose start task failed.
+async fn failed_node(session: &Session) -> Outcome<String> {
     let (target, inventory) = session.target().await?;
     let pools = crate::commands::scale::pools(session, &target, &inventory);
-    let pool = pools.into_iter().find(|pool| flamenco_azure_core::pool::WorkerPool::name(pool) == "packed");
+    let pool = pools.into_iter().find(|pool| pool.name() == "packed");
     let pool = pool.ok_or_else(|| Failure::bug(&anyhow::anyhow!("the demo's pool is not there")))?;
-    let nodes = flamenco_azure_core::pool::WorkerPool::nodes(&pool).await?;
-    let first = nodes.into_iter().next();
-    first
+    let nodes = pool.nodes().await?;
+    let failed = nodes.into_iter().find(|node| node.state == NodeState::Failed);
+    failed
         .map(|node| node.id.chars().take(14).collect())
-        .ok_or_else(|| Failure::bug(&anyhow::anyhow!("the demo's pool has no node")))
+        .ok_or_else(|| Failure::bug(&anyhow::anyhow!("no node of the demo's pool failed")))
 }
 
 /// A folder with one program that does nothing.

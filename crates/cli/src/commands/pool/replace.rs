@@ -14,10 +14,11 @@ use flamenco_azure_core::pool::{Count, Node, NodeState, WorkerPool as _};
 use flamenco_azure_core::spec::Farm;
 use serde_json::json;
 
-use super::rollout::{LOOK_AGAIN, PATIENCE, tidy};
+use super::rollout::{LOOK_AGAIN, tidy};
 use crate::args::PoolRolloutArgs;
+use crate::commands::deploy;
 use crate::commands::plan::refuse;
-use crate::commands::{deploy, scale};
+use crate::commands::scale::{self, PATIENCE};
 use crate::failure::{Exit, Failure, Outcome};
 use crate::session::{Session, Target};
 use crate::{farm, farmfile, preflight, show};

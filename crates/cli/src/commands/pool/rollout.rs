@@ -13,15 +13,13 @@ use serde_json::json;
 
 use super::{open, replace, ssh};
 use crate::args::PoolRolloutArgs;
-use crate::commands::scale;
+use crate::commands::scale::{self, PATIENCE};
 use crate::failure::{Exit, Failure, Outcome, chain};
 use crate::session::{Session, Target};
 use crate::{farm, farmfile, progress, show};
 
 /// How often booting nodes are looked at.
 pub(super) const LOOK_AGAIN: Duration = Duration::from_secs(10);
-/// How long a batch may boot: the start task waits 20 minutes for the share and is tried three times.
-pub(super) const PATIENCE: Duration = Duration::from_mins(90);
 
 /// Runs `pool rollout`.
 pub(super) async fn run(session: &Session, args: &PoolRolloutArgs) -> Outcome {

@@ -16,34 +16,39 @@ pub(super) struct Live {
 
 impl Live {
     pub(super) fn new(printer: Printer) -> Self {
-        let bar = printer.draws_progress().then(|| {
-            let style = ProgressStyle::with_template("  {spinner} {msg}")
-                .unwrap_or_else(|_| ProgressStyle::default_spinner());
-            let bar = ProgressBar::new_spinner().with_style(style);
-            bar.enable_steady_tick(Duration::from_millis(120));
-            bar
-        });
-        Self { printer, bar, last: String::new() }
+        Self { printer, bar: None, last: String::new() }
     }
 
     /// Shows this line; whether it is another one than before.
     pub(super) fn show(&mut self, line: String) -> bool {
-        if line == self.last {
-            return false;
-        }
-        match &self.bar {
-            Some(bar) => bar.set_message(line.clone()),
-            None => self.printer.info(format!("  {line}")),
+        let is_new = line != self.last;
+        if self.printer.draws_progress() {
+            self.bar.get_or_insert_with(spinner).set_message(line.clone());
+        } else if is_new {
+            self.printer.info(format!("  {line}"));
         }
         self.last = line;
-        true
+        is_new
     }
+
+    /// Makes way for other lines, until it is shown again.
+    pub(super) fn clear(&mut self) {
+        if let Some(bar) = self.bar.take() {
+            bar.finish_and_clear();
+        }
+    }
+}
+
+fn spinner() -> ProgressBar {
+    let style = ProgressStyle::with_template("  {spinner} {msg}")
+        .unwrap_or_else(|_| ProgressStyle::default_spinner());
+    let bar = ProgressBar::new_spinner().with_style(style);
+    bar.enable_steady_tick(Duration::from_millis(120));
+    bar
 }
 
 impl Drop for Live {
     fn drop(&mut self) {
-        if let Some(bar) = &self.bar {
-            bar.finish_and_clear();
-        }
+        self.clear();
     }
 }

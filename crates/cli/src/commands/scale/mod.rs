@@ -6,6 +6,7 @@ mod live;
 mod wait;
 
 pub use batch::{choose, drain, free_of, pools};
+pub use wait::PATIENCE;
 
 use flamenco_azure_core::inventory::Inventory;
 use flamenco_azure_core::pool::WorkerPool as _;

@@ -1,6 +1,6 @@
 //! `scale --wait`: until the nodes are up, or what hinders them is told.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use batch_pool::error::{Shortage, explain, shortage};
@@ -24,8 +24,9 @@ use crate::text::last_lines;
 
 /// How often the pool is looked at.
 const LOOK: Duration = Duration::from_secs(10);
-/// How long nodes may take once they are allocated: a start task waits up to 20 minutes for the Manager's set-up.
-const PATIENCE: Duration = Duration::from_mins(45);
+/// How long nodes may take once they are allocated: a start task waits up to 20 minutes for the Manager's set-up, and Batch
+/// runs it three times before it calls it failed.
+pub const PATIENCE: Duration = Duration::from_mins(90);
 /// As much of a failed start task's output is shown.
 const TAIL_LINES: usize = 15;
 const TAIL_BYTES: u64 = 8 << 10;
@@ -45,13 +46,13 @@ pub(super) struct Around<'a> {
 pub(super) async fn wait(around: &Around<'_>, pool: &BatchPool, wanted: Count, retries: u32) -> Outcome<()> {
     let printer = around.session.printer;
     let mut left = retries;
+    let mut shown = BTreeSet::new();
     loop {
-        let (state, nodes) = settle(around.session, pool).await?;
+        let (state, nodes) = settle(around.session, pool, &mut shown).await?;
         let failed: Vec<&BatchNode> = nodes.iter().filter(|node| node.start_task_failed()).collect();
         if failed.is_empty() {
             return told(around, pool, wanted, &state, &nodes).await;
         }
-        show_failed(around.session, pool, &failed).await;
         if left == 0 {
             return Err(gave_up(pool.name(), failed.len(), retries));
         }
@@ -77,8 +78,12 @@ pub(super) async fn wait(around: &Around<'_>, pool: &BatchPool, wanted: Count, r
     }
 }
 
-/// Waits until nothing comes or goes.
-async fn settle(session: &Session, pool: &BatchPool) -> Outcome<(PoolState, Vec<BatchNode>)> {
+/// Waits until nothing comes or goes. Nodes whose start task fails meanwhile are shown at once, each only the first time.
+async fn settle(
+    session: &Session,
+    pool: &BatchPool,
+    shown: &mut BTreeSet<String>,
+) -> Outcome<(PoolState, Vec<BatchNode>)> {
     let begun = session.clock.now();
     let mut live = Live::new(session.printer);
     loop {
@@ -92,6 +97,13 @@ async fn settle(session: &Session, pool: &BatchPool) -> Outcome<(PoolState, Vec<
                 "nodes": kinds,
             });
             session.printer.event("scaling", members);
+        }
+        let failed: Vec<&BatchNode> =
+            nodes.iter().filter(|node| node.start_task_failed() && !shown.contains(&node.id)).collect();
+        if !failed.is_empty() {
+            live.clear();
+            show_failed(session, pool, &failed, TAILS.saturating_sub(shown.len())).await;
+            shown.extend(failed.iter().map(|node| node.id.clone()));
         }
         if state.steady && number(NodeState::Starting) + number(NodeState::Leaving) == 0 {
             return Ok((state, nodes));
@@ -131,10 +143,10 @@ fn line(pool: &str, state: &PoolState, kinds: &BTreeMap<NodeState, usize>) -> St
     format!("pool `{pool}`: {have} of {} allocated{counted}", count(want as usize, "node"))
 }
 
-/// Each failed node with the end of what its start task wrote.
-async fn show_failed(session: &Session, pool: &BatchPool, failed: &[&BatchNode]) {
+/// The first `most` failed nodes with the end of what their start tasks wrote.
+async fn show_failed(session: &Session, pool: &BatchPool, failed: &[&BatchNode], most: usize) {
     let printer = session.printer;
-    for node in failed.iter().take(TAILS) {
+    for node in failed.iter().take(most) {
         let task = node.start_task.clone().unwrap_or_default();
         let code = task.exit_code.map(|code| format!(" with exit code {code}")).unwrap_or_default();
         let tail = tail(pool, &node.id).await;
@@ -154,8 +166,8 @@ async fn show_failed(session: &Session, pool: &BatchPool, failed: &[&BatchNode])
             Err(error) => printer.info(format!("  its output cannot be read: {}", chain(&error))),
         }
     }
-    if failed.len() > TAILS {
-        printer.info(format!("and {} more", failed.len() - TAILS));
+    if failed.len() > most {
+        printer.info(format!("the start task of {} failed too", count(failed.len() - most, "further node")));
     }
 }
 
@@ -196,14 +208,16 @@ async fn told(
     nodes: &[BatchNode],
 ) -> Outcome<()> {
     let printer = around.session.printer;
-    let failed: Vec<&BatchNode> = nodes.iter().filter(|node| node.kind() == NodeState::Failed).collect();
-    for node in &failed {
+    let of = |kind| nodes.iter().filter(move |node| node.kind() == kind);
+    for node in of(NodeState::Failed) {
         let why = node.failure().map(|why| format!(": {why}")).unwrap_or_default();
-        printer.warn(format!("{}: {}{why}; `pool reboot` may bring it back", node.id, node.state));
+        printer.warn(format!("{}: {}{why}", node.id, node.state));
     }
     printer.result(format!("pool `{}`: {} nodes allocated", pool.name(), state.current));
     if state.errors.is_empty() {
-        return without_reason(pool.name(), wanted, state, failed.len());
+        let down =
+            Down { failed: of(NodeState::Failed).count(), preempted: of(NodeState::Preempted).count() };
+        return without_reason(pool.name(), wanted, state, down);
     }
     let words: Vec<_> = state.errors.iter().map(explain).collect();
     let failure = Failure::azure(format!(
@@ -227,8 +241,16 @@ async fn told(
     Err(failure.hint(hints.join("\n       ")))
 }
 
+/// Nodes that are there and do not work.
+#[derive(Debug, Clone, Copy)]
+struct Down {
+    failed: usize,
+    preempted: usize,
+}
+
 /// A pool at rest to which Batch has nothing to say: done only if all nodes are there and work.
-fn without_reason(pool: &str, wanted: Count, state: &PoolState, failed: usize) -> Outcome<()> {
+fn without_reason(pool: &str, wanted: Count, state: &PoolState, down: Down) -> Outcome<()> {
+    let all = count(wanted.total() as usize, "node");
     if state.current != wanted {
         let message =
             format!("pool `{pool}` has {} instead of {wanted}, and Batch does not say why", state.current);
@@ -236,13 +258,19 @@ fn without_reason(pool: &str, wanted: Count, state: &PoolState, failed: usize) -
             Failure::azure(message).hint("run the same command again: it asks for these counts again")
         );
     }
-    if failed > 0 {
-        let message =
-            format!("pool `{pool}`: {} of {} failed", failed, count(wanted.total() as usize, "node"));
+    if down.failed > 0 {
+        let message = format!("pool `{pool}`: {} of {all} failed", down.failed);
         return Err(Failure::azure(message).hint(format!(
-            "they cost as much as working ones: `flamenco-azure pool reboot {pool} --failed` may bring them back; \
-             `flamenco-azure pool remove {pool} --failed` gives them back"
+            "they cost as much as working ones: `flamenco-azure pool remove {pool} --failed` gives them back, and the same \
+             `scale` then brings others"
         )));
+    }
+    if down.preempted > 0 {
+        let message = format!("pool `{pool}`: {} of {all} preempted: Azure took them back", down.preempted);
+        return Err(Failure::azure(message).hint(
+            "Batch brings them back when Azure has room for Spot nodes; until then they cost nothing. Dedicated nodes are \
+             not taken back",
+        ));
     }
     Ok(())
 }
@@ -292,9 +320,11 @@ mod tests {
     fn a_pool_at_rest_is_done_only_with_all_nodes_up() {
         let wanted = Count { dedicated: 2, spot: 1 };
         let state = |current| PoolState { steady: true, target: wanted, current, errors: Vec::new() };
-        assert!(without_reason("p", wanted, &state(wanted), 0).is_ok());
-        let short = without_reason("p", wanted, &state(Count { spot: 0, ..wanted }), 0).unwrap_err();
+        let up = Down { failed: 0, preempted: 0 };
+        assert!(without_reason("p", wanted, &state(wanted), up).is_ok());
+        let short = without_reason("p", wanted, &state(Count { spot: 0, ..wanted }), up).unwrap_err();
         assert!(short.message.contains("2 dedicated + 0 spot instead of 2 dedicated + 1 spot"), "{short}");
-        assert!(without_reason("p", wanted, &state(wanted), 1).is_err());
+        assert!(without_reason("p", wanted, &state(wanted), Down { failed: 1, ..up }).is_err());
+        assert!(without_reason("p", wanted, &state(wanted), Down { preempted: 1, ..up }).is_err());
     }
 }
