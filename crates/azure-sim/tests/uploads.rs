@@ -158,6 +158,7 @@ fn blocks_have_limits() {
     );
     assert_eq!(commit(&mut w, &[("Latest", 0), ("Latest", 1)]).status, 201);
     assert_eq!(read(&mut w).body, b"12347");
+    assert_eq!(w.handle(&odd).status, 201, "committed ones do not count");
     // Old clients have smaller blocks.
     let mut w = prepared();
     for (version, said, wanted) in

@@ -83,15 +83,13 @@ pub(super) fn stage(world: &mut World, call: &Call) -> Result<SimResponse, Refus
     }
     let checked = sums::check(call)?;
     let there = blob::find(world, call)?;
-    // All ids of a blob have one length, so far as blocks are waiting or committed ("Put Block").
-    let other = there.and_then(|blob| blob.blocks.first()).map(|(id, _)| id.len());
     let lease = there.map(|blob| blob.lease.at(call.now)).unwrap_or_default();
     lease.admits_write(call.header("x-ms-lease-id"), super::lease::What::Blob)?;
     let container = the_container(world, call)?.key();
     let most = count_limit(world, "uncommittedblocks", 100_000);
     let staged = world.storage.staged.entry(container).or_default().entry(call.name()).or_default();
-    let length = staged.keys().next().map(String::len).or(other);
-    if length.is_some_and(|length| length != id.len()) {
+    // As long as "any existing uncommitted blocks" ("Put Block").
+    if staged.keys().next().is_some_and(|waiting| waiting.len() != id.len()) {
         return Err(ODD_ID.into());
     }
     if staged.len() >= most && !staged.contains_key(&id) {
