@@ -19,6 +19,7 @@ use flamenco_azure_core::clock::Clock;
 use flamenco_azure_core::storage::{self, Sender, StorageError};
 use jiff::Timestamp;
 
+use super::lanes::Lanes;
 use super::link::Link;
 
 /// The metadata that holds the SHA-256 of the whole blob.
@@ -44,8 +45,8 @@ pub struct BlobOptions {
 }
 
 impl BlobOptions {
-    /// On the same wire and clock as `client`, with the usual patience: 10 minutes for one try, as a block takes on the
-    /// slowest line.
+    /// On the same wire and clock as `client`, with the usual patience: 10 minutes for one try. In them a block waits until
+    /// the line is free for it, too; azure_core's transport gives up after 60 s without an answer.
     pub fn of(client: &ArmClient) -> Self {
         let options = client.options();
         let retry = RetryPolicy {
@@ -82,6 +83,9 @@ pub(super) struct There {
     /// When its content was put together, to the second.
     pub(super) modified: Option<Timestamp>,
 }
+
+/// Length, metadata and type of a blob.
+type Shape = (Option<u64>, HashMap<String, String>, Option<String>);
 
 /// A package's blob, through one link.
 pub(super) struct Blob {
@@ -140,7 +144,13 @@ impl Blob {
     }
 
     /// Stages a block with its CRC-64, by which storage checks what arrives.
-    pub(super) async fn stage(&self, id: &[u8], bytes: Bytes, crc64: u64) -> Result<(), StorageError> {
+    pub(super) async fn stage(
+        &self,
+        id: &[u8],
+        bytes: Bytes,
+        crc64: u64,
+        lanes: &Lanes,
+    ) -> Result<(), StorageError> {
         let what = "send a block";
         let sum = crc64.to_le_bytes().to_vec();
         self.send(what, || async {
@@ -149,7 +159,8 @@ impl Blob {
                 ..Default::default()
             };
             let content = Body::from(bytes.clone()).into();
-            let answer = self.blocks.stage_block(id, bytes.len() as u64, content, Some(options)).await?;
+            let staging = self.blocks.stage_block(id, bytes.len() as u64, content, Some(options));
+            let answer = lanes.pass(staging).await?;
             // Not every service computes it.
             match answer.content_crc64()? {
                 Some(theirs) if theirs != sum => {
@@ -177,13 +188,48 @@ impl Blob {
         .await
     }
 
-    /// Forgets the blocks that wait: what is there becomes an empty blob.
-    pub(super) async fn forget(&self) -> Result<(), StorageError> {
+    /// Drops the blocks that wait, as every commit does. A blob that is `in_use` stays as it is: its own blocks are committed
+    /// again, with its metadata and type. `false` when that cannot be, for it came in one piece ("Put Blob") and has no
+    /// blocks. Any other becomes an empty one.
+    pub(super) async fn drop_waiting(&self, in_use: bool) -> Result<bool, StorageError> {
         let what = "drop the blocks of another upload";
+        let (mut ids, mut metadata, mut kind) = (Vec::new(), None, None);
+        let there = if in_use { self.shape(what).await? } else { None };
+        if let Some((length, its_metadata, its_kind)) = there {
+            let list = self.send(what, || async {
+                self.blocks.get_block_list(BlockListType::Committed, None).await?.into_model()
+            });
+            let blocks = list.await?.committed_blocks.unwrap_or_default();
+            ids = blocks.into_iter().filter_map(|block| block.name).collect();
+            if ids.is_empty() && length != Some(0) {
+                return Ok(false);
+            }
+            (metadata, kind) = (Some(its_metadata), its_kind);
+        }
         self.send(what, || async {
-            self.blocks.commit_block_list(BlockLookupList::default().try_into()?, None).await.map(drop)
+            let list = BlockLookupList { committed: Some(ids.clone()), ..Default::default() };
+            let options = BlockBlobClientCommitBlockListOptions {
+                blob_content_type: kind.clone(),
+                metadata: metadata.clone(),
+                ..Default::default()
+            };
+            self.blocks.commit_block_list(list.try_into()?, Some(options)).await.map(drop)
         })
-        .await
+        .await?;
+        Ok(true)
+    }
+
+    /// Length, metadata and type of what is there.
+    async fn shape(&self, what: &'static str) -> Result<Option<Shape>, StorageError> {
+        let read = self.send(what, || async {
+            let headers = self.whole.get_properties(None).await?;
+            Ok((headers.content_length()?, headers.metadata()?, headers.content_type()?))
+        });
+        match read.await {
+            Ok(shape) => Ok(Some(shape)),
+            Err(StorageError::Refused { status: 404, .. }) => Ok(None),
+            Err(error) => Err(error),
+        }
     }
 
     async fn send<T, F>(&self, what: &'static str, call: impl Fn() -> F + Send) -> Result<T, StorageError>

@@ -9,6 +9,7 @@ mod archive;
 mod blob;
 mod error;
 mod fetch;
+mod lanes;
 pub mod limits;
 mod link;
 mod meter;

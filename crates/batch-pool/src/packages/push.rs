@@ -1,7 +1,6 @@
 //! Brings a packed file to the nodes: checks first, then the upload, then the activation.
 
 use std::sync::Mutex;
-use std::sync::atomic::{AtomicU64, Ordering};
 
 use flamenco_azure_core::exec::Reporter;
 use flamenco_azure_core::storage::StorageError;
@@ -14,12 +13,11 @@ use super::meter::Meter;
 use super::push_error::PushError;
 use super::repack::Packed;
 use super::service::{Application, Packages};
-use super::upload::{Sent, UploadError, upload};
+use super::upload::{Upload, UploadError};
 
-/// So often another link is asked for while nothing is moved through those before.
+/// So often another link is asked for while no further block is sent through those before. As there are only so many blocks,
+/// a push ends.
 const MOST_LINKS: u32 = 3;
-/// And so often in all: with a link that writes and cannot read all is sent again with each.
-const MOST_LINKS_IN_ALL: u32 = 40;
 /// What storage says when the blocks that it should put together are not there: it forgets them after a week ("Put Block").
 const LOST_BLOCKS: &[&str] = &["InvalidBlockList"];
 /// What it says when blocks of another tool wait there, with ids of another length ("Put Block").
@@ -128,49 +126,50 @@ pub async fn push(
         // Batch is to know that it changes.
         link = packages.offer(id).await?;
     }
-    let Sent { sent, kept } = send(packages, blobs, id, packed, link, reporter).await?;
+    let sent = send(packages, blobs, id, packed, active, link, reporter).await?;
     packages.activate(id).await?;
-    Ok(Pushed::Sent { sent, kept })
+    Ok(Pushed::Sent { sent, kept: packed.size() - sent })
 }
 
-/// Uploads, with another link when one is over.
+/// Uploads, with another link when one is over: how many bytes were sent. What is `active` is read by nodes until the end.
 async fn send(
     packages: &dyn Packages,
     blobs: &BlobOptions,
     id: &PackageId,
     packed: &Packed,
+    active: bool,
     mut link: Link,
     reporter: &dyn Reporter,
-) -> Result<Sent, PushError> {
+) -> Result<u64, PushError> {
     let meter = Mutex::new(Meter::new(format!("send {id}"), reporter));
-    let moved = AtomicU64::new(0);
-    let (mut links, mut all_links, mut restarts, mut may_list) = (0, 0, 0, true);
+    let upload = Upload::new();
+    let (mut links, mut restarts, mut blind_links) = (0, 0, 0);
     loop {
         let blob = Blob::new(&link, blobs).map_err(PushError::Blob)?;
-        let before = moved.load(Ordering::Relaxed);
-        let error = match upload(packed, &blob, may_list, &moved, &meter).await {
-            Ok(mut sent) => {
-                // Over all links, this one's blocks that were there are those that were sent before.
-                sent.sent = moved.load(Ordering::Relaxed).min(packed.size());
-                sent.kept = packed.size() - sent.sent;
-                return Ok(sent);
-            }
+        let before = upload.blocks();
+        // The second that cannot read says that there will be no other.
+        let error = match upload.run(packed, &blob, blind_links < 2, &meter).await {
+            // What is there of an earlier attempt is not counted, and a block that had to be sent twice only once.
+            Ok(()) => return Ok(upload.moved().min(packed.size())),
             Err(UploadError::Read(error)) => return Err(PushError::Read(error)),
             Err(UploadError::Blob(error)) => error,
         };
-        if moved.load(Ordering::Relaxed) > before {
+        if upload.blocks() > before {
             links = 0;
         }
         if error.is_one_of(LOST_BLOCKS) && restarts < 2 {
             restarts += 1;
+            upload.forget();
         } else if error.is_one_of(FOREIGN_BLOCKS) && restarts < 2 {
             restarts += 1;
-            blob.forget().await.map_err(PushError::Blob)?;
-        } else if wants_another_link(&error, &link) && links < MOST_LINKS && all_links < MOST_LINKS_IN_ALL {
-            // One that writes and cannot read is good enough in the end.
-            may_list = links == 0 || !error.is_one_of(&["AuthorizationPermissionMismatch"]);
+            upload.forget();
+            if !blob.drop_waiting(active).await.map_err(PushError::Blob)? {
+                let (application, version) = (id.application().to_owned(), id.version().to_owned());
+                return Err(PushError::Unfinished { application, version });
+            }
+        } else if wants_another_link(&error, &link) && links < MOST_LINKS {
+            blind_links += u32::from(error.is_one_of(&["AuthorizationPermissionMismatch"]));
             links += 1;
-            all_links += 1;
             link = packages.offer(id).await?;
         } else {
             return Err(PushError::Blob(error));

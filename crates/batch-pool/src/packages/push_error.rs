@@ -131,6 +131,18 @@ pub enum PushError {
         /// The application.
         application: String,
     },
+    /// Blocks of another tool wait at an active version. They would have to be dropped, which empties one that was sent in
+    /// one piece.
+    #[error(
+        "another tool's unfinished upload waits at version {version} of `{application}`, and cannot be dropped without \
+         the version's content"
+    )]
+    Unfinished {
+        /// The application.
+        application: String,
+        /// The version.
+        version: String,
+    },
     /// There is no such application.
     #[error("there is no application `{application}`")]
     NoApplication {

@@ -1,13 +1,11 @@
 //! What Batch says to packages, on the simulator.
 
-use std::time::Duration;
-
 use batch_pool::packages::limits::PACKAGES;
 use batch_pool::packages::{BatchPackages, Packages as _, PushError, Pushed, check, push};
 use flamenco_azure_core::exec::NoReporter;
 use serde_json::{Value, json};
 
-use super::ends::{End, Signing, arm, batch_account, id, packed};
+use super::ends::{End, arm, batch_account, id, packed};
 use super::gate::Tricks;
 
 #[tokio::test(start_paused = true)]
@@ -134,16 +132,4 @@ async fn an_active_version_is_not_touched_by_a_push_that_may_not_replace_it() {
     assert!(matches!(error, PushError::Unseen { .. }), "{error}");
     assert_eq!(etag(), before);
     end.replace(&id, &packed(100, 2)).await.unwrap();
-}
-
-/// A link that cannot read does not say what is there: each sends all, and each may end before it has.
-#[tokio::test(start_paused = true)]
-async fn an_upload_over_links_that_end_too_early_does_not_go_on_for_ever() {
-    let end = End::simulator();
-    let (id, it) = (id("hopeless", "1"), packed(30 << 20, 3));
-    end.sign(&[Signing { permissions: "w", seconds: 10 }]);
-    end.gate.play(Tricks { slow: Some(Duration::from_secs(4)), ..Tricks::default() });
-    let pushed = tokio::time::timeout(Duration::from_hours(24), end.push(&id, &it)).await;
-    let error = pushed.expect("it ends").unwrap_err();
-    assert!(matches!(&error, PushError::Blob(error) if error.is_forbidden()), "{error:?}");
 }

@@ -157,8 +157,17 @@ impl End {
 
     /// Stages a block as some other tool would.
     pub async fn stage(&self, id: &PackageId, block: &str, bytes: &'static [u8]) {
-        let url = format!("{}&comp=block&blockid={block}", self.own_link(id));
+        self.put(&format!("{}&comp=block&blockid={block}", self.own_link(id)), bytes).await;
+    }
+
+    /// Sends a blob in one piece as some other tool would.
+    pub async fn put_whole(&self, id: &PackageId, bytes: &'static [u8]) {
+        self.put(&self.own_link(id), bytes).await;
+    }
+
+    async fn put(&self, url: &str, bytes: &'static [u8]) {
         let mut request = versioned(Request::new(url.parse().unwrap(), Method::Put));
+        request.insert_header("x-ms-blob-type", "BlockBlob");
         request.insert_header("content-length", bytes.len().to_string());
         request.set_body(bytes);
         let answer = self.gate.own(&request).await;

@@ -23,6 +23,9 @@ pub struct Tricks {
     pub pause: Option<(u64, Duration)>,
     /// Before each block goes on, so much time passes.
     pub slow: Option<Duration>,
+    /// A block takes half a minute, and more of them at a time get no answer within a minute, as on a slow line. Time is
+    /// tokio's.
+    pub narrow: Option<usize>,
 }
 
 #[derive(Debug, Default)]
@@ -32,6 +35,10 @@ struct State {
     /// Staged blocks that arrived: blob and block id.
     staged: Vec<(String, String)>,
     bytes: u64,
+    /// Blocks on their way.
+    under_way: usize,
+    /// Blocks that got no answer.
+    unanswered: usize,
 }
 
 #[derive(Debug)]
@@ -74,6 +81,25 @@ impl Gate {
     pub fn staged(&self) -> (usize, u64) {
         let state = self.state();
         (state.staged.len(), state.bytes)
+    }
+
+    /// How many blocks got no answer, for there were too many at a time.
+    pub fn unanswered(&self) -> usize {
+        self.state().unanswered
+    }
+
+    /// Half a minute in which other blocks may be on their way too: whether there are not too many.
+    async fn fits(&self, narrow: usize) -> bool {
+        let half = Duration::from_secs(30);
+        self.state().under_way += 1;
+        tokio::time::sleep(half).await;
+        let fits = self.state().under_way <= narrow;
+        if !fits {
+            tokio::time::sleep(half).await;
+            self.state().unanswered += 1;
+        }
+        self.state().under_way -= 1;
+        fits
     }
 
     /// Whether some block arrived twice.
@@ -144,6 +170,11 @@ impl HttpClient for Gate {
             }
             if let Some(slow) = tricks.slow {
                 self.pass(slow.as_secs_f64()).await;
+            }
+            if let Some(narrow) = tricks.narrow
+                && !self.fits(narrow).await
+            {
+                return Err(azure_core::Error::with_message(ErrorKind::Io, "operation timed out"));
             }
             let sum = request.headers().get_optional_str(&HeaderName::from_static("x-ms-content-crc64"));
             let announced = STANDARD.decode(sum.expect("a block has its sum")).unwrap();

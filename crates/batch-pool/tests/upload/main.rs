@@ -9,10 +9,12 @@
 mod azurite;
 mod batch;
 mod ends;
+mod foreign;
 mod gate;
 mod large;
 mod sending;
 mod shelf;
+mod slow;
 mod trouble;
 
 use ends::End;
@@ -23,7 +25,9 @@ async fn suite(end: &End) {
     sending::a_file_of_one_byte_arrives(end).await;
     sending::other_content_replaces_only_when_asked(end).await;
     sending::a_pending_package_with_the_content_is_only_activated(end).await;
-    sending::blocks_of_another_tool_do_not_matter(end).await;
+    foreign::blocks_of_another_tool_do_not_matter(end).await;
+    foreign::an_active_version_keeps_its_content_while_blocks_of_another_tool_are_dropped(end).await;
+    foreign::an_active_version_in_one_piece_is_left_alone_where_blocks_of_another_tool_wait(end).await;
     trouble::an_upload_that_was_cut_goes_on_where_it_was(end).await;
     trouble::cut_at_any_request_the_next_push_ends_well(end).await;
     trouble::a_lost_answer_to_any_request_changes_nothing(end).await;

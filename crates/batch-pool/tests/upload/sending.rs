@@ -52,12 +52,3 @@ pub async fn a_pending_package_with_the_content_is_only_activated(end: &End) {
     }
     end.assert_active(&twin, &it).await;
 }
-
-pub async fn blocks_of_another_tool_do_not_matter(end: &End) {
-    let (id, it) = (id("foreign", "1"), packed(5 << 20, 5));
-    end.packages.make("foreign").await.unwrap();
-    end.packages.offer(&id).await.unwrap();
-    end.stage(&id, "YQ%3D%3D", b"something else").await;
-    end.push(&id, &it).await.unwrap();
-    end.assert_active(&id, &it).await;
-}

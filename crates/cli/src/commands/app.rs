@@ -284,6 +284,10 @@ fn failed(error: PushError) -> Failure {
             "give it another --version; or --replace, and nodes that have it keep the old content".to_owned()
         }
         PushError::Frozen { .. } => "give it another --version".to_owned(),
+        PushError::Unfinished { .. } => {
+            "give it another --version; or finish that upload, or wait: Azure forgets it after a week"
+                .to_owned()
+        }
         PushError::NoApplication { .. } | PushError::NoPackage { .. } => {
             "`flamenco-azure app list` shows what there is".to_owned()
         }
