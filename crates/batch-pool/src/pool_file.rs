@@ -120,6 +120,19 @@ const MACHINE: &[&str] = &[
     "securityProfile",
 ];
 
+/// What an image is named by, in the data plane (`BatchVmImageReference`) and in the control plane (`id`).
+const IMAGE: [&str; 9] = [
+    "publisher",
+    "offer",
+    "sku",
+    "version",
+    "exactVersion",
+    "virtualMachineImageId",
+    "id",
+    "sharedGalleryImageId",
+    "communityGalleryImageId",
+];
+
 struct Reader {
     findings: Vec<Finding>,
 }
@@ -178,6 +191,25 @@ impl Reader {
         }
     }
 
+    /// The texts of an object that has these members and no others; `None` where something about it is refused.
+    fn texts<const N: usize>(
+        &mut self,
+        path: &str,
+        value: &Value,
+        known: [&str; N],
+    ) -> Option<[Option<String>; N]> {
+        let before = self.findings.len();
+        let mut texts = [const { None }; N];
+        for (name, value) in self.members(path, value) {
+            let path = format!("{path}.{name}");
+            match known.iter().position(|known| known == name) {
+                Some(at) => texts[at] = self.text(&path, value),
+                None => self.unknown(path),
+            }
+        }
+        (self.findings.len() == before).then_some(texts)
+    }
+
     /// Secrets and what stands for them, wherever they are.
     fn secrets(&mut self, path: &str, value: &Value) {
         match value {
@@ -226,24 +258,36 @@ impl Reader {
     }
 
     fn image(&mut self, path: &str, value: &Value) -> Option<String> {
-        let text = |name: &str| value.get(name).and_then(Value::as_str).unwrap_or_default();
-        if let Some(id) =
-            value.get("virtualMachineImageId").or_else(|| value.get("id")).and_then(Value::as_str)
-        {
-            if PoolImage::parse(id).is_none() {
+        let [publisher, offer, sku, version, exact, own, id, shared, community] =
+            self.texts(path, value, IMAGE)?;
+        // Which version a node got, of a pool that was read from Azure.
+        drop(exact);
+        if shared.is_some() || community.is_some() {
+            self.refuse(
+                path,
+                "images of a gallery that is shared are named by no farm file: use one of your own",
+            );
+            return None;
+        }
+        let marketplace = publisher.is_some() || offer.is_some() || sku.is_some();
+        if let Some(id) = own.or(id) {
+            if marketplace {
+                self.refuse(
+                    path,
+                    "names two images, one by its id and one by its publisher: delete one of them",
+                );
+            } else if PoolImage::parse(&id).is_none() {
                 self.refuse(path, "only images of a Compute Gallery: make one of it");
             }
-            return Some(id.to_owned());
+            return Some(id);
         }
-        let version = if text("version").is_empty() { "latest" } else { text("version") };
-        let urn = format!("{}:{}:{}:{version}", text("publisher"), text("offer"), text("sku"));
+        let version = version.filter(|version| !version.is_empty()).unwrap_or_else(|| "latest".to_owned());
+        let publisher = publisher.unwrap_or_default();
+        let urn = format!("{publisher}:{}:{}:{version}", offer.unwrap_or_default(), sku.unwrap_or_default());
         match PoolImage::parse(&urn) {
             Some(image) => Some(image_text(&image)),
-            None if text("publisher").eq_ignore_ascii_case("canonical") => {
-                self.leave(
-                    path,
-                    format!("`{urn}` is no longer offered to Batch pools: ubuntu-24.04 takes its place"),
-                );
+            None if publisher.eq_ignore_ascii_case("canonical") => {
+                self.leave(path, format!("a farm's nodes do not run `{urn}`: ubuntu-24.04 takes its place"));
                 None
             }
             None => {
@@ -259,13 +303,14 @@ impl Reader {
         let mut packages = Vec::new();
         for (index, item) in self.items(at, value).iter().enumerate() {
             let path = format!("{at}[{index}]");
-            let name =
-                |key: &str| item.get(key).and_then(Value::as_str).map(str::trim).filter(|t| !t.is_empty());
-            let Some(id) = name("applicationId") else {
+            let Some(texts) = self.texts(&path, item, ["applicationId", "version"]) else { continue };
+            let [id, version] =
+                texts.map(|text| text.map(|text| text.trim().to_owned()).filter(|t| !t.is_empty()));
+            let Some(id) = id else {
                 self.refuse(path, "names no `applicationId`");
                 continue;
             };
-            let text = name("version").map_or_else(|| id.to_owned(), |version| format!("{id}#{version}"));
+            let text = version.map_or_else(|| id.clone(), |version| format!("{id}#{version}"));
             match text.parse::<PackageRef>() {
                 Ok(package) => packages.push(package.to_string()),
                 Err(error) => self.refuse(path, error.to_string()),
@@ -274,26 +319,31 @@ impl Reader {
         spec.packages = (!packages.is_empty()).then_some(packages);
     }
 
+    fn environment(&mut self, at: &str, value: &Value, spec: &mut PoolSpec) {
+        let mut environment = BTreeMap::new();
+        for (index, item) in self.items(at, value).iter().enumerate() {
+            let path = format!("{at}[{index}]");
+            let Some([name, value]) = self.texts(&path, item, ["name", "value"]) else { continue };
+            match name.filter(|name| !name.is_empty()) {
+                // The farm's own, of a pool that was made with it.
+                Some(name) if name == PACKAGES_VARIABLE => {}
+                Some(name) if environment.contains_key(&name) => {
+                    self.refuse(path, format!("sets `{name}` a second time: delete one of them"));
+                }
+                Some(name) => {
+                    environment.insert(name, value.unwrap_or_default());
+                }
+                None => self.refuse(path, "has no `name`"),
+            }
+        }
+        spec.environment = (!environment.is_empty()).then_some(environment);
+    }
+
     fn start_task(&mut self, value: &Value, spec: &mut PoolSpec) {
         for (name, value) in self.members("startTask", value) {
             let path = format!("startTask.{name}");
             match name.as_str() {
-                "environmentSettings" => {
-                    let mut environment = BTreeMap::new();
-                    for (index, item) in self.items(&path, value).iter().enumerate() {
-                        let of = |key: &str| item.get(key).and_then(Value::as_str);
-                        match of("name") {
-                            // The farm's own, of a pool that was made with it.
-                            Some(PACKAGES_VARIABLE) => {}
-                            Some(name) => {
-                                environment
-                                    .insert(name.to_owned(), of("value").unwrap_or_default().to_owned());
-                            }
-                            None => self.refuse(format!("{path}[{index}]"), "has no `name`"),
-                        }
-                    }
-                    spec.environment = (!environment.is_empty()).then_some(environment);
-                }
+                "environmentSettings" => self.environment(&path, value, spec),
                 "commandLine" => {
                     self.leave(path, "the farm's own start task mounts the share and starts the Worker");
                 }
@@ -429,9 +479,10 @@ fn size_text(size: &str) -> String {
     format!("Standard_{}{}", rest[..digit].to_ascii_uppercase(), rest[digit..].to_ascii_lowercase())
 }
 
-/// What runs now, from the pool's control-plane body, as an entry of the farm file. `known` is the farm file's own entry
-/// of this pool: it says what Azure does not keep.
-pub fn export(body: &Value, known: Option<&Pool>) -> PoolSpec {
+/// What runs now, from the pool's control-plane body, as an entry of the farm file, and what no entry can say: with any of
+/// that the entry is another pool than the one that runs. `known` is the farm file's own entry of this pool: it says what
+/// Azure does not keep.
+pub fn export(body: &Value, known: Option<&Pool>) -> (PoolSpec, Vec<Finding>) {
     let text = |pointer: &str| body.pointer(pointer).and_then(Value::as_str);
     let size = text("/properties/vmSize").unwrap_or_default();
     let size = match known {
@@ -472,5 +523,5 @@ pub fn export(body: &Value, known: Option<&Pool>) -> PoolSpec {
         (spec.dedicated, spec.spot) = (Some(target.dedicated), Some(target.spot));
         spec.max_nodes = spec.max_nodes.map(|most| most.max(target.total()));
     }
-    spec
+    (spec, reader.findings)
 }

@@ -77,8 +77,10 @@ fn by_formula(interval: &Value) -> String {
 
 #[test]
 fn what_cannot_be_had_any_more_is_refused_with_its_place() {
-    let variable =
-        |value: &str| with("/startTask/environmentSettings", json!([{"name": "A", "value": value}]));
+    let settings = |settings: Value| with("/startTask/environmentSettings", settings);
+    let variable = |value: &str| settings(json!([{"name": "A", "value": value}]));
+    let packages = |one: Value| with("/applicationPackageReferences", json!([one]));
+    let image = |image: Value| with("/virtualMachineConfiguration/imageReference", image);
     let cases = [
         (variable("{STORAGE_ACCOUNT}"), "startTask.environmentSettings[0].value", "identities"),
         (variable("x {STORAGE_KEY} y"), "startTask.environmentSettings[0].value", "identities"),
@@ -111,6 +113,61 @@ fn what_cannot_be_had_any_more_is_refused_with_its_place() {
             "not an application's id",
         ),
         (with("/applicationPackageReferences", json!([{}])), "applicationPackageReferences[0]", "names no"),
+        (packages(json!("blender")), "applicationPackageReferences[0]", "an object"),
+        (
+            packages(json!({"applicationId": "blender", "verison": "4.1"})),
+            "applicationPackageReferences[0].verison",
+            "no such member",
+        ),
+        (
+            packages(json!({"applicationId": "blender", "version": 4.1})),
+            "applicationPackageReferences[0].version",
+            "a text",
+        ),
+        (packages(json!({"applicationId": 7})), "applicationPackageReferences[0].applicationId", "a text"),
+        (
+            settings(json!([{"name": "THREADS", "value": 16}])),
+            "startTask.environmentSettings[0].value",
+            "a text",
+        ),
+        (
+            settings(json!([{"name": "A", "vlaue": "1"}])),
+            "startTask.environmentSettings[0].vlaue",
+            "no such member",
+        ),
+        (settings(json!([{"name": ["A"]}])), "startTask.environmentSettings[0].name", "a text"),
+        (settings(json!([{"value": "1"}])), "startTask.environmentSettings[0]", "no `name`"),
+        (settings(json!(["A=1"])), "startTask.environmentSettings[0]", "an object"),
+        (
+            settings(json!([{"name": "A", "value": "1"}, {"name": "A", "value": "2"}])),
+            "startTask.environmentSettings[1]",
+            "a second time",
+        ),
+        (
+            image(
+                json!({"publisher": "canonical", "offer": "ubuntu-24_04-lts", "sku": "server", "verison": "24.04.1"}),
+            ),
+            "virtualMachineConfiguration.imageReference.verison",
+            "no such member",
+        ),
+        (
+            image(
+                json!({"publisher": "canonical", "offer": "ubuntu-24_04-lts", "sku": "server", "version": 24.04}),
+            ),
+            "virtualMachineConfiguration.imageReference.version",
+            "a text",
+        ),
+        (image(json!("ubuntu-24.04")), "virtualMachineConfiguration.imageReference", "an object"),
+        (
+            image(json!({"communityGalleryImageId": "/communityGalleries/x/images/y"})),
+            "virtualMachineConfiguration.imageReference",
+            "one of your own",
+        ),
+        (
+            image(json!({"publisher": "canonical", "virtualMachineImageId": GALLERY})),
+            "virtualMachineConfiguration.imageReference",
+            "two images",
+        ),
         (with("/applicationPackageReferences", json!("blender")), "applicationPackageReferences", "a list"),
         (with("/targetDedicatedNodes", json!(-1)), "targetDedicatedNodes", "whole number"),
         (with("/targetLowPriorityNodes", json!("5")), "targetLowPriorityNodes", "whole number"),
@@ -129,6 +186,50 @@ fn what_cannot_be_had_any_more_is_refused_with_its_place() {
     }
     for text in ["", "[]", "3", "{\"id\": ", "null"] {
         assert!(import(text).is_err(), "{text}");
+    }
+}
+
+const GALLERY: &str = "/subscriptions/5b3a7c1e-0000-4000-8000-0123456789ab/resourceGroups/i/providers/Microsoft.Compute/galleries/g/images/node";
+
+#[test]
+fn every_value_of_a_pool_file_is_carried_over_named_or_refused() {
+    // A number, a list and a stranger in the place of each value: the entry may not silently be another one than with the
+    // value, nor than without it.
+    let whole: Value = json!({
+        "id": "all", "vmSize": "Standard_F16s", "targetDedicatedNodes": 1, "targetLowPriorityNodes": 5,
+        "virtualMachineConfiguration": {
+            "imageReference": {"publisher": "canonical", "offer": "ubuntu-24_04-lts", "sku": "server", "version": "24.04.1"},
+            "nodeAgentSKUId": "batch.node.ubuntu 24.04",
+        },
+        "applicationPackageReferences": [{"applicationId": "blender", "version": "4.1"}],
+        "startTask": {"commandLine": "x", "environmentSettings": [{"name": "A", "value": "1"}]},
+    });
+    let entry = |file: &Value| {
+        let (spec, findings) = import(&file.to_string()).unwrap();
+        (edit::pool_lines(&spec), findings.iter().any(|finding| finding.refused))
+    };
+    assert!(!entry(&whole).1);
+    let mut pointers = vec![String::new()];
+    let mut at = 0;
+    while let Some(pointer) = pointers.get(at).cloned() {
+        at += 1;
+        match whole.pointer(&pointer).unwrap() {
+            Value::Object(members) => pointers.extend(members.keys().map(|name| format!("{pointer}/{name}"))),
+            Value::Array(items) => {
+                pointers.extend((0..items.len()).map(|index| format!("{pointer}/{index}")))
+            }
+            _ => {}
+        }
+    }
+    assert!(pointers.len() > 15, "{pointers:?}");
+    for pointer in pointers.iter().filter(|pointer| !pointer.is_empty()) {
+        for other in [json!(true), json!({"stranger": 1})] {
+            let mut file = whole.clone();
+            *file.pointer_mut(pointer).unwrap() = other.clone();
+            // The command line is left behind whatever it is.
+            let left = pointer.ends_with("/commandLine");
+            assert_eq!(entry(&file).1, !left, "{pointer}: {other}");
+        }
     }
 }
 
@@ -179,14 +280,37 @@ fn running(farm: &Farm) -> Value {
 fn what_is_exported_is_the_farm_that_runs() {
     for pools in POOLS {
         let farm = farm(pools);
-        let entry = export(&running(&farm), Some(&farm.pools[0]));
+        let (entry, findings) = export(&running(&farm), Some(&farm.pools[0]));
+        assert_eq!(findings, []);
         let again = self::farm(&format!("pools:\n{}", edit::pool_lines(&entry)));
         assert_eq!(again.pools, farm.pools, "{pools}");
         // Without the farm file only what Azure does not keep is another.
-        let mut entry = export(&running(&farm), None);
+        let mut entry = export(&running(&farm), None).0;
         entry.max_nodes = Some(farm.pools[0].max_nodes);
         let again = self::farm(&format!("pools:\n{}", edit::pool_lines(&entry)));
         assert_eq!(again.pools, farm.pools, "{pools}");
+    }
+}
+
+#[test]
+fn an_image_that_no_farm_file_names_is_not_left_out_in_silence() {
+    let farm = farm(POOLS[0]);
+    let reference = |publisher: &str, offer: &str, sku: &str| json!({"publisher": publisher, "offer": offer, "sku": sku, "version": "latest"});
+    for (image, words) in [
+        (reference("almalinux", "almalinux-x86_64", "9-gen2"), "almalinux:almalinux-x86_64:9-gen2:latest"),
+        (reference("MicrosoftWindowsServer", "WindowsServer", "2022-datacenter"), "nodes run Ubuntu"),
+        (reference("canonical", "0001-com-ubuntu-server-focal", "20_04-lts"), "0001-com-ubuntu-server-focal"),
+        (reference("canonical", "ubuntu-26_04-lts", "server"), "ubuntu-26_04-lts"),
+        (json!({"id": GALLERY.replace("galleries/g/images", "images")}), "Compute Gallery"),
+        (json!({"communityGalleryImageId": "/communityGalleries/x/images/y"}), "one of your own"),
+    ] {
+        let mut body = running(&farm);
+        body["properties"]["deploymentConfiguration"]["virtualMachineConfiguration"]["imageReference"] =
+            image;
+        let findings = export(&body, Some(&farm.pools[0])).1;
+        let [one] = findings.as_slice() else { panic!("{words}: {findings:?}") };
+        assert_eq!(one.path, "image");
+        assert!(one.what.contains(words), "{one}");
     }
 }
 
@@ -199,7 +323,7 @@ fn an_import_deployed_and_exported_is_the_import() {
     for text in [OLD.to_owned(), formula.to_string(), json!({"id": "least"}).to_string()] {
         let (spec, _) = import(&text).unwrap();
         let farm = farm(&format!("pools:\n{}", edit::pool_lines(&spec)));
-        let entry = export(&running(&farm), Some(&farm.pools[0]));
+        let (entry, _) = export(&running(&farm), Some(&farm.pools[0]));
         let again = self::farm(&format!("pools:\n{}", edit::pool_lines(&entry)));
         assert_eq!(again.pools, farm.pools, "{text}");
     }

@@ -26,7 +26,9 @@ pub(super) fn import(session: &Session, args: &PoolImportArgs) -> Outcome {
             _ => failure,
         }
     })?;
-    refuse(&shown, &findings)?;
+    let refused: Vec<&Finding> = findings.iter().filter(|finding| finding.refused).collect();
+    refuse(&shown, "imported", &refused)
+        .map_err(|failure| failure.hint("nothing was imported; correct the file and import it again"))?;
     for finding in &findings {
         session.printer.warn(format!("{shown}: not carried over: {finding}"));
     }
@@ -44,21 +46,19 @@ pub(super) fn import(session: &Session, args: &PoolImportArgs) -> Outcome {
     put(session, &file, &pool)
 }
 
-fn refuse(shown: &str, findings: &[Finding]) -> Outcome<()> {
-    let refused: Vec<&Finding> = findings.iter().filter(|finding| finding.refused).collect();
-    let nothing = "nothing was imported; correct the file and import it again";
-    match refused.as_slice() {
+fn refuse(shown: &str, done: &str, refused: &[&Finding]) -> Outcome<()> {
+    match refused {
         [] => Ok(()),
-        [one] => Err(Failure::user(format!("{shown}: {one}")).hint(nothing)),
+        [one] => Err(Failure::user(format!("{shown}: {one}"))),
         many => {
             let lines: Vec<String> = many.iter().map(|one| format!("\n  - {one}")).collect();
-            let message = format!("{shown}: {} things cannot be imported:{}", many.len(), lines.concat());
-            Err(Failure::user(message).hint(nothing))
+            let message = format!("{shown}: {} things cannot be {done}:{}", many.len(), lines.concat());
+            Err(Failure::user(message))
         }
     }
 }
 
-/// Runs `pool export`.
+/// Runs `pool export`. A farm file with another pool than the one that runs would be worse than none.
 pub(super) async fn export(session: &Session, args: &PoolExportArgs) -> Outcome {
     let (_, _, pool) = open(session, args.pool.as_deref()).await?;
     let read = Request::get(pool.id().as_str()).api_version(batch_pool::wire::BATCH_API);
@@ -66,11 +66,18 @@ pub(super) async fn export(session: &Session, args: &PoolExportArgs) -> Outcome 
     let body = body.ok_or_else(|| Failure::user(format!("there is no pool `{}`", pool.id().name())))?;
     let farm = farmfile::whole(&session.here, &session.global);
     let known = farm.as_ref().and_then(|farm| farm.pool(pool.id().name()));
-    let entry = pool_file::export(&body, known);
-    match &args.into {
-        None => Ok(print(session, &entry)),
-        Some(into) => put(session, &session.here.join(into), &entry),
-    }
+    let (entry, findings) = pool_file::export(&body, known);
+    let shown = format!("pool `{}`", pool.id().name());
+    let Some(into) = &args.into else {
+        for finding in &findings {
+            session.printer.warn(format!("{shown}: this entry is not the pool that runs: {finding}"));
+        }
+        return Ok(print(session, &entry));
+    };
+    refuse(&shown, "exported", &findings.iter().collect::<Vec<_>>()).map_err(|failure| {
+        failure.hint("nothing was written; without `--into` the entry is printed as far as it goes")
+    })?;
+    put(session, &session.here.join(into), &entry)
 }
 
 fn print(session: &Session, pool: &PoolSpec) -> Exit {
