@@ -16,20 +16,34 @@ fn refuses_spot(message: &str) -> bool {
 /// What a resize error means and what can be done about it. Batch's list of codes is not closed: an unknown one is
 /// shown as it is.
 pub fn explain(error: &ResizeError) -> String {
+    explain_in(error, &Value::Null)
+}
+
+/// [`explain`] for a pool of this account, whose quotas or whose subscription's quotas count.
+pub fn explain_in(error: &ResizeError, account: &Value) -> String {
     let code = error.code.as_str();
+    let (whose, place) = match account.pointer("/properties/poolAllocationMode").and_then(Value::as_str) {
+        None => (
+            "the core quota of the Batch account, or of the subscription where nodes are in your own",
+            "the Azure portal: Batch account > Quotas, or Quotas > Compute",
+        ),
+        Some(_) if in_own_subscription(account) => {
+            ("the subscription's vCPU quota", "the Azure portal: Quotas > Compute")
+        }
+        Some(_) => ("the Batch account's core quota", "the Azure portal: Batch account > Quotas"),
+    };
+    let used_up = match code {
+        "AccountCoreQuotaReached" => Some(("dedicated nodes", "ask for fewer or smaller nodes")),
+        "AccountLowPriorityCoreQuotaReached" => Some(("Spot nodes", "use dedicated nodes")),
+        "AccountVMSeriesCoreQuotaReached" => Some(("this VM series", "choose a size of another series")),
+        _ => None,
+    };
+    let quota = used_up.map(|(what, instead)| {
+        format!("{whose} for {what} is used up: ask for more (in {place}), or {instead}")
+    });
     let advice = match code {
         _ if refuses_spot(&error.message) => NO_SPOT,
-        "AccountCoreQuotaReached" => {
-            "the Batch account's dedicated core quota is used up: ask for more (Azure portal: Batch account > Quotas), \
-             or ask for fewer or smaller nodes"
-        }
-        "AccountLowPriorityCoreQuotaReached" => {
-            "the Batch account's Spot core quota is used up: ask for more (Azure portal: Batch account > Quotas), or \
-             use dedicated nodes"
-        }
-        "AccountVMSeriesCoreQuotaReached" => {
-            "the Batch account's quota for this VM series is used up: ask for more, or choose a size of another series"
-        }
+        _ if quota.is_some() => quota.as_deref().unwrap_or_default(),
         "SpotNotSupportedInBatchServiceMode"
         | "LowPriorityNodesNotSupported"
         | "UnsupportedLowPriorityNodes" => NO_SPOT,
@@ -49,13 +63,27 @@ pub fn explain(error: &ResizeError) -> String {
     if message.is_empty() { format!("{code}: {advice}") } else { format!("{code}: {message}; {advice}") }
 }
 
-/// By how much a core quota of the Batch account is too small.
+/// Whether an account's nodes are in the subscription of its owner, whose quotas then count.
+pub fn in_own_subscription(account: &Value) -> bool {
+    let mode = account.pointer("/properties/poolAllocationMode").and_then(Value::as_str);
+    mode.is_some_and(|mode| mode.eq_ignore_ascii_case("UserSubscription"))
+}
+
+/// Whether a resize error is about a quota.
+pub fn is_quota(error: &ResizeError) -> bool {
+    [&error.code, &error.message].into_iter().any(|text| text.to_ascii_lowercase().contains("quota"))
+}
+
+/// By how much a core quota is too small.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Shortage {
-    /// The quota's name in the account, such as `dedicatedCoreQuota`, or the VM family.
+    /// The quota's name: in the account, such as `dedicatedCoreQuota` or the VM family; in the subscription as the portal
+    /// shows it, such as `Total Regional vCPUs`.
     pub quota: String,
     /// Cores that it grants.
     pub limit: u64,
+    /// Cores of it that are in use; `None` where Azure does not say.
+    pub used: Option<u64>,
     /// Nodes that did not come.
     pub nodes: u32,
     /// Cores that they need.
@@ -63,16 +91,24 @@ pub struct Shortage {
 }
 
 impl Shortage {
-    /// The quota with which all nodes would have come. A few cores less may do: what is left of the quota is less than
-    /// a node.
+    /// The quota with which all nodes would have come. Where it is not known how much is in use, a few cores less may do:
+    /// what is left of the quota is less than a node.
     pub fn wanted(&self) -> u64 {
-        self.limit + self.cores
+        self.used.unwrap_or(self.limit) + self.cores
     }
+}
+
+/// How many nodes of either kind a pool lacks: dedicated and Spot.
+fn lacking(state: &PoolState) -> (u32, u32) {
+    (
+        state.target.dedicated.saturating_sub(state.current.dedicated),
+        state.target.spot.saturating_sub(state.current.spot),
+    )
 }
 
 /// What the account lacks, where the error is about a core quota that the account's body shows. Each node has `cores`
 /// cores of `family` (as the account's `dedicatedCoreQuotaPerVMFamily` calls it). An account in user-subscription mode
-/// shows none: the subscription's quotas count there.
+/// shows none: see [`shortages`].
 pub fn shortage(
     error: &ResizeError,
     state: &PoolState,
@@ -81,8 +117,7 @@ pub fn shortage(
     account: &Value,
 ) -> Option<Shortage> {
     let grants = |name: &str| account.pointer(&format!("/properties/{name}")).and_then(Value::as_u64);
-    let dedicated = state.target.dedicated.saturating_sub(state.current.dedicated);
-    let spot = state.target.spot.saturating_sub(state.current.spot);
+    let (dedicated, spot) = lacking(state);
     let of_family = || {
         let families = account.pointer("/properties/dedicatedCoreQuotaPerVMFamily")?.as_array()?;
         let is_it = |one: &&Value| {
@@ -99,5 +134,27 @@ pub fn shortage(
         _ => return None,
     };
     let needed = u64::from(nodes) * u64::from(cores);
-    (needed > 0).then(|| Shortage { quota: quota.to_owned(), limit, nodes, cores: needed })
+    (needed > 0).then(|| Shortage { quota: quota.to_owned(), limit, used: None, nodes, cores: needed })
+}
+
+/// What the subscription lacks in the pool's region, as Compute's `usages` there have it: all quotas in which the nodes that
+/// did not come have no room. Batch's error names one of them, and not always by a code of its own.
+pub fn shortages(state: &PoolState, cores: u32, family: &str, usages: &[Value]) -> Vec<Shortage> {
+    let (dedicated, spot) = lacking(state);
+    let short = |(name, nodes): (&str, u32)| {
+        let is_it = |row: &&Value| {
+            let value = row.pointer("/name/value").and_then(Value::as_str);
+            value.is_some_and(|value| value.eq_ignore_ascii_case(name))
+        };
+        let row = usages.iter().find(is_it)?;
+        let title = row.pointer("/name/localizedValue").and_then(Value::as_str).unwrap_or(name);
+        let (limit, used) = (row.get("limit")?.as_u64()?, row.get("currentValue")?.as_u64()?);
+        let needed = u64::from(nodes) * u64::from(cores);
+        let lacks = needed > 0 && used + needed > limit;
+        lacks.then(|| Shortage { quota: title.to_owned(), limit, used: Some(used), nodes, cores: needed })
+    };
+    [("cores", dedicated), (family, dedicated), ("lowPriorityCores", spot)]
+        .into_iter()
+        .filter_map(short)
+        .collect()
 }

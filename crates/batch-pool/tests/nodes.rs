@@ -4,7 +4,7 @@
 use std::path::{Path, PathBuf};
 
 use batch_pool::BatchNode;
-use batch_pool::error::{Shortage, shortage};
+use batch_pool::error::{Shortage, shortage, shortages};
 use batch_pool::nodes::{Unnamed, named};
 use batch_pool::service::{odd, state_of};
 use flamenco_azure_core::pool::{Count, Node, NodeState, PoolState, ResizeError};
@@ -176,7 +176,13 @@ fn what_a_quota_lacks_is_counted_in_cores() {
         "dedicatedCoreQuotaPerVMFamily": [{"name": "standardDASv5Family", "coreQuota": 10}],
     }});
     let error = |code: &str| ResizeError { code: code.to_owned(), message: String::new() };
-    let short = |quota: &str, limit, nodes, cores| Shortage { quota: quota.to_owned(), limit, nodes, cores };
+    let short = |quota: &str, limit, nodes, cores| Shortage {
+        quota: quota.to_owned(),
+        limit,
+        used: None,
+        nodes,
+        cores,
+    };
     for (code, wanted) in [
         ("AccountCoreQuotaReached", Some(short("dedicatedCoreQuota", 20, 5, 20))),
         ("AccountLowPriorityCoreQuotaReached", Some(short("lowPriorityCoreQuota", 8, 4, 16))),
@@ -189,6 +195,18 @@ fn what_a_quota_lacks_is_counted_in_cores() {
     let of_subscription = json!({"properties": {"poolAllocationMode": "UserSubscription"}});
     assert_eq!(shortage(&error("AccountCoreQuotaReached"), &state, 4, "x", &of_subscription), None);
     assert_eq!(short("x", 20, 5, 20).wanted(), 40);
+    // The subscription's quotas say how much is in use, and every one that is too small is named at once.
+    let row = |name: &str, used: u64, limit: u64| json!({"name": {"value": name, "localizedValue": format!("vCPUs {name}")}, "currentValue": used, "limit": limit});
+    let usages = [row("cores", 12, 30), row("standardDASv5Family", 10, 30), row("lowPriorityCores", 0, 15)];
+    let lacks = |quota: &str, limit, used, nodes, cores| Shortage {
+        used: Some(used),
+        ..short(quota, limit, nodes, cores)
+    };
+    assert_eq!(
+        shortages(&state, 4, "StandardDASv5Family", &usages),
+        [lacks("vCPUs cores", 30, 12, 5, 20), lacks("vCPUs lowPriorityCores", 15, 0, 4, 16)]
+    );
+    assert_eq!(lacks("x", 30, 12, 5, 20).wanted(), 32);
 }
 
 #[test]

@@ -23,6 +23,7 @@ pub mod progress;
 pub mod roles;
 pub mod scalers;
 pub mod session;
+pub mod shortage;
 pub mod show;
 pub mod simulator;
 pub mod text;

@@ -306,27 +306,35 @@ fn account_limits(world: &World, pool: &Pool, size: &Size, spot: bool, account: 
 /// Accounts in UserSubscription mode live on the subscription's compute quota.
 fn subscription_limits(world: &World, pool: &Pool, size: &Size, spot: bool) -> Vec<Limit> {
     let used = quota::used(world, &pool.location, None);
-    let on_subscription = |p: &Pool| {
-        let account = parent_of(&p.id).and_then(|id| world.resource(id));
-        p.location == pool.location
+    let limit_of = |counter: &str, used: u32, code: &str| {
+        let room = quota::limit(world, &pool.location, counter).saturating_sub(used) / size.vcpus;
+        let words = format!("The subscription has reached its quota of {counter} in {}", pool.location);
+        limit(room, code, words)
+    };
+    if spot {
+        return vec![limit_of("lowPriorityCores", used.low_priority, "AccountLowPriorityCoreQuotaReached")];
+    }
+    let family = size.family.name;
+    let of_family = used.families.get(family).copied().unwrap_or(0);
+    vec![
+        limit_of("cores", used.cores, "AccountCoreQuotaReached"),
+        limit_of(family, of_family, "AccountVMSeriesCoreQuotaReached"),
+    ]
+}
+
+/// Nodes of accounts in UserSubscription mode, which are machines of the subscription: their size, how many are regular
+/// and how many Spot.
+pub(crate) fn on_subscription(world: &World, location: &str) -> Vec<(Size, [u32; 2])> {
+    let own = |pool: &&Pool| {
+        let account = parent_of(&pool.id).and_then(|id| world.resource(id));
+        pool.location == location
             && account.and_then(|a| a.text("/poolAllocationMode")) == Some("UserSubscription")
     };
-    let (counter, machines) =
-        if spot { ("lowPriorityCores", used.low_priority) } else { ("cores", used.cores) };
-    let nodes = cores(world, spot, &|p, _| on_subscription(p));
-    let room = quota::limit(world, &pool.location, counter).saturating_sub(machines + nodes) / size.vcpus;
-    let code = if spot { "AccountLowPriorityCoreQuotaReached" } else { "AccountCoreQuotaReached" };
-    let words =
-        |counter: &str| format!("The subscription has reached its quota of {counter} in {}", pool.location);
-    let mut limits = vec![limit(room, code, words(counter))];
-    if !spot {
-        let family = size.family.name;
-        let machines = used.families.get(family).copied().unwrap_or(0);
-        let nodes = cores(world, false, &|p, s| on_subscription(p) && s.family == size.family);
-        let room = quota::limit(world, &pool.location, family).saturating_sub(machines + nodes) / size.vcpus;
-        limits.push(limit(room, "AccountVMSeriesCoreQuotaReached", words(family)));
-    }
-    limits
+    let nodes = |pool: &Pool, spot: bool| {
+        u32::try_from(pool.nodes.values().filter(|n| n.spot == spot).count()).unwrap_or(u32::MAX)
+    };
+    let of_pool = |pool: &Pool| Some((catalogue::size(&pool.size)?, [nodes(pool, false), nodes(pool, true)]));
+    world.batch.pools.values().filter(own).filter_map(of_pool).collect()
 }
 
 impl World {

@@ -34,7 +34,7 @@ use crate::route::Request;
 use crate::wire::SimResponse;
 use crate::world::World;
 
-pub(crate) use allocate::addresses_left_in;
+pub(crate) use allocate::{addresses_left_in, on_subscription};
 pub(crate) use events::on_effect;
 pub(crate) use package::PackageLinks;
 pub(crate) use pool::stays;

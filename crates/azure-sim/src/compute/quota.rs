@@ -50,6 +50,10 @@ pub(crate) fn used(world: &World, location: &str, except: Option<&str>) -> Used 
         used.count(&size, regular, false);
         used.count(&size, spot, true);
     }
+    for (size, [regular, spot]) in crate::batch::on_subscription(world, location) {
+        used.count(&size, regular, false);
+        used.count(&size, spot, true);
+    }
     used
 }
 

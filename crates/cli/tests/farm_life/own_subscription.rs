@@ -223,3 +223,65 @@ fn a_subscription_that_never_had_a_vault_is_no_obstacle() {
     place.poke(|world| world.unregister("Microsoft.KeyVault"));
     place.simulate("deploy --yes").ended(0, &["deployed"]);
 }
+
+/// A farm of which one node more is asked for than the subscription's quotas let come: what is said.
+fn scaled_past(limits: &[(&str, u32)], line: &str) -> (Place, crate::support::Ran) {
+    let place = place(&FILE);
+    place.simulate("deploy --yes").ended(0, &["deployed"]);
+    place.poke(|world| {
+        world.advance_by(900);
+        limits.iter().for_each(|(counter, limit)| world.set_limit("westeurope", counter, *limit));
+    });
+    let ran = place.simulate(line);
+    (place, ran)
+}
+
+#[test]
+fn more_nodes_than_the_subscriptions_quota_lets_come_are_told_by_that_quota_and_not_by_the_accounts() {
+    // The Manager has 2 cores and each node 4.
+    for (limits, line, quotas) in [
+        (
+            &[("cores", 12)][..],
+            "scale --dedicated 5 --wait",
+            &[
+                "quota `Total Regional vCPUs` in westeurope is 12 cores, 10 of them in use; the 3 nodes that did not come need 12: ask for 22",
+            ][..],
+        ),
+        (
+            &[("lowPriorityCores", 9)],
+            "scale --spot 4 --wait",
+            &[
+                "quota `Total Regional Low-priority vCPUs` in westeurope is 9 cores, 8 of them in use; the 2 nodes that did not come need 8: ask for 16",
+            ],
+        ),
+        (
+            &[("cores", 12), ("standardDASv5Family", 9)],
+            "scale --dedicated 4 --wait",
+            &[
+                "`Total Regional vCPUs`",
+                "`Standard DASv5 Family vCPUs` in westeurope is 9 cores, 8 of them in use; the 2 nodes that did not come need 8: ask for 16",
+            ],
+        ),
+    ] {
+        let (place, ran) = scaled_past(limits, line);
+        ran.ended(2, &["the subscription's vCPU quota for ", "(in the Azure portal: Quotas > Compute)"]);
+        ran.ended(2, quotas);
+        ran.ended(2, &["https://portal.azure.com/#view/Microsoft_Azure_Capacity/QuotaMenuBlade/~/myQuotas"]);
+        assert!(!ran.err.contains("Batch account"), "{}", ran.err);
+        // What is advised is enough.
+        place.poke(|world| {
+            for quota in ran.err.lines().filter(|line| line.contains("ask for ")) {
+                let wanted = quota.split("ask for ").nth(1).unwrap().split(' ').next().unwrap();
+                let Ok(wanted) = wanted.parse() else { continue };
+                let counters = [
+                    ("Regional vCPUs", "cores"),
+                    ("Low-priority", "lowPriorityCores"),
+                    ("Family", "standardDASv5Family"),
+                ];
+                let counter = counters.iter().find(|(title, _)| quota.contains(title)).unwrap().1;
+                world.set_limit("westeurope", counter, wanted);
+            }
+        });
+        place.simulate(line).said(0, &["nodes allocated"]);
+    }
+}

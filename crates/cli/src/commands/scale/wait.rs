@@ -3,22 +3,21 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use batch_pool::error::{Shortage, explain, shortage};
+use batch_pool::error::explain_in;
 use batch_pool::files::{START_STDERR, START_STDOUT};
 use batch_pool::wire::resize_minutes;
 use batch_pool::{BatchNode, BatchPool};
-use flamenco_azure_core::arm::Cloud;
 use flamenco_azure_core::error::chain;
 use flamenco_azure_core::inventory::Inventory;
-use flamenco_azure_core::pool::{Count, NodeState, PoolState, ResizeError, WorkerPool as _};
+use flamenco_azure_core::pool::{Count, NodeState, PoolState, WorkerPool as _};
 use manager_vm::ManagerHost;
 use serde_json::json;
 
 use super::batch::free_of;
 use super::live::Live;
 use crate::failure::{Failure, Outcome};
-use crate::preflight;
 use crate::session::{Session, Target};
+use crate::shortage;
 use crate::show::count;
 use crate::text::last_lines;
 
@@ -219,7 +218,8 @@ async fn told(
             Down { failed: of(NodeState::Failed).count(), preempted: of(NodeState::Preempted).count() };
         return without_reason(pool.name(), wanted, state, down);
     }
-    let words: Vec<_> = state.errors.iter().map(explain).collect();
+    let account = shortage::account_of(around.inventory, pool);
+    let words: Vec<_> = state.errors.iter().map(|error| explain_in(error, &account)).collect();
     let failure = Failure::azure(format!(
         "pool `{}` has {} instead of {}: {}",
         pool.name(),
@@ -227,12 +227,7 @@ async fn told(
         state.target,
         words.join("; ")
     ));
-    let mut hints = Vec::new();
-    for error in &state.errors {
-        if let Some(short) = measured(around, pool, state, error).await {
-            hints.push(in_words(&short, pool, around.session.client.cloud()));
-        }
-    }
+    let hints = shortage::hints(around.session, around.inventory, pool, state).await;
     if hints.is_empty() {
         let again =
             "when the cause is gone, run the same command again: it asks for the nodes that are missing";
@@ -273,43 +268,6 @@ fn without_reason(pool: &str, wanted: Count, state: &PoolState, down: Down) -> O
         ));
     }
     Ok(())
-}
-
-/// How much of a quota is missing, where it can be known.
-async fn measured(
-    around: &Around<'_>,
-    pool: &BatchPool,
-    state: &PoolState,
-    error: &ResizeError,
-) -> Option<Shortage> {
-    if !error.code.contains("Quota") {
-        return None;
-    }
-    let account = around.inventory.get(&pool.id().parent()?)?;
-    let location = account.text("/location")?;
-    let size = around.inventory.get(pool.id())?.text("/properties/vmSize")?;
-    let subscription = pool.id().subscription()?;
-    let found = preflight::size_of(&around.session.client, subscription, location, size).await;
-    let (cores, family) = found.ok()??;
-    shortage(error, state, cores, &family, &account.body)
-}
-
-fn in_words(short: &Shortage, pool: &BatchPool, cloud: &Cloud) -> String {
-    let account = pool.id().parent();
-    let name = account.as_ref().map_or("", |account| account.name());
-    let link = match &account {
-        Some(id) if *cloud == Cloud::public() => format!(" (https://portal.azure.com/#resource{id})"),
-        _ => String::new(),
-    };
-    format!(
-        "quota `{}` is {} cores; the {} that did not come need {} more: ask for {} in the Azure portal > Batch account \
-         {name} > Quotas > Request quota increase{link}, then run the same command again",
-        short.quota,
-        short.limit,
-        count(short.nodes as usize, "node"),
-        short.cores,
-        short.wanted(),
-    )
 }
 
 #[cfg(test)]
