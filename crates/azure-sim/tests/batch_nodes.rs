@@ -190,7 +190,7 @@ fn each_state_takes_what_it_may() {
                 let node = first(w);
                 assert!(w.lose_contact(&node));
             },
-            ["NodeNotReady", "202", "OperationInvalidForCurrentState"],
+            ["NodeNotReady", "OperationInvalidForCurrentState", "OperationInvalidForCurrentState"],
         ),
         (
             "offline",
@@ -212,6 +212,31 @@ fn each_state_takes_what_it_may() {
                 assert_eq!(on_node(w, "POST", "/reimage").status, 202);
             },
             ["NodeNotReady", "NodeBeingReimaged", "OperationInvalidForCurrentState"],
+        ),
+        (
+            "upgradingos",
+            |w| {
+                let node = first(w);
+                assert!(w.upgrade_node(&node));
+            },
+            ["NodeNotReady", "OperationInvalidForCurrentState", "OperationInvalidForCurrentState"],
+        ),
+        (
+            "deallocating",
+            |w| {
+                let node = first(w);
+                assert!(w.deallocate_node(&node));
+            },
+            ["NodeNotReady", "OperationInvalidForCurrentState", "OperationInvalidForCurrentState"],
+        ),
+        (
+            "deallocated",
+            |w| {
+                let node = first(w);
+                assert!(w.deallocate_node(&node));
+                w.advance_by(61);
+            },
+            ["NodeNotReady", "OperationInvalidForCurrentState", "OperationInvalidForCurrentState"],
         ),
         (
             "starting",
@@ -238,7 +263,7 @@ fn each_state_takes_what_it_may() {
         let ones: Vec<&String> =
             counted.as_object().unwrap().iter().filter(|(_, n)| **n == 1).map(|(name, _)| name).collect();
         assert_eq!(ones.len(), 2, "the state and the total: {counted}");
-        assert_eq!(ones[0].to_ascii_lowercase(), *wanted);
+        assert!(ones.iter().any(|name| name.to_ascii_lowercase() == *wanted), "{counted}");
         for (tail, answer) in
             [("/files", answers[0]), ("/reboot", answers[1]), ("/disablescheduling", answers[2])]
         {
@@ -403,15 +428,20 @@ fn an_allocation_that_cannot_be_ends_at_once_with_its_reason() {
 }
 
 #[test]
-fn users_sign_in_to_nodes_that_are_up_where_the_pool_has_an_address() {
+fn users_sign_in_to_nodes_that_are_up_where_the_pool_has_an_endpoint() {
     let mut w = idle();
     let settings = on_node(&mut w, "GET", "/remoteloginsettings");
-    let hidden = w.resource(&pool()).unwrap().properties.to_string().contains("NoPublicIPAddresses");
-    if hidden {
-        assert_eq!(code(&settings), (409, "OperationNotValidOnNode".to_owned()));
-    } else {
-        assert_eq!(settings.json_body()["remoteLoginPort"], 50000);
-    }
+    assert_eq!(code(&settings), (409, "OperationNotValidOnNode".to_owned()));
+    let endpoint =
+        json!({"name": "ssh", "protocol": "TCP", "backendPort": 22, "frontendPortRangeStart": 60000});
+    assert!(w.edit(&pool(), |pool| {
+        pool.set("networkConfiguration", json!({"endpointConfiguration": {"inboundNatPools": [endpoint]}}));
+    }));
+    let settings = on_node(&mut w, "GET", "/remoteloginsettings").json_body();
+    assert_eq!(
+        (&settings["remoteLoginIPAddress"], &settings["remoteLoginPort"]),
+        (&json!("20.0.0.4"), &json!(60000))
+    );
     let path = format!("/pools/render/nodes/{}/users", first(&w));
     let user = json!({"name": "sam", "isAdmin": true, "sshPublicKey": "ssh-ed25519 AAAA sam"});
     let update = json!({"sshPublicKey": "ssh-ed25519 BBBB sam"});

@@ -35,6 +35,12 @@ impl Restart {
         }
     }
 
+    /// Whether a node in this state, in Batch's words, takes the order or follows it already. The rest is refused: Batch
+    /// starts over nodes that are idle or running, and those whose start task failed.
+    pub fn is_for(self, state: &str) -> bool {
+        matches!(state, "idle" | "running" | "starttaskfailed") || state == self.state()
+    }
+
     /// The state of a node that does it, in Batch's words.
     fn state(self) -> &'static str {
         match self {

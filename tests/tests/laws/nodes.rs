@@ -159,6 +159,215 @@ fn a_node_that_could_not_be_taken_is_named_with_the_way_back() {
     }
 }
 
+/// The commands that a hint names.
+fn commands(hint: &str) -> Vec<&str> {
+    hint.split('`').filter_map(|part| part.strip_prefix("flamenco-azure ")).collect()
+}
+
+/// What the data plane is asked to do with a node by another tool.
+fn by_another(world: &mut World, node: &str, order: &str) {
+    let url = format!(
+        "https://crunchbatch.westeurope.batch.azure.com/pools/render/nodes/{node}/{order}?api-version=2025-06-01"
+    );
+    let request = SimRequest::new("POST", url.parse().unwrap()).header("authorization", "Bearer any");
+    assert!(world.handle(&request).is_success(), "{order}");
+}
+
+/// How a node comes to a state, and which states take a reboot and a reimage. All are taken away.
+type Way = fn(&mut World, &str);
+const STATES: &[(&str, Way, [bool; 2])] = &[
+    ("idle", |_, _| {}, [true, true]),
+    ("running", |world, node| assert!(world.run_on_node(node, true)), [true, true]),
+    ("starttaskfailed", |world, node| assert!(world.fail_start_task(node, 1, "x\n")), [true, true]),
+    ("rebooting", |world, node| by_another(world, node, "reboot"), [true, false]),
+    ("reimaging", |world, node| by_another(world, node, "reimage"), [false, true]),
+    ("unusable", |world, node| assert!(world.lose_node(node)), [false, false]),
+    ("unknown", |world, node| assert!(world.lose_contact(node)), [false, false]),
+    ("offline", |world, node| by_another(world, node, "disablescheduling"), [false, false]),
+    ("preempted", |world, node| assert!(world.preempt_node(node)), [false, false]),
+    ("leavingpool", |world, _| resize(world, 0), [false, false]),
+    ("upgradingos", |world, node| assert!(world.upgrade_node(node)), [false, false]),
+    ("deallocating", |world, node| assert!(world.deallocate_node(node)), [false, false]),
+    (
+        "deallocated",
+        |world, node| {
+            assert!(world.deallocate_node(node));
+            world.advance_by(61);
+        },
+        [false, false],
+    ),
+    (
+        "starting",
+        |world, node| {
+            by_another(world, node, "reboot");
+            world.advance_by(31);
+        },
+        [false, false],
+    ),
+    (
+        "waitingforstarttask",
+        |world, node| {
+            by_another(world, node, "reboot");
+            while state_of(world, node) != Some("waitingforstarttask") {
+                world.advance_by(5);
+            }
+        },
+        [false, false],
+    ),
+];
+
+fn state_of(world: &World, node: &str) -> Option<&'static str> {
+    world.nodes(&pool()).into_iter().find(|(id, _)| id == node).map(|(_, state)| state)
+}
+
+#[test]
+fn a_node_takes_the_orders_of_its_state_and_what_is_advised_for_the_others_works() {
+    for (state, way, taken) in STATES {
+        let yard =
+            Yard::new(&FARM_FILE.replace("dedicated: 2\n    spot: 0", "dedicated: 1\n    spot: 1"), |_| {});
+        yard.run("deploy --yes");
+        yard.poke(|world| world.advance_by(600));
+        let kind = if *state == "preempted" { "_p" } else { "_d" };
+        let nodes = yard.world().nodes(&pool());
+        let node = nodes.into_iter().find(|(id, _)| id.ends_with(kind)).unwrap().0;
+        yard.poke(|world| way(world, &node));
+        // What another tool asked for is not ours.
+        yard.run("pool nodes render");
+        assert_eq!(state_of(&yard.world(), &node), Some(*state));
+        for (act, taken) in ["reboot", "reimage", "remove"].into_iter().zip([taken[0], taken[1], true]) {
+            let yard = yard.fork(true);
+            let outcome = yard.outcome(&format!("pool {act} render {node}"));
+            if taken {
+                assert!(outcome.is_ok(), "{state}: {act}: {outcome:?}");
+                let is = state_of(&yard.world(), &node);
+                let becomes = match act {
+                    "reboot" => Some("rebooting"),
+                    "reimage" => Some("reimaging"),
+                    _ => None,
+                };
+                assert_eq!(is, becomes, "{state}: {act}");
+                continue;
+            }
+            let failure = outcome.unwrap_err();
+            assert_eq!(failure.exit, Exit::User, "{state}: {act}: {failure}");
+            assert!(
+                failure.message.contains(&format!("node `{node}` is {state} and cannot {act}")),
+                "{failure}"
+            );
+            // Neither Batch nor the node's Worker was asked for it.
+            let asked = yard.last_exchanges();
+            assert!(
+                asked.iter().all(|(method, _, body)| method == "GET" && body.is_empty()),
+                "{state}: {asked:?}"
+            );
+            let hint = failure.hint.unwrap();
+            let commands = commands(&hint);
+            assert!(!commands.is_empty(), "{state}: {act}: {hint}");
+            for command in commands {
+                yard.run(command);
+            }
+            yard.poke(|world| world.advance_by(1800));
+            let after = yard.world().nodes(&pool());
+            let wanted = if *state == "leavingpool" { 0 } else { 2 };
+            assert_eq!(
+                after.iter().filter(|(_, state)| *state == "idle").count(),
+                wanted,
+                "{state}: {act}: {after:?}"
+            );
+            let failed = ["unusable", "unknown", "offline", "deallocating", "deallocated"].contains(state);
+            assert!(
+                !failed || state_of(&yard.world(), &node).is_none(),
+                "{state}: {act}: another took its place"
+            );
+        }
+    }
+}
+
+#[test]
+fn of_the_failed_nodes_those_are_rebooted_that_can_be_and_the_others_are_named() {
+    let (yard, nodes) = up();
+    yard.poke(|world| {
+        assert!(world.fail_start_task(&nodes[0], 1, "no share\n") && world.lose_node(&nodes[1]));
+    });
+    let failure = yard.outcome("pool reboot render --failed").unwrap_err();
+    assert!(failure.message.contains(&format!("node `{}` is unusable", nodes[1])), "{failure}");
+    assert_eq!(state_of(&yard.world(), &nodes[0]), Some("rebooting"));
+    let hint = failure.hint.unwrap();
+    assert!(!hint.contains(&nodes[0]) && !hint.contains("signed off"), "{hint}");
+    yard.poke(|world| world.advance_by(600));
+    commands(&hint).into_iter().for_each(|command| drop(yard.run(command)));
+    yard.poke(|world| world.advance_by(600));
+    assert!(
+        state_of(&yard.world(), &nodes[0]) == Some("idle") && state_of(&yard.world(), &nodes[1]).is_none()
+    );
+    assert_eq!(yard.world().nodes(&pool()).len(), 2);
+    // With a formula the counts are not ours to give.
+    let formula =
+        json!({"properties": {"scaleSettings": {"autoScale": {"formula": "$TargetDedicatedNodes = 2;"}}}});
+    let url = format!("https://management.azure.com{}?api-version=2025-06-01", pool());
+    yard.poke(|world| {
+        let request = SimRequest::new("PATCH", url.parse().unwrap()).header("authorization", "Bearer any");
+        assert_eq!(world.handle(&request.json_body(&formula)).status, 200);
+        world.advance_by(600);
+        assert!(world.lose_node(&nodes[0]));
+    });
+    let hint = yard.outcome("pool reimage render --failed").unwrap_err().hint.unwrap();
+    assert!(hint.contains("the pool's formula brings a new one") && !hint.contains("scale render"), "{hint}");
+    commands(&hint).into_iter().for_each(|command| drop(yard.run(command)));
+    yard.poke(|world| world.advance_by(3600));
+    assert_eq!(yard.world().nodes(&pool()).iter().filter(|(_, state)| *state == "idle").count(), 2);
+}
+
+#[test]
+fn a_node_that_went_in_between_is_said_to_be_gone_and_nothing_is_promised() {
+    for (line, method, at) in [
+        ("reboot", "POST", "/reboot"),
+        ("reimage", "POST", "/reimage"),
+        ("logs", "GET", "/files"),
+        ("logs", "HEAD", "/files/"),
+    ] {
+        let (yard, nodes) = up();
+        let gone = Action::error(404, "NodeNotFound", "The specified node does not exist.");
+        yard.poke(|world| {
+            world.inject(Fault::always(Match::on(method, at), gone.clone()));
+            // What a HEAD was refused for is asked again with words.
+            if method == "HEAD" {
+                world.inject(Fault::always(Match::on("GET", at), gone));
+            }
+        });
+        let file = if method == "HEAD" { "stdout" } else { "" };
+        let failure = yard.outcome(&format!("pool {line} render {} {file}", nodes[0])).unwrap_err();
+        assert_eq!(failure.exit, Exit::User, "{line}: {failure}");
+        assert_eq!(failure.message, format!("pool `render` has no node `{}`", nodes[0]), "{line}");
+        let hint = failure.hint.unwrap();
+        assert_eq!(commands(&hint), ["pool nodes render"], "{line}: {hint}");
+    }
+}
+
+#[test]
+fn nodes_of_every_state_are_listed_scaled_and_rolled_out_and_none_is_taken_for_a_working_one_that_is_not() {
+    for (state, way, _) in
+        STATES.iter().filter(|(state, ..)| ["upgradingos", "deallocating", "deallocated"].contains(state))
+    {
+        let (yard, nodes) = up();
+        yard.poke(|world| {
+            by_another(world, &nodes[1], "reboot");
+            world.advance_by(600);
+            way(world, &nodes[0]);
+        });
+        yard.run("pool nodes render");
+        yard.run("status");
+        // The one that does not work goes, not the one that does.
+        let smaller = yard.fork(true);
+        smaller.run("scale render --dedicated 1 --wait");
+        let left: Vec<String> = smaller.world().nodes(&pool()).into_iter().map(|(id, _)| id).collect();
+        assert_eq!(left, nodes[1..], "{state}");
+        // A rollout has nothing to renew, and does not wait for a node that nobody starts.
+        yard.run("pool rollout render");
+        assert_eq!(state_of(&yard.world(), &nodes[1]), Some("idle"));
+    }
+}
+
 fn with_failed_node() -> Yard {
     let (yard, nodes) = up();
     yard.poke(|world| assert!(world.fail_start_task(&nodes[0], 1, "no share\n")));

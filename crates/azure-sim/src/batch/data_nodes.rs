@@ -32,7 +32,7 @@ impl Call<'_> {
             ("POST", ["reimage"]) => self.boot_again(world, id, &known, NodeState::Reimaging),
             ("POST", ["disablescheduling"]) => self.schedule(world, id, &known, false),
             ("POST", ["enablescheduling"]) => self.schedule(world, id, &known, true),
-            ("GET", ["remoteloginsettings"]) => self.login_settings(world, id),
+            ("GET", ["remoteloginsettings"]) => self.login_settings(world, id, &known),
             ("POST", ["users"]) => self.add_user(world, id, &known),
             ("PUT", ["users", user]) => self.update_user(world, id, &known, user),
             (_, ["files", ..]) if !known.state.serves_files() => {
@@ -58,7 +58,7 @@ impl Call<'_> {
     /// failed; the codes of the refusals are those of "Batch status and error codes".
     fn boot_again(&self, world: &mut World, id: &str, node: &Node, to: NodeState) -> Answer {
         let (code, message) = match node.state {
-            NodeState::Idle | NodeState::Running | NodeState::StartTaskFailed | NodeState::Unknown => {
+            NodeState::Idle | NodeState::Running | NodeState::StartTaskFailed => {
                 nodes::boot_again(world, &key(id), &node.id, to);
                 return Ok(self.accepted(world, id, 202));
             }
@@ -69,7 +69,13 @@ impl Call<'_> {
             NodeState::Rebooting => ("NodeBeingRebooted", "The specified node is being rebooted"),
             NodeState::Reimaging => ("NodeBeingReimaged", "The specified node is being reimaged"),
             NodeState::Unusable => ("NodeStateUnusable", "The state of the specified node is unusable"),
-            NodeState::Offline | NodeState::Preempted | NodeState::LeavingPool => (
+            NodeState::Unknown
+            | NodeState::Offline
+            | NodeState::Preempted
+            | NodeState::LeavingPool
+            | NodeState::UpgradingOs
+            | NodeState::Deallocating
+            | NodeState::Deallocated => (
                 "OperationInvalidForCurrentState",
                 "The specified operation is not valid for the current state of the resource.",
             ),

@@ -11,18 +11,23 @@ use crate::wire::SimResponse;
 use crate::world::World;
 
 impl Call<'_> {
-    /// Where the pool's load balancer forwards to the node's ssh server.
-    pub(super) fn login_settings(&self, world: &mut World, id: &str) -> Answer {
-        let provision = "/networkConfiguration/publicIPAddressConfiguration/provision";
-        let hidden = wire::pool(world, id)
-            .and_then(|(pool, _)| pool.text(provision))
-            .is_some_and(|how| how.eq_ignore_ascii_case("NoPublicIPAddresses"));
-        if hidden {
+    /// Where the pool's load balancer forwards to the node's ssh server: only with an endpoint for port 22. Batch no longer
+    /// makes one by itself (Microsoft Learn "Configure or disable remote access to compute nodes").
+    pub(super) fn login_settings(&self, world: &mut World, id: &str, node: &Node) -> Answer {
+        let endpoints = "/networkConfiguration/endpointConfiguration/inboundNatPools";
+        let port = wire::pool(world, id).and_then(|(resource, pool)| {
+            let ssh = |one: &&Value| one.get("backendPort").and_then(Value::as_u64) == Some(22);
+            let endpoint = resource.property(endpoints)?.as_array()?.iter().find(ssh)?;
+            let first = endpoint.get("frontendPortRangeStart")?.as_u64()?;
+            let at = pool.nodes.keys().position(|known| *known == node.id)?;
+            Some(first + u64::try_from(at).ok()?)
+        });
+        let Some(port) = port else {
             // That there is nothing to answer with is documented, which code says so is not.
             let message = "The specified operation is not valid on the node.";
             return Err(self.conflict(world, "OperationNotValidOnNode", message));
-        }
-        Ok(odata(200, &json!({"remoteLoginIPAddress": "20.0.0.4", "remoteLoginPort": 50000})))
+        };
+        Ok(odata(200, &json!({"remoteLoginIPAddress": "20.0.0.4", "remoteLoginPort": port})))
     }
 
     pub(super) fn add_user(&self, world: &mut World, id: &str, node: &Node) -> Answer {

@@ -9,6 +9,8 @@ use crate::world::World;
 
 /// Until Batch has capacity again for a preempted node, seconds.
 const RESTORE: u64 = 20 * 60;
+/// Until a node that is deallocated is gone from its machine, seconds.
+const DEALLOCATE: u64 = 60;
 
 impl World {
     fn pool_of(&self, node: &str) -> Option<String> {
@@ -36,7 +38,7 @@ impl World {
         true
     }
 
-    /// Breaks a node: `unusable`, its worker offline. It stays and is billed until someone removes or reboots it.
+    /// Breaks a node: `unusable`, its worker offline. It stays and is billed until someone removes it.
     pub fn lose_node(&mut self, node: &str) -> bool {
         let now = self.now();
         let Some(pool) = self.pool_of(node) else { return false };
@@ -78,7 +80,7 @@ impl World {
         true
     }
 
-    /// Batch hears nothing more of a node: `unknown`. It may come back by a reboot only.
+    /// Batch hears nothing more of a node: `unknown`. It stays and is billed until someone removes it.
     pub fn lose_contact(&mut self, node: &str) -> bool {
         let now = self.now();
         let Some(pool) = self.pool_of(node) else { return false };
@@ -86,6 +88,29 @@ impl World {
             node.round += 1;
             node.set(NodeState::Unknown, now);
         });
+        true
+    }
+
+    /// A node's system is upgraded: `upgradingos`, and then it boots as after a reboot.
+    pub fn upgrade_node(&mut self, node: &str) -> bool {
+        let Some(pool) = self.pool_of(node) else { return false };
+        super::nodes::boot_again(self, &pool, node, NodeState::UpgradingOs);
+        true
+    }
+
+    /// Somebody deallocates a node: `deallocating`, and a minute later `deallocated`. It stays so, is not billed, and its
+    /// worker is offline.
+    pub fn deallocate_node(&mut self, node: &str) -> bool {
+        let now = self.now();
+        let Some(pool) = self.pool_of(node) else { return false };
+        let round = change(self, &pool, node, |node| {
+            node.round += 1;
+            node.set(NodeState::Deallocating, now);
+        });
+        crate::guest::disconnect(self, node);
+        if let Some(round) = round {
+            self.schedule(later(now, DEALLOCATE), event(&pool, node, round, "deallocated"));
+        }
         true
     }
 

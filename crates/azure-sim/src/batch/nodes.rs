@@ -88,6 +88,7 @@ pub(super) fn step(world: &mut World, pool: &str, id: &str, round: u64, to: &str
             }
         }
         "restore" => restore(world, pool, id),
+        "deallocated" => become_state(world, pool, id, NodeState::Deallocated),
         _ => {}
     }
 }

@@ -116,7 +116,7 @@ pub(crate) struct Pool {
     pub(crate) nodes: BTreeMap<String, Node>,
 }
 
-/// Node states (Microsoft Learn "ComputeNodeState").
+/// Node states (Microsoft Learn "BatchNodeState").
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) enum NodeState {
     Creating,
@@ -132,6 +132,9 @@ pub(crate) enum NodeState {
     Offline,
     Preempted,
     LeavingPool,
+    UpgradingOs,
+    Deallocating,
+    Deallocated,
 }
 
 impl NodeState {
@@ -159,6 +162,9 @@ impl NodeState {
             Self::Unusable => "unusable",
             Self::Preempted => "preempted",
             Self::LeavingPool => "leavingpool",
+            Self::UpgradingOs => "upgradingos",
+            Self::Deallocating => "deallocating",
+            Self::Deallocated => "deallocated",
         }
     }
 }
@@ -207,9 +213,9 @@ impl Trouble {
 }
 
 impl Node {
-    /// Whether it costs money: preempted ones do not, broken ones do.
+    /// Whether it costs money: preempted and deallocated ones do not, broken ones do.
     pub(crate) fn is_billed(&self) -> bool {
-        self.state != NodeState::Preempted
+        !matches!(self.state, NodeState::Preempted | NodeState::Deallocated)
     }
 
     /// Whether it is Spot.

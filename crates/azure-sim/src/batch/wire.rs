@@ -306,7 +306,7 @@ fn task_info(node: &Node) -> Value {
 /// Counts by state, as `nodecounts` lists them.
 pub(super) fn counts(pool: &Pool, spot: bool) -> Value {
     let count = |state: NodeState| pool.nodes.values().filter(|n| n.spot == spot && n.state == state).count();
-    json!({
+    let mut counts = json!({
         "creating": count(NodeState::Creating),
         "idle": count(NodeState::Idle),
         "leavingPool": count(NodeState::LeavingPool),
@@ -319,10 +319,18 @@ pub(super) fn counts(pool: &Pool, spot: bool) -> Value {
         "startTaskFailed": count(NodeState::StartTaskFailed),
         "unusable": count(NodeState::Unusable),
         "unknown": count(NodeState::Unknown),
-        "upgradingOS": 0,
+        "upgradingOS": count(NodeState::UpgradingOs),
         "waitingForStartTask": count(NodeState::WaitingForStartTask),
         "total": present(pool, spot),
-    })
+    });
+    // Of api-version 2024-07-01 on; recorded answers are older and have neither.
+    for (name, state) in [("deallocated", NodeState::Deallocated), ("deallocating", NodeState::Deallocating)]
+    {
+        if count(state) > 0 {
+            counts[name] = json!(count(state));
+        }
+    }
+    counts
 }
 
 /// The pool that the service keeps for a resource.

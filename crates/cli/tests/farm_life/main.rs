@@ -10,6 +10,7 @@ mod administrators;
 mod alone;
 mod apps;
 mod batch;
+mod by_hand;
 mod confirm;
 mod doctor;
 mod doctor_live;

@@ -188,9 +188,15 @@ fn failed_nodes_are_rebooted_reimaged_or_removed_together() {
     }
     fail(&place);
     place.poke(|world| world.refuse_reimage(true));
-    place
-        .simulate("pool reimage flamenco-workers --failed")
-        .ended(2, &["2 nodes could not reimage", "pool remove flamenco-workers NODE"]);
+    place.simulate("pool reimage flamenco-workers --failed").ended(
+        2,
+        &[
+            "2 nodes could not reimage",
+            "this pool's nodes cannot be reimaged",
+            &format!("pool remove flamenco-workers {} {}", nodes[0], nodes[2]),
+            "`flamenco-azure scale flamenco-workers --dedicated 1 --spot 2` brings new ones",
+        ],
+    );
     place.simulate("pool remove flamenco-workers --failed").said(0, &[&format!("{}: removed", nodes[0])]);
     assert_eq!(super::nodes::nodes(&place), [nodes[1].clone()]);
     place.simulate("status").said(0, &["; 1 ready", "Workers: 1 awake"]);
@@ -224,7 +230,7 @@ fn a_node_without_a_public_address_is_reached_by_the_manager() {
             " uptime\n",
         ],
     );
-    ran.ended(0, &["no public address: by the Manager"]);
+    ran.ended(0, &["no public endpoint for ssh: by the Manager"]);
     // A second time: the user is there.
     place.simulate(&format!("pool ssh flamenco-workers {}", nodes[0])).said(0, &["flamencoadmin@10."]);
 }

@@ -68,10 +68,11 @@ fn failed(pool: &str, error: NodeError) -> Failure {
         NodeError::Folder { path, .. } => {
             Failure::user(message).hint(format!("`{path}/` with a slash at its end is listed"))
         }
-        _ => Failure::azure(message).hint(format!(
-            "{}; one that boots has no files yet, one that is lost may come back with `pool reboot`",
+        NodeError::State { node, .. } => Failure::azure(message).hint(format!(
+            "{}; one that boots can be asked later, one that is lost is given back by `flamenco-azure pool remove {pool} {node}`",
             nodes_hint(pool)
         )),
+        _ => Failure::azure(message).hint(nodes_hint(pool)),
     }
 }
 

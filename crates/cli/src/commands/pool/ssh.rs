@@ -5,8 +5,10 @@ use std::net::IpAddr;
 use std::path::PathBuf;
 
 use batch_pool::nodes::named;
+use flamenco_azure_core::inventory::Observed;
 use flamenco_azure_core::pool::WorkerPool as _;
 use manager_vm::spec::ADMIN_USER;
+use serde_json::Value;
 
 use super::{failed, nodes_hint, open, unnamed};
 use crate::args::PoolSshArgs;
@@ -30,21 +32,16 @@ pub(super) async fn run(session: &Session, args: &PoolSshArgs) -> Outcome {
     let key = farm.manager.ssh_public_key.as_ref().ok_or(manager_vm::Error::NoSshKey)?;
     let nodes = pool.list_nodes().await?;
     let node = named(&nodes, &args.node).map_err(|error| unnamed(pool.name(), &error))?;
-    let provision = "/properties/networkConfiguration/publicIPAddressConfiguration/provision";
-    let hidden = inventory
-        .get(pool.id())
-        .and_then(|pool| pool.text(provision))
-        .is_some_and(|how| how.eq_ignore_ascii_case("NoPublicIPAddresses"));
-    let way = if hidden {
-        let address = node.address.clone().ok_or_else(|| {
-            Failure::azure(format!("node `{}` has no address yet", node.id)).hint(nodes_hint(pool.name()))
-        })?;
-        session.printer.info("the pool's nodes have no public address: by the Manager");
-        Way::ByManager(address)
-    } else {
+    let way = if inventory.get(pool.id()).is_some_and(has_endpoint) {
         let (address, port) =
             pool.remote_login(&node.id).await.map_err(|error| failed(pool.name(), error))?;
         Way::Direct(address, port)
+    } else {
+        let address = node.address.clone().ok_or_else(|| {
+            Failure::azure(format!("node `{}` has no address yet", node.id)).hint(nodes_hint(pool.name()))
+        })?;
+        session.printer.info("the pool has no public endpoint for ssh: by the Manager");
+        Way::ByManager(address)
     };
     let manager = match &way {
         Way::ByManager(_) => Some((connect::options(session, &farm).await?, connect::destination(&farm))),
@@ -71,6 +68,14 @@ pub(super) async fn run(session: &Session, args: &PoolSshArgs) -> Outcome {
     }
     all.extend(args.command.iter().cloned());
     connect::run_program(session, "ssh", &all).await
+}
+
+/// Whether the pool's load balancer forwards to the ssh servers of its nodes. A public address alone does not: Batch no
+/// longer opens port 22 by itself (<https://learn.microsoft.com/azure/batch/pool-endpoint-configuration>).
+fn has_endpoint(pool: &Observed) -> bool {
+    let at = "/properties/networkConfiguration/endpointConfiguration/inboundNatPools";
+    let endpoints = pool.pointer(at).and_then(Value::as_array);
+    endpoints.into_iter().flatten().any(|one| one.get("backendPort").and_then(Value::as_u64) == Some(22))
 }
 
 fn known_nodes(session: &Session, farm: &str) -> PathBuf {
