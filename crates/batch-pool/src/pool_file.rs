@@ -120,7 +120,8 @@ const MACHINE: &[&str] = &[
     "securityProfile",
 ];
 
-/// What an image is named by, in the data plane (`BatchVmImageReference`) and in the control plane (`id`).
+/// What an image is named by, in the data plane (`BatchVmImageReference`) and in the control plane (`id`); `exactVersion` is what
+/// nodes got of it.
 const IMAGE: [&str; 9] = [
     "publisher",
     "offer",
@@ -258,10 +259,8 @@ impl Reader {
     }
 
     fn image(&mut self, path: &str, value: &Value) -> Option<String> {
-        let [publisher, offer, sku, version, exact, own, id, shared, community] =
+        let [publisher, offer, sku, version, _exact, own, id, shared, community] =
             self.texts(path, value, IMAGE)?;
-        // Which version a node got, of a pool that was read from Azure.
-        drop(exact);
         if shared.is_some() || community.is_some() {
             self.refuse(
                 path,

@@ -216,7 +216,7 @@ fn every_value_of_a_pool_file_is_carried_over_named_or_refused() {
         match whole.pointer(&pointer).unwrap() {
             Value::Object(members) => pointers.extend(members.keys().map(|name| format!("{pointer}/{name}"))),
             Value::Array(items) => {
-                pointers.extend((0..items.len()).map(|index| format!("{pointer}/{index}")))
+                pointers.extend((0..items.len()).map(|index| format!("{pointer}/{index}")));
             }
             _ => {}
         }

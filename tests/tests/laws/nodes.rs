@@ -295,7 +295,9 @@ fn of_the_failed_nodes_those_are_rebooted_that_can_be_and_the_others_are_named()
     let hint = failure.hint.unwrap();
     assert!(!hint.contains(&nodes[0]) && !hint.contains("signed off"), "{hint}");
     yard.poke(|world| world.advance_by(600));
-    commands(&hint).into_iter().for_each(|command| drop(yard.run(command)));
+    for command in commands(&hint) {
+        yard.run(command);
+    }
     yard.poke(|world| world.advance_by(600));
     assert!(
         state_of(&yard.world(), &nodes[0]) == Some("idle") && state_of(&yard.world(), &nodes[1]).is_none()
@@ -313,7 +315,9 @@ fn of_the_failed_nodes_those_are_rebooted_that_can_be_and_the_others_are_named()
     });
     let hint = yard.outcome("pool reimage render --failed").unwrap_err().hint.unwrap();
     assert!(hint.contains("the pool's formula brings a new one") && !hint.contains("scale render"), "{hint}");
-    commands(&hint).into_iter().for_each(|command| drop(yard.run(command)));
+    for command in commands(&hint) {
+        yard.run(command);
+    }
     yard.poke(|world| world.advance_by(3600));
     assert_eq!(yard.world().nodes(&pool()).iter().filter(|(_, state)| *state == "idle").count(), 2);
 }

@@ -230,7 +230,9 @@ fn scaled_past(limits: &[(&str, u32)], line: &str) -> (Place, crate::support::Ra
     place.simulate("deploy --yes").ended(0, &["deployed"]);
     place.poke(|world| {
         world.advance_by(900);
-        limits.iter().for_each(|(counter, limit)| world.set_limit("westeurope", counter, *limit));
+        for (counter, limit) in limits {
+            world.set_limit("westeurope", counter, *limit);
+        }
     });
     let ran = place.simulate(line);
     (place, ran)
