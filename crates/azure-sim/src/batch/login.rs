@@ -10,16 +10,26 @@ use crate::resource::key;
 use crate::wire::SimResponse;
 use crate::world::World;
 
+/// 2025-12-01: pools that are made from then on have no endpoint for ssh that nobody asked for.
+const NO_MORE: i64 = 1_764_547_200;
+
 impl Call<'_> {
-    /// Where the pool's load balancer forwards to the node's ssh server: only with an endpoint for port 22. Batch no longer
-    /// makes one by itself (Microsoft Learn "Configure or disable remote access to compute nodes").
+    /// Where the pool's load balancer forwards to the node's ssh server: only with an endpoint for port 22, or where the
+    /// pool is so old that Batch made one by itself (Microsoft Learn "Configure remote access to compute nodes in an Azure
+    /// Batch pool").
     pub(super) fn login_settings(&self, world: &mut World, id: &str, node: &Node) -> Answer {
         let endpoints = "/networkConfiguration/endpointConfiguration/inboundNatPools";
+        let provision = "/networkConfiguration/publicIPAddressConfiguration/provision";
         let port = wire::pool(world, id).and_then(|(resource, pool)| {
-            let ssh = |one: &&Value| one.get("backendPort").and_then(Value::as_u64) == Some(22);
-            let endpoint = resource.property(endpoints)?.as_array()?.iter().find(ssh)?;
-            let first = endpoint.get("frontendPortRangeStart")?.as_u64()?;
             let at = pool.nodes.keys().position(|known| *known == node.id)?;
+            let ssh = |one: &&Value| one.get("backendPort").and_then(Value::as_u64) == Some(22);
+            let endpoint =
+                resource.property(endpoints).and_then(Value::as_array).and_then(|all| all.iter().find(ssh));
+            let first = match endpoint {
+                Some(endpoint) => endpoint.get("frontendPortRangeStart")?.as_u64()?,
+                None if resource.text(provision) == Some("NoPublicIPAddresses") => return None,
+                None => (pool.created.as_second() < NO_MORE).then_some(50_000)?,
+            };
             Some(first + u64::try_from(at).ok()?)
         });
         let Some(port) = port else {

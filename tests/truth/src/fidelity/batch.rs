@@ -3,7 +3,8 @@
 //! 1. An account by default has a storage account linked when applications are asked about.
 //! 2. A package that is activated was uploaded when the recording left something out (its calls to blobs are, by the
 //!    README) since the package was made, or when the request stands alone.
-//! 3. A pool by default is being resized when that is stopped, and sizes itself when a formula is evaluated on it.
+//! 3. A pool by default is being resized when that is stopped, sizes itself when a formula is evaluated on it, and has an
+//!    endpoint for ssh when that is asked for.
 //! 4. Versions that a body names as an application's default or as a pool's packages are there and active.
 //! 5. A POST whose body was not recorded says the plainest thing.
 
@@ -73,6 +74,12 @@ impl Memory {
         let scale = match path.rsplit('/').next().map(str::to_lowercase).as_deref() {
             Some("stopresize") => json!({"fixedScale": {"targetDedicatedNodes": 3}}),
             Some("evaluateautoscale") => json!({"autoScale": {"formula": "$TargetDedicatedNodes=2"}}),
+            Some("remoteloginsettings") => {
+                let ssh = json!({"name": "ssh", "protocol": "TCP", "backendPort": 22, "frontendPortRangeStart": 50000});
+                let network = json!({"endpointConfiguration": {"inboundNatPools": [ssh]}});
+                world.edit(pool, |found| found.set("networkConfiguration", network));
+                return;
+            }
             _ => return,
         };
         let answer = send(world, "PATCH", pool, Some(&json!({"properties": {"scaleSettings": scale}})));

@@ -378,9 +378,7 @@ impl<'a> Bench<'a> {
         {
             world.upload_package(package, b"PK");
         }
-        if interaction.method == Method::Post
-            && let Some(pool) = self.pool_of(interaction)
-        {
+        if let Some(pool) = self.pool_of(interaction) {
             self.memory.prepare_pool(&mut self.world, &pool, &path);
         }
         let world = &mut self.world;
