@@ -3,7 +3,7 @@
 use azure_sim::{Exchange, SimRequest, SimResponse, World};
 use serde_json::{Value, json};
 
-use crate::yard::{FARM_FILE, SUBSCRIPTION, Yard};
+use crate::yard::{FARM_FILE, POOL, SUBSCRIPTION, Yard};
 
 /// Encryption in transit, tags, two pools.
 const SECOND: &str = "\
@@ -97,15 +97,12 @@ fn life_of_nodes() -> Vec<Exchange> {
     let farm = format!("{FARM_FILE}manager:\n  access:\n    ssh: [192.0.2.0/24]\n");
     let yard = Yard::new(&farm, |_| {});
     yard.run("deploy --yes");
-    let pool = format!(
-        "/subscriptions/{SUBSCRIPTION}/resourceGroups/crunch-rg/providers/Microsoft.Batch/batchAccounts/crunchbatch/pools/render"
-    );
     let mut node = String::new();
     let mut all = Vec::new();
     for act in ["reboot", "reimage", "remove"] {
         yard.poke(|world| {
             world.advance_by(600);
-            node.clone_from(&world.nodes(&pool)[0].0);
+            node.clone_from(&world.nodes(POOL)[0].0);
             assert!(world.fail_start_task(&node, 7, "mount.nfs: Connection timed out\n"));
         });
         let lines = [
@@ -118,7 +115,7 @@ fn life_of_nodes() -> Vec<Exchange> {
         ];
         all.extend(run(&yard, &lines.each_ref().map(String::as_str)));
     }
-    yard.poke(|world| world.fail_next_start_tasks(&pool, 1, 7, "no share\n"));
+    yard.poke(|world| world.fail_next_start_tasks(POOL, 1, 7, "no share\n"));
     all.extend(run(&yard, &["scale render --dedicated 5", "scale render --dedicated 3 --wait"]));
     all
 }

@@ -24,6 +24,9 @@ use crate::wire::{Cut, Wire};
 /// The subscription of every test.
 pub const SUBSCRIPTION: &str = "5b3a7c1e-6f5d-4c2b-9a80-0123456789ab";
 
+/// The pool of [`FARM_FILE`] in Azure.
+pub const POOL: &str = "/subscriptions/5b3a7c1e-6f5d-4c2b-9a80-0123456789ab/resourceGroups/crunch-rg/providers/Microsoft.Batch/batchAccounts/crunchbatch/pools/render";
+
 /// A small farm with one dedicated pool.
 pub const FARM_FILE: &str = "\
 defaultName: crunch
@@ -113,6 +116,15 @@ impl Yard {
     /// A new world, changed by `prepare`, and a directory with this farm file.
     pub fn new(farm_file: &str, prepare: impl FnOnce(&mut World)) -> Self {
         Self::with_config(farm_file, |_| {}, prepare)
+    }
+
+    /// [`Yard::new`] where Batch's core quotas are no limit.
+    pub fn with_room(farm_file: &str) -> Self {
+        Self::new(farm_file, |world| {
+            for counter in ["batch/cores", "batch/standardDASv5Family"] {
+                world.set_limit("westeurope", counter, 20_000);
+            }
+        })
     }
 
     /// [`Yard::new`] in a world that is made otherwise.

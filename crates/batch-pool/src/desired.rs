@@ -158,12 +158,13 @@ pub fn let_nodes_read_packages(farm: &Farm, inventory: &Inventory, wanted: &mut 
     }
 }
 
-/// References as the control plane wants them (`ApplicationPackageReference` of Microsoft's OpenAPI). No version means
-/// the default one, and so must not be there.
+/// The identity of a pool whose nodes read with this one.
 fn read_with(identity: &str) -> Value {
     json!({"type": "UserAssigned", "userAssignedIdentities": {identity: {}}})
 }
 
+/// References as the control plane wants them (`ApplicationPackageReference` of Microsoft's OpenAPI). No version means
+/// the default one, and so must not be there.
 fn packages(farm: &Farm, pool: &Pool) -> Value {
     let account = account(farm);
     let reference = |package: &PackageRef| json!({"id": account.child("applications", &package.application), "version": package.version});

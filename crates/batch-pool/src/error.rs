@@ -38,12 +38,20 @@ pub fn explain_in(error: &ResizeError, account: &Value) -> String {
         "AccountVMSeriesCoreQuotaReached" => Some(("this VM series", "choose a size of another series")),
         _ => None,
     };
-    let quota = used_up.map(|(what, instead)| {
-        format!("{whose} for {what} is used up: ask for more (in {place}), or {instead}")
-    });
-    let advice = match code {
+    let advice = match used_up.filter(|_| !refuses_spot(&error.message)) {
+        Some((what, instead)) => {
+            format!("{whose} for {what} is used up: ask for more (in {place}), or {instead}")
+        }
+        None => without_quota(error).to_owned(),
+    };
+    let message = error.message.trim().trim_end_matches('.');
+    if message.is_empty() { format!("{code}: {advice}") } else { format!("{code}: {message}; {advice}") }
+}
+
+/// What can be done about a resize error that is about no core quota.
+fn without_quota(error: &ResizeError) -> &'static str {
+    match error.code.as_str() {
         _ if refuses_spot(&error.message) => NO_SPOT,
-        _ if quota.is_some() => quota.as_deref().unwrap_or_default(),
         "SpotNotSupportedInBatchServiceMode"
         | "LowPriorityNodesNotSupported"
         | "UnsupportedLowPriorityNodes" => NO_SPOT,
@@ -54,13 +62,11 @@ pub fn explain_in(error: &ResizeError, account: &Value) -> String {
             "Azure had no machines of this size in time: try again later, another size, or another region"
         }
         "ResizeStopped" => "the resize was stopped by someone: ask for the nodes again",
-        _ if code.contains("Overconstrained") => {
+        code if code.contains("Overconstrained") => {
             "Azure had no machines that meet all conditions: try another size, or drop Spot"
         }
         _ => "see https://learn.microsoft.com/azure/batch/batch-pool-node-error-checking",
-    };
-    let message = error.message.trim().trim_end_matches('.');
-    if message.is_empty() { format!("{code}: {advice}") } else { format!("{code}: {message}; {advice}") }
+    }
 }
 
 /// Whether an account's nodes are in the subscription of its owner, whose quotas then count.

@@ -16,7 +16,7 @@ use azure_sim::SimRequest;
 use azurite::{Azurite, sas};
 use flamenco_azure_cli::failure::Exit;
 use flamenco_azure_tests::mirror::InRealTime;
-use flamenco_azure_tests::yard::{FARM_FILE, SUBSCRIPTION, Yard};
+use flamenco_azure_tests::yard::{FARM_FILE, POOL, Yard};
 
 const ACCOUNT: &str = "crunchpackages";
 const HOST: &str = "crunchpackages.blob.core.windows.net";
@@ -24,12 +24,6 @@ const HOST: &str = "crunchpackages.blob.core.windows.net";
 fn farm_file() -> String {
     format!(
         "packageStorageAccountName: {ACCOUNT}\n{FARM_FILE}    packages: [blender#5.0.1, ffmpeg#7.1, flamenco-worker#3.8.5]\n"
-    )
-}
-
-fn pool() -> String {
-    format!(
-        "/subscriptions/{SUBSCRIPTION}/resourceGroups/crunch-rg/providers/Microsoft.Batch/batchAccounts/crunchbatch/pools/render"
     )
 }
 
@@ -87,7 +81,7 @@ fn program(yard: &Yard, folder: &str, name: &str, text: &str) -> String {
 
 fn idle(yard: &Yard) -> usize {
     yard.poke(|world| world.advance_by(900));
-    yard.world().nodes(&pool()).iter().filter(|(_, state)| *state == "idle").count()
+    yard.world().nodes(POOL).iter().filter(|(_, state)| *state == "idle").count()
 }
 
 fn orders(yard: &Yard, verb: &str) -> usize {
@@ -140,7 +134,7 @@ fn three_packages_live_and_go_with_their_blobs_in_azurite() {
     let first = contents(&yard, &packages, &server);
     assert_eq!(first.len(), 3);
 
-    let node = yard.world().nodes(&pool())[0].0.clone();
+    let node = yard.world().nodes(POOL)[0].0.clone();
     yard.poke(|world| assert!(world.fail_start_task(&node, 1, "no share today\n")));
     yard.run(&format!("pool logs render {node} stderr"));
     let shown = |exchange: &azure_sim::Exchange| exchange.response.body.ends_with(b"no share today\n");

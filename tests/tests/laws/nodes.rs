@@ -2,28 +2,22 @@
 
 use azure_sim::{Action, Fault, Match, SimRequest, World};
 use flamenco_azure_cli::failure::Exit;
-use flamenco_azure_tests::yard::{FARM_FILE, SUBSCRIPTION, Yard};
+use flamenco_azure_tests::yard::{FARM_FILE, POOL, SUBSCRIPTION, Yard};
 use serde_json::json;
 
 use crate::crash::survives_every_cut;
-
-fn pool() -> String {
-    format!(
-        "/subscriptions/{SUBSCRIPTION}/resourceGroups/crunch-rg/providers/Microsoft.Batch/batchAccounts/crunchbatch/pools/render"
-    )
-}
 
 /// A farm whose nodes are up, and their ids.
 fn up() -> (Yard, Vec<String>) {
     let yard = Yard::default();
     yard.run("deploy --yes");
     yard.poke(|world| world.advance_by(600));
-    let nodes = yard.world().nodes(&pool()).into_iter().map(|(id, _)| id).collect();
+    let nodes = yard.world().nodes(POOL).into_iter().map(|(id, _)| id).collect();
     (yard, nodes)
 }
 
 fn resize(world: &mut World, dedicated: u32) {
-    let url = format!("https://management.azure.com{}?api-version=2025-06-01", pool());
+    let url = format!("https://management.azure.com{POOL}?api-version=2025-06-01");
     let fixed = json!({"targetDedicatedNodes": dedicated, "resizeTimeout": "PT60M"});
     let body = json!({"properties": {"scaleSettings": {"fixedScale": fixed}}});
     let request = SimRequest::new("PATCH", url.parse().unwrap()).header("authorization", "Bearer any");
@@ -38,18 +32,14 @@ fn data_calls(yard: &Yard) -> Vec<(String, String)> {
 #[test]
 fn two_thousand_nodes_take_two_pages_and_no_call_per_node() {
     let file = FARM_FILE.replace("spot: 0", "spot: 0\n    maxNodes: 2000");
-    let yard = Yard::new(&file, |world| {
-        for counter in ["batch/cores", "batch/standardDASv5Family"] {
-            world.set_limit("westeurope", counter, 20_000);
-        }
-    });
+    let yard = Yard::with_room(&file);
     yard.run("deploy --yes");
     yard.poke(|world| {
         world.throttling(false);
         resize(world, 2000);
         world.advance_by(3600);
     });
-    assert_eq!(yard.world().nodes(&pool()).len(), 2000);
+    assert_eq!(yard.world().nodes(POOL).len(), 2000);
     yard.run("pool nodes render");
     let calls = data_calls(&yard);
     assert_eq!(calls.len(), 2, "{calls:?}");
@@ -71,16 +61,12 @@ fn watching_takes_one_pass_every_five_seconds() {
 #[test]
 fn removals_go_in_hundreds() {
     let file = FARM_FILE.replace("spot: 0", "spot: 0\n    maxNodes: 2000");
-    let yard = Yard::new(&file, |world| {
-        for counter in ["batch/cores", "batch/standardDASv5Family"] {
-            world.set_limit("westeurope", counter, 20_000);
-        }
-    });
+    let yard = Yard::with_room(&file);
     yard.run("deploy --yes");
     yard.poke(|world| {
         resize(world, 250);
         world.advance_by(3600);
-        for (node, _) in world.nodes(&pool()).into_iter().take(230) {
+        for (node, _) in world.nodes(POOL).into_iter().take(230) {
             assert!(world.fail_start_task(&node, 1, "x\n"));
         }
     });
@@ -96,7 +82,7 @@ fn removals_go_in_hundreds() {
         .collect();
     assert_eq!(removals, [100, 100, 30]);
     let left = yard.world();
-    let left = left.nodes(&pool());
+    let left = left.nodes(POOL);
     assert_eq!(left.iter().filter(|(_, state)| *state == "idle").count(), 20);
 }
 
@@ -127,9 +113,9 @@ fn a_manager_that_cannot_be_asked_stops_all_but_force() {
     yard.poke(|world| world.never_ready(&vm));
     let failure = yard.outcome(&format!("pool reboot render {}", nodes[0])).unwrap_err();
     assert!(failure.message.contains("the Manager VM cannot drain"), "{failure}");
-    assert!(yard.world().nodes(&pool()).iter().all(|(_, state)| *state == "idle"));
+    assert!(yard.world().nodes(POOL).iter().all(|(_, state)| *state == "idle"));
     yard.run(&format!("pool reboot render {} --force", nodes[0]));
-    assert!(yard.world().nodes(&pool()).contains(&(nodes[0].clone(), "rebooting")));
+    assert!(yard.world().nodes(POOL).contains(&(nodes[0].clone(), "rebooting")));
 }
 
 #[test]
@@ -141,7 +127,7 @@ fn a_removal_that_finds_the_pool_changed_looks_again() {
         let refused = Action::error(status, code, "The pool is not as you saw it.");
         yard.poke(|world| world.inject(Fault::once(Match::on("POST", "/removenodes"), refused)));
         yard.run(&format!("pool remove render {}", nodes[0]));
-        let left: Vec<String> = yard.world().nodes(&pool()).into_iter().map(|(id, _)| id).collect();
+        let left: Vec<String> = yard.world().nodes(POOL).into_iter().map(|(id, _)| id).collect();
         assert_eq!(left, nodes[1..], "{code}");
     }
 }
@@ -217,7 +203,7 @@ const STATES: &[(&str, Way, [bool; 2])] = &[
 ];
 
 fn state_of(world: &World, node: &str) -> Option<&'static str> {
-    world.nodes(&pool()).into_iter().find(|(id, _)| id == node).map(|(_, state)| state)
+    world.nodes(POOL).into_iter().find(|(id, _)| id == node).map(|(_, state)| state)
 }
 
 #[test]
@@ -228,7 +214,7 @@ fn a_node_takes_the_orders_of_its_state_and_what_is_advised_for_the_others_works
         yard.run("deploy --yes");
         yard.poke(|world| world.advance_by(600));
         let kind = if *state == "preempted" { "_p" } else { "_d" };
-        let nodes = yard.world().nodes(&pool());
+        let nodes = yard.world().nodes(POOL);
         let node = nodes.into_iter().find(|(id, _)| id.ends_with(kind)).unwrap().0;
         yard.poke(|world| way(world, &node));
         // What another tool asked for is not ours.
@@ -267,7 +253,7 @@ fn a_node_takes_the_orders_of_its_state_and_what_is_advised_for_the_others_works
                 yard.run(command);
             }
             yard.poke(|world| world.advance_by(1800));
-            let after = yard.world().nodes(&pool());
+            let after = yard.world().nodes(POOL);
             let wanted = if *state == "leavingpool" { 0 } else { 2 };
             assert_eq!(
                 after.iter().filter(|(_, state)| *state == "idle").count(),
@@ -302,11 +288,11 @@ fn of_the_failed_nodes_those_are_rebooted_that_can_be_and_the_others_are_named()
     assert!(
         state_of(&yard.world(), &nodes[0]) == Some("idle") && state_of(&yard.world(), &nodes[1]).is_none()
     );
-    assert_eq!(yard.world().nodes(&pool()).len(), 2);
+    assert_eq!(yard.world().nodes(POOL).len(), 2);
     // With a formula the counts are not ours to give.
     let formula =
         json!({"properties": {"scaleSettings": {"autoScale": {"formula": "$TargetDedicatedNodes = 2;"}}}});
-    let url = format!("https://management.azure.com{}?api-version=2025-06-01", pool());
+    let url = format!("https://management.azure.com{POOL}?api-version=2025-06-01");
     yard.poke(|world| {
         let request = SimRequest::new("PATCH", url.parse().unwrap()).header("authorization", "Bearer any");
         assert_eq!(world.handle(&request.json_body(&formula)).status, 200);
@@ -319,7 +305,7 @@ fn of_the_failed_nodes_those_are_rebooted_that_can_be_and_the_others_are_named()
         yard.run(command);
     }
     yard.poke(|world| world.advance_by(3600));
-    assert_eq!(yard.world().nodes(&pool()).iter().filter(|(_, state)| *state == "idle").count(), 2);
+    assert_eq!(yard.world().nodes(POOL).iter().filter(|(_, state)| *state == "idle").count(), 2);
 }
 
 #[test]
@@ -364,7 +350,7 @@ fn nodes_of_every_state_are_listed_scaled_and_rolled_out_and_none_is_taken_for_a
         // The one that does not work goes, not the one that does.
         let smaller = yard.fork(true);
         smaller.run("scale render --dedicated 1 --wait");
-        let left: Vec<String> = smaller.world().nodes(&pool()).into_iter().map(|(id, _)| id).collect();
+        let left: Vec<String> = smaller.world().nodes(POOL).into_iter().map(|(id, _)| id).collect();
         assert_eq!(left, nodes[1..], "{state}");
         // A rollout has nothing to renew, and does not wait for a node that nobody starts.
         yard.run("pool rollout render");
@@ -399,6 +385,6 @@ fn a_resize_in_place_of_another_survives_a_crash_at_every_call() {
 #[test]
 fn replacing_failed_nodes_survives_a_crash_at_every_call() {
     let (yard, _) = up();
-    yard.poke(|world| world.fail_next_start_tasks(&pool(), 1, 7, "no share\n"));
+    yard.poke(|world| world.fail_next_start_tasks(POOL, 1, 7, "no share\n"));
     survives_every_cut(&yard, "scale render --dedicated 4 --wait", true);
 }

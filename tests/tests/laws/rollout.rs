@@ -1,20 +1,15 @@
 //! Changes of a pool that nodes have to be brought to: a few at a time, or the pool anew.
 
-use azure_sim::{Action, Fault, Match, SimRequest};
+use azure_sim::{Action, Fault, Match, Phase, SimRequest};
 use flamenco_azure_cli::failure::Exit;
-use flamenco_azure_tests::yard::{FARM_FILE, SUBSCRIPTION, Yard};
+use flamenco_azure_tests::wire::Cut;
+use flamenco_azure_tests::yard::{FARM_FILE, POOL, SUBSCRIPTION, Yard};
 use serde_json::{Value, json};
 
 use crate::crash::{survives_every_cut, tool};
 
 const VARIABLE: &str = "    environment: {STUDIO: spring}\n";
 const OTHER_SIZE: &str = "vmSize: Standard_D8as_v5";
-
-fn pool_id() -> String {
-    format!(
-        "/subscriptions/{SUBSCRIPTION}/resourceGroups/crunch-rg/providers/Microsoft.Batch/batchAccounts/crunchbatch/pools/render"
-    )
-}
 
 /// A farm of four nodes whose start task was changed since they booted.
 fn changed() -> Yard {
@@ -41,7 +36,7 @@ fn reimaged(yard: &Yard) -> Vec<String> {
 }
 
 fn states(yard: &Yard) -> Vec<&'static str> {
-    yard.world().nodes(&pool_id()).into_iter().map(|(_, state)| state).collect()
+    yard.world().nodes(POOL).into_iter().map(|(_, state)| state).collect()
 }
 
 #[test]
@@ -67,7 +62,7 @@ fn a_rollout_reimages_each_old_node_once_and_then_none() {
 #[test]
 fn a_batch_that_fails_is_the_last_one_and_the_next_call_begins_with_it() {
     let yard = changed();
-    yard.poke(|world| world.fail_start_tasks(&pool_id(), Some("no such studio")));
+    yard.poke(|world| world.fail_start_tasks(POOL, Some("no such studio")));
     let failure = yard.outcome("pool rollout render --batch 50%").unwrap_err();
     assert_eq!(failure.exit, Exit::Azure);
     assert!(failure.message.contains("2 nodes of this batch did not come up"), "{failure}");
@@ -75,7 +70,7 @@ fn a_batch_that_fails_is_the_last_one_and_the_next_call_begins_with_it() {
     assert_eq!(reimaged(&yard).len(), 2);
     assert_eq!(states(&yard).iter().filter(|state| **state == "idle").count(), 2, "the others render on");
     let first = reimaged(&yard);
-    yard.poke(|world| world.fail_start_tasks(&pool_id(), None));
+    yard.poke(|world| world.fail_start_tasks(POOL, None));
     yard.run("pool rollout render --batch 50%");
     let then = reimaged(&yard);
     assert_eq!(then.len(), 4);
@@ -87,7 +82,7 @@ fn a_batch_that_fails_is_the_last_one_and_the_next_call_begins_with_it() {
 #[test]
 fn a_node_that_renders_is_reimaged_when_it_is_done() {
     let yard = changed();
-    let nodes = yard.world().nodes(&pool_id());
+    let nodes = yard.world().nodes(POOL);
     let busy = nodes[0].0.clone();
     let until = yard.world().now() + std::time::Duration::from_hours(2);
     yard.poke(|world| assert!(world.set_rendering(&busy, until)));
@@ -99,7 +94,7 @@ fn a_node_that_renders_is_reimaged_when_it_is_done() {
 #[test]
 fn the_manager_is_asked_about_a_node_whose_start_task_failed() {
     let yard = changed();
-    let failed = yard.world().nodes(&pool_id())[1].0.clone();
+    let failed = yard.world().nodes(POOL)[1].0.clone();
     yard.poke(|world| assert!(world.fail_start_task(&failed, 1, "x\n")));
     yard.run("pool rollout render --batch 1");
     assert_eq!(reimaged(&yard).first(), Some(&failed), "it goes first");
@@ -158,8 +153,8 @@ fn outgrown() -> Yard {
 
 fn size_and_nodes(yard: &Yard) -> (String, usize) {
     let world = yard.world();
-    let pool: Value = world.resource(&pool_id()).unwrap().properties.clone();
-    (pool["vmSize"].as_str().unwrap().to_owned(), world.nodes(&pool_id()).len())
+    let pool: Value = world.resource(POOL).unwrap().properties.clone();
+    (pool["vmSize"].as_str().unwrap().to_owned(), world.nodes(POOL).len())
 }
 
 #[test]
@@ -198,7 +193,7 @@ fn a_node_that_comes_up_during_a_replacement_is_drained_too() {
     let yard = outgrown();
     yard.run("scale render --dedicated 4");
     let on_its_way = |yard: &Yard| {
-        let nodes = yard.world().nodes(&pool_id());
+        let nodes = yard.world().nodes(POOL);
         nodes.into_iter().find(|(_, state)| *state == "waitingforstarttask").map(|(id, _)| id)
     };
     let late = (0..100).find_map(|_| {
@@ -264,7 +259,7 @@ fn the_first_packages_of_a_pool_come_with_its_replacement_and_never_break_a_node
     assert_eq!(reimaged(&yard), Vec::<String>::new());
     let identity = |yard: &Yard| {
         let world = yard.world();
-        let pool = world.resource(&pool_id()).unwrap();
+        let pool = world.resource(POOL).unwrap();
         let ids = pool.extra.get("identity").and_then(|one| one.get("userAssignedIdentities"));
         ids.and_then(Value::as_object).map(serde_json::Map::len)
     };
@@ -282,15 +277,13 @@ fn the_first_packages_of_a_pool_come_with_its_replacement_and_never_break_a_node
 
 #[test]
 fn a_deploy_ends_a_replacement_that_was_cut_off() {
-    use azure_sim::Phase;
-    use flamenco_azure_tests::wire::Cut;
     let yard = outgrown();
     let calls = yard.fork(true).cut("pool rollout render --replace --yes", None).1;
     let mut ended = std::collections::BTreeMap::new();
     for call in 1..=calls {
         let fork = yard.fork(true);
         drop(fork.cut("pool rollout render --replace --yes", Some(Cut { call, phase: Phase::After })));
-        let gone = fork.world().resource(&pool_id()).is_none_or(|pool| pool.state.is_busy());
+        let gone = fork.world().resource(POOL).is_none_or(|pool| pool.state.is_busy());
         let other = fork.fork(false);
         other.run("deploy --yes");
         other.poke(|world| world.advance_by(900));
@@ -309,20 +302,18 @@ fn a_deploy_ends_a_replacement_that_was_cut_off() {
 
 #[test]
 fn a_pool_that_cannot_be_made_yet_comes_back_with_as_many_nodes() {
-    use azure_sim::Phase;
-    use flamenco_azure_tests::wire::Cut;
     let yard = outgrown();
     let cut_at = |call| {
         let fork = yard.fork(true);
         drop(fork.cut("pool rollout render --replace --yes", Some(Cut { call, phase: Phase::After })));
-        fork.world().resource(&pool_id()).is_none().then_some(fork)
+        fork.world().resource(POOL).is_none().then_some(fork)
     };
     let calls = yard.fork(true).cut("pool rollout render --replace --yes", None).1;
     let yard = (1..=calls).find_map(cut_at).expect("a cut without a pool");
     yard.write(&format!("{FARM_FILE}{PACKAGE}"));
     for _ in 0..2 {
         assert_eq!(yard.run("deploy --yes"), Exit::Drift);
-        assert!(yard.world().resource(&pool_id()).is_none(), "held back for want of its package");
+        assert!(yard.world().resource(POOL).is_none(), "held back for want of its package");
         assert!(group_tags(&yard).contains("\"render=3+0\""), "{}", group_tags(&yard));
     }
     yard.run(&tool(&yard));

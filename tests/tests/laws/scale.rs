@@ -1,7 +1,7 @@
 //! `scale`, `pause`, `resume`.
 
 use flamenco_azure_cli::failure::Exit;
-use flamenco_azure_tests::yard::{FARM_FILE, SUBSCRIPTION, Yard, assert_same};
+use flamenco_azure_tests::yard::{FARM_FILE, POOL, SUBSCRIPTION, Yard, assert_same};
 
 #[test]
 fn plan_is_empty_after_a_scale() {
@@ -32,8 +32,6 @@ fn resume_undoes_pause() {
     assert_same(&yard.settled(), &before, "pause and resume");
     assert_eq!(yard.run("plan --check"), Exit::Done);
 }
-
-const POOL: &str = "/subscriptions/5b3a7c1e-6f5d-4c2b-9a80-0123456789ab/resourceGroups/crunch-rg/providers/Microsoft.Batch/batchAccounts/crunchbatch/pools/render";
 
 const VM: &str = "/subscriptions/5b3a7c1e-6f5d-4c2b-9a80-0123456789ab/resourceGroups/crunch-rg/providers/Microsoft.Compute/virtualMachines/crunch-vm";
 
@@ -142,11 +140,7 @@ fn nodes_that_azure_took_back_are_no_good_end() {
 #[test]
 fn of_more_nodes_than_one_question_holds_the_free_ones_go_first() {
     let file = FARM_FILE.replace("dedicated: 2", "dedicated: 430\n    maxNodes: 500");
-    let yard = Yard::new(&file, |world| {
-        for counter in ["batch/cores", "batch/standardDASv5Family"] {
-            world.set_limit("westeurope", counter, 20_000);
-        }
-    });
+    let yard = Yard::with_room(&file);
     yard.run("deploy --yes");
     yard.poke(|world| {
         world.advance_by(900);

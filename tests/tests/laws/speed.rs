@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use flamenco_azure_core::plan::Step;
-use flamenco_azure_tests::yard::{SUBSCRIPTION, Yard};
+use flamenco_azure_tests::yard::{POOL, Yard};
 
 /// From an allocated node to its awake Worker on the simulator, with the resize before it.
 const BOOT: Duration = Duration::from_secs(150);
@@ -39,10 +39,7 @@ fn deploy_takes_hardly_longer_than_its_longest_chain_and_much_less_than_one_step
     assert!(makespan.as_secs_f64() <= 1.05 * chain.as_secs_f64(), "{makespan:?} for a chain of {chain:?}");
     assert!(ratio <= 0.6, "{ratio}");
     // The farm renders when a Worker is awake. One step after another, nodes boot only after all of that.
-    let pool = format!(
-        "/subscriptions/{SUBSCRIPTION}/resourceGroups/crunch-rg/providers/Microsoft.Batch/batchAccounts/crunchbatch/pools/render"
-    );
-    let booted = |world: &azure_sim::World| world.nodes(&pool).iter().any(|(_, state)| *state == "idle");
+    let booted = |world: &azure_sim::World| world.nodes(POOL).iter().any(|(_, state)| *state == "idle");
     let mut world = yard.world();
     let deployed = world.now();
     while !booted(&world) {

@@ -2,7 +2,7 @@
 
 use azure_sim::{Resource, Role, WorldConfig};
 use flamenco_azure_cli::failure::Exit;
-use flamenco_azure_tests::yard::{FARM_FILE, SUBSCRIPTION, Yard, assert_same};
+use flamenco_azure_tests::yard::{FARM_FILE, POOL, SUBSCRIPTION, Yard, assert_same};
 use serde_json::json;
 
 const NETWORK: &str = "network:\n  existing: {resourceGroup: net, vnet: studio, managerSubnet: manager, workersSubnet: workers}\n";
@@ -46,10 +46,7 @@ fn spot_nodes_come_or_the_refusal_says_the_ways_out() {
         let set = move |config: &mut WorldConfig| config.spot_in_batch_service = granted;
         let yard = Yard::with_config(&file, set, |_| {});
         yard.run("deploy --yes");
-        let pool = format!(
-            "/subscriptions/{SUBSCRIPTION}/resourceGroups/crunch-rg/providers/Microsoft.Batch/batchAccounts/crunchbatch/pools/render"
-        );
-        assert_eq!(yard.world().nodes(&pool).len(), nodes);
+        assert_eq!(yard.world().nodes(POOL).len(), nodes);
     }
 }
 

@@ -15,7 +15,7 @@ use std::collections::BTreeMap;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use flamenco_azure_tests::yard::{SUBSCRIPTION, Yard};
+use flamenco_azure_tests::yard::{POOL, Yard};
 
 use crate::cell::Command;
 use crate::table::Counts;
@@ -24,11 +24,8 @@ use crate::table::Counts;
 fn rendering(yard: &Yard) {
     yard.poke(|world| {
         world.advance_by(600);
-        let pool = format!(
-            "/subscriptions/{SUBSCRIPTION}/resourceGroups/crunch-rg/providers/Microsoft.Batch/batchAccounts/crunchbatch/pools/render"
-        );
         let until = world.now() + std::time::Duration::from_mins(2);
-        for (node, _) in world.nodes(&pool) {
+        for (node, _) in world.nodes(POOL) {
             assert!(world.set_rendering(&node, until));
         }
     });

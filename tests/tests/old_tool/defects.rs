@@ -7,11 +7,9 @@ use flamenco_azure_cli::files;
 use flamenco_azure_core::arm::Request;
 use flamenco_azure_core::identity::AuthFile;
 use flamenco_azure_core::pool::{NodeState, WorkerPool as _};
-use flamenco_azure_tests::yard::{FARM_FILE, SUBSCRIPTION, Yard, assert_same};
+use flamenco_azure_tests::yard::{FARM_FILE, POOL, SUBSCRIPTION, Yard, assert_same};
 
 use crate::support::{client, farm, first_deploy, guest_files, in_virtual_time, sent};
-
-const POOL: &str = "/subscriptions/5b3a7c1e-6f5d-4c2b-9a80-0123456789ab/resourceGroups/crunch-rg/providers/Microsoft.Batch/batchAccounts/crunchbatch/pools/render";
 
 /// `-ba` was ignored: the Batch account got the name that was given for the storage account.
 #[test]

@@ -21,21 +21,26 @@ impl World {
     /// Preempts a Spot node: it stays listed as `preempted`, costs nothing, and comes back after 20 minutes when the
     /// region has capacity. `false` when there is no such Spot node.
     pub fn preempt_node(&mut self, node: &str) -> bool {
-        let now = self.now();
         let Some(pool) = self.pool_of(node) else { return false };
         let spot = self.batch.pools.get(&pool).and_then(|p| p.nodes.get(node)).is_some_and(|n| n.spot);
         if !spot {
             return false;
         }
-        let round = change(self, &pool, node, |node| {
+        self.stop_node(&pool, node, NodeState::Preempted, RESTORE, "restore");
+        true
+    }
+
+    /// Takes a node's machine away: it is in `state` until, so many seconds later, `then` happens.
+    fn stop_node(&mut self, pool: &str, node: &str, state: NodeState, seconds: u64, then: &str) {
+        let now = self.now();
+        let round = change(self, pool, node, |node| {
             node.round += 1;
-            node.set(NodeState::Preempted, now);
+            node.set(state, now);
         });
         crate::guest::disconnect(self, node);
         if let Some(round) = round {
-            self.schedule(later(now, RESTORE), event(&pool, node, round, "restore"));
+            self.schedule(later(now, seconds), event(pool, node, round, then));
         }
-        true
     }
 
     /// Breaks a node: `unusable`, its worker offline. It stays and is billed until someone removes it.
@@ -101,16 +106,8 @@ impl World {
     /// Somebody deallocates a node: `deallocating`, and a minute later `deallocated`. It stays so, is not billed, and its
     /// worker is offline.
     pub fn deallocate_node(&mut self, node: &str) -> bool {
-        let now = self.now();
         let Some(pool) = self.pool_of(node) else { return false };
-        let round = change(self, &pool, node, |node| {
-            node.round += 1;
-            node.set(NodeState::Deallocating, now);
-        });
-        crate::guest::disconnect(self, node);
-        if let Some(round) = round {
-            self.schedule(later(now, DEALLOCATE), event(&pool, node, round, "deallocated"));
-        }
+        self.stop_node(&pool, node, NodeState::Deallocating, DEALLOCATE, "deallocated");
         true
     }
 

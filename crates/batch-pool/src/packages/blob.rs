@@ -84,8 +84,13 @@ pub(super) struct There {
     pub(super) modified: Option<Timestamp>,
 }
 
-/// Length, metadata and type of a blob.
-type Shape = (Option<u64>, HashMap<String, String>, Option<String>);
+/// What is told of a blob.
+struct Properties {
+    length: Option<u64>,
+    metadata: HashMap<String, String>,
+    content_type: Option<String>,
+    modified: Option<Timestamp>,
+}
 
 /// A package's blob, through one link.
 pub(super) struct Blob {
@@ -113,16 +118,26 @@ impl Blob {
 
     /// What is there. `None` when there is no blob, or none of ours.
     pub(super) async fn there(&self) -> Result<Option<There>, StorageError> {
-        let what = "look at the package";
+        let properties = self.properties("look at the package").await?;
+        Ok(properties.and_then(|Properties { mut metadata, modified, .. }| {
+            metadata.remove(DIGEST).map(|sha256| There { sha256, modified })
+        }))
+    }
+
+    /// `None` when there is no blob.
+    async fn properties(&self, what: &'static str) -> Result<Option<Properties>, StorageError> {
         let read = self.send(what, || async {
             let headers = self.whole.get_properties(None).await?;
-            Ok((headers.metadata()?, headers.last_modified()?))
+            let modified = headers.last_modified()?;
+            Ok(Properties {
+                length: headers.content_length()?,
+                metadata: headers.metadata()?,
+                content_type: headers.content_type()?,
+                modified: modified.and_then(|at| Timestamp::from_second(at.unix_timestamp()).ok()),
+            })
         });
         match read.await {
-            Ok((mut metadata, modified)) => Ok(metadata.remove(DIGEST).map(|sha256| {
-                let modified = modified.and_then(|at| Timestamp::from_second(at.unix_timestamp()).ok());
-                There { sha256, modified }
-            })),
+            Ok(properties) => Ok(Some(properties)),
             // To HEAD there is no body, and so no code in it.
             Err(StorageError::Refused { status: 404, .. }) => Ok(None),
             Err(error) => Err(error),
@@ -193,23 +208,23 @@ impl Blob {
     /// blocks. Any other becomes an empty one.
     pub(super) async fn drop_waiting(&self, in_use: bool) -> Result<bool, StorageError> {
         let what = "drop the blocks of another upload";
-        let (mut ids, mut metadata, mut kind) = (Vec::new(), None, None);
-        let there = if in_use { self.shape(what).await? } else { None };
-        if let Some((length, its_metadata, its_kind)) = there {
+        let (mut ids, mut metadata, mut content_type) = (Vec::new(), None, None);
+        let there = if in_use { self.properties(what).await? } else { None };
+        if let Some(there) = there {
             let list = self.send(what, || async {
                 self.blocks.get_block_list(BlockListType::Committed, None).await?.into_model()
             });
             let blocks = list.await?.committed_blocks.unwrap_or_default();
             ids = blocks.into_iter().filter_map(|block| block.name).collect();
-            if ids.is_empty() && length != Some(0) {
+            if ids.is_empty() && there.length != Some(0) {
                 return Ok(false);
             }
-            (metadata, kind) = (Some(its_metadata), its_kind);
+            (metadata, content_type) = (Some(there.metadata), there.content_type);
         }
         self.send(what, || async {
             let list = BlockLookupList { committed: Some(ids.clone()), ..Default::default() };
             let options = BlockBlobClientCommitBlockListOptions {
-                blob_content_type: kind.clone(),
+                blob_content_type: content_type.clone(),
                 metadata: metadata.clone(),
                 ..Default::default()
             };
@@ -217,19 +232,6 @@ impl Blob {
         })
         .await?;
         Ok(true)
-    }
-
-    /// Length, metadata and type of what is there.
-    async fn shape(&self, what: &'static str) -> Result<Option<Shape>, StorageError> {
-        let read = self.send(what, || async {
-            let headers = self.whole.get_properties(None).await?;
-            Ok((headers.content_length()?, headers.metadata()?, headers.content_type()?))
-        });
-        match read.await {
-            Ok(shape) => Ok(Some(shape)),
-            Err(StorageError::Refused { status: 404, .. }) => Ok(None),
-            Err(error) => Err(error),
-        }
     }
 
     async fn send<T, F>(&self, what: &'static str, call: impl Fn() -> F + Send) -> Result<T, StorageError>

@@ -27,8 +27,11 @@ impl Lanes {
         let lane = self.open.acquire().await;
         let answer = send.await;
         let unanswered = answer.as_ref().is_err_and(|error| matches!(error.kind(), ErrorKind::Io));
-        if unanswered && self.close_one() {
-            lane.into_iter().for_each(tokio::sync::SemaphorePermit::forget);
+        if unanswered
+            && self.close_one()
+            && let Ok(lane) = lane
+        {
+            lane.forget();
         }
         answer
     }
