@@ -30,16 +30,14 @@ case $(printf '%s' "$body" | tr '[:upper:]' '[:lower:]') in
 esac
 case $instance in *[!A-Za-z0-9._-]* | '') fail "the metadata service gives the resource id '$body'" ;; esac
 
-# One id for all tries on this machine. `ln` takes no name that is taken: two at once agree.
+# One id for all tries on this machine, also for two at once. It comes into its place whole: a file that a power cut
+# left empty is replaced.
 file=$state/delete-request-$vm
 mkdir -p "$state" 2>/dev/null || fail "cannot write to $state: run this as root"
-[ -s "$file" ] || rm -f "$file"
-if [ ! -e "$file" ]; then
-  new=$(mktemp "$file.XXXXXX" 2>/dev/null) || fail "cannot write to $state: run this as root"
-  cat /proc/sys/kernel/random/uuid >"$new" || fail "cannot write $new (disk full?)"
-  ln "$new" "$file" 2>/dev/null || [ -s "$file" ] || fail "cannot write $file"
-  rm -f "$new"
-fi
+(
+  flock 9 || exit
+  [ -s "$file" ] || { cat /proc/sys/kernel/random/uuid >"$file.new" && mv -f "$file.new" "$file"; }
+) 9>"$file.lock" || fail "cannot write $file (not root, or the disk is full?)"
 request=$(cat "$file")
 is_guid "$request" || fail "$file holds no request id: '$request'"
 

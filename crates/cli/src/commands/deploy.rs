@@ -80,9 +80,8 @@ pub async fn run(session: &Session, args: &DeployArgs) -> Outcome {
     let took = session.clock.now().duration_since(begun).unsigned_abs();
     session.printer.info(format!("{} in {}", session.printer.bold("deployed"), progress::seconds(took)));
     urls::summary(session, &file, true).await;
-    let formulas = pool_notes(session, &file, &prepared.plan).await;
+    pool_notes(session, &file, &prepared.plan).await?;
     progress::finished(session.printer, "deploy", took);
-    formulas?;
     Ok(reached(&prepared.plan))
 }
 

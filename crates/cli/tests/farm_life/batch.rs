@@ -134,6 +134,8 @@ fn a_first_formula_that_cannot_be_evaluated_ends_the_deploy_in_words_and_leaves_
         ],
     );
     assert_eq!(idle(&place), 2);
+    let for_programs = place.simulate("--json deploy --yes");
+    assert!(for_programs.code != 0 && !for_programs.out.contains("\"finished\""), "{}", for_programs.out);
     place.write("azure_config.yaml", &file(FORMULA));
     place.simulate("deploy --yes").said(0, &[]);
     assert_eq!(idle(&place), 3);

@@ -100,23 +100,32 @@ fn every_try_on_one_machine_sends_the_same_request_id() {
 }
 
 #[test]
-fn two_at_once_agree_on_the_request_id() {
-    let machine = Machine::node();
+fn several_at_once_agree_on_the_request_id() {
     let text = script();
-    std::thread::scope(|scope| {
-        for name in ["one", "two", "three", "four"] {
-            let (machine, text) = (&machine, &text);
-            scope.spawn(move || {
-                let path = machine.path(name);
-                fs::write(&path, text).unwrap();
-                let output = machine.spawn(&path).wait_with_output().unwrap();
-                assert!(output.status.success(), "{:?}", said(&output));
-            });
+    // With nothing there, and with what a power cut left.
+    for (round, left) in [None, Some("")].into_iter().cycle().take(8).enumerate() {
+        let machine = Machine::node();
+        for program in ["cat", "ln", "mktemp", "mv", "rm"] {
+            machine.dawdle(program);
         }
-    });
-    let sent = messages(&machine);
-    assert_eq!(sent.len(), 4);
-    assert!(sent.iter().all(|request| request.request == sent[0].request), "{sent:?}");
+        if let Some(left) = left {
+            machine.write(&format!("/var/lib/flamenco-azure/delete-request-{VM}"), left);
+        }
+        std::thread::scope(|scope| {
+            for name in ["one", "two", "three", "four"] {
+                let (machine, text) = (&machine, &text);
+                scope.spawn(move || {
+                    let path = machine.path(name);
+                    fs::write(&path, text).unwrap();
+                    let output = machine.spawn(&path).wait_with_output().unwrap();
+                    assert!(output.status.success(), "round {round}: {:?}", said(&output));
+                });
+            }
+        });
+        let sent = messages(&machine);
+        assert_eq!(sent.len(), 4);
+        assert!(sent.iter().all(|request| request.request == sent[0].request), "round {round}: {sent:?}");
+    }
 }
 
 #[test]

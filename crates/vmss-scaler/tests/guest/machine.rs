@@ -58,11 +58,21 @@ impl Machine {
         fs::write(machine.folder.path().join("state/accounts"), "").unwrap();
         fs::write(machine.folder.path().join("state/log"), "").unwrap();
         for (name, body) in STUBS {
-            let path = machine.folder.path().join("bin").join(name);
-            fs::write(&path, format!("#!/bin/sh\n{body}\n")).unwrap();
-            fs::set_permissions(path, fs::Permissions::from_mode(0o755)).unwrap();
+            machine.program(name, body);
         }
         machine
+    }
+
+    fn program(&self, name: &str, body: &str) {
+        let path = self.folder.path().join("bin").join(name);
+        fs::write(&path, format!("#!/bin/sh\n{body}\n")).unwrap();
+        fs::set_permissions(path, fs::Permissions::from_mode(0o755)).unwrap();
+    }
+
+    /// Has a program take up to 60 ms before it does its work, each call another time: what two scripts do at once
+    /// comes in many orders.
+    pub fn dawdle(&self, name: &str) {
+        self.program(name, &format!("\"$REAL_SLEEP\" 0.0$(($$ % 7))\nexec {} \"$@\"", real(name)));
     }
 
     /// A node that may ask for its deletion.
