@@ -6,7 +6,7 @@
 //! - a range that begins where a blob ends is 416 for Azure; Azurite delivers nothing, 206;
 //! - a write that names a lease, to a blob that is not there, makes the blob in Azurite; "Lease Blob" says that such
 //!   writes need the lease;
-//! - Azurite signs in nobody: roles are only the simulator's (crates/azure-sim/tests/storage_data.rs).
+//! - Azurite signs in nobody: roles are only the simulator's (crates/azure-sim/tests/laws/storage_data.rs).
 //!
 //! Azurite is started by the test itself from target/azurite, where tests/clients/prepare.sh puts it.
 #![allow(unreachable_pub, missing_docs, clippy::unwrap_used, clippy::expect_used)]

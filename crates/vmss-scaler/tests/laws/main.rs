@@ -1,9 +1,14 @@
-//! Laws of the parts: at hand and over arbitrary input.
-#![allow(clippy::unwrap_used, reason = "tests")]
+//! Laws of the pure half: its parts at hand and over arbitrary input, whole farms in a world of the tests' own.
+#![allow(clippy::expect_used, clippy::print_stdout, clippy::unwrap_used, reason = "tests")]
 
 mod arbitrary;
+mod behaviour;
 mod decisions;
+mod defects;
+mod farm_file;
 mod parts;
+mod seeds;
+mod world;
 
 use std::time::Duration;
 
