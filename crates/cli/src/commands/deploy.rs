@@ -39,6 +39,7 @@ pub async fn run(session: &Session, args: &DeployArgs) -> Outcome {
             return Err(appeal);
         }
         urls::summary(session, &file, false).await;
+        pool_notes(session, &file, &prepared.plan).await?;
         progress::finished(session.printer, "deploy", Duration::ZERO);
         return Ok(reached(&prepared.plan));
     }
