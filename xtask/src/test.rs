@@ -84,7 +84,7 @@ fn certificates(required: bool) -> anyhow::Result<bool> {
     }
     let mut cargo = Command::new(env!("CARGO"));
     let test = ["test", "--workspace", "--features", "flamenco-azure-core/client-certificate"];
-    // One test with other features than the rest: fast code would take longer to make than to save.
+    // One test with other features than the rest: optimised code takes longer to compile than it saves.
     let plain = ["--config", "profile.dev.package.flamenco-azure-core.opt-level=0"];
     cargo.current_dir(root()).args(test).args(plain).args(["--test", "client_certificate"]);
     Ok(cargo.status().context("could not run cargo")?.success())

@@ -87,8 +87,8 @@
 //!
 //! # The defects of Avere's VMScaler
 //!
-//! Each of the 28 listed defects has a test named after it: in `tests/laws/defects.rs` those that the pure half shows not to
-//! have, in the workspace's `tests/scaler` the others, on the simulated Azure and beside a model of the old program that
+//! Each of the 28 listed defects has a test named after it: in `tests/laws/defects.rs` those that the pure half shows
+//! not to have, in the workspace's `tests/scaler` the others, on the simulated Azure and beside a model of the old program that
 //! has them; the signals (7) in the daemon's test.
 
 pub mod act;

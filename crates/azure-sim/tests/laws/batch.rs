@@ -16,10 +16,6 @@ fn error_codes(properties: &Value) -> Vec<String> {
     errors.iter().map(|e| e["code"].as_str().unwrap().to_owned()).collect()
 }
 
-fn code(response: &azure_sim::SimResponse) -> (u16, String) {
-    (response.status, response.error_code().unwrap_or_default())
-}
-
 fn names(world: &World) -> Vec<String> {
     world.nodes(&pool()).into_iter().map(|(id, _)| id).collect()
 }

@@ -6,10 +6,6 @@ use serde_json::{Value, json};
 use crate::farm::*;
 use crate::support::*;
 
-fn code(response: &SimResponse) -> (u16, String) {
-    (response.status, response.error_code().unwrap_or_default())
-}
-
 fn post(w: &mut World, action: &str, body: Value) -> SimResponse {
     data(w, "POST", &format!("/pools/render/{action}"), Some(&body))
 }

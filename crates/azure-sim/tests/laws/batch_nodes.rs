@@ -6,10 +6,6 @@ use serde_json::{Value, json};
 use crate::farm::*;
 use crate::support::*;
 
-fn code(response: &SimResponse) -> (u16, String) {
-    (response.status, response.error_code().unwrap_or_default())
-}
-
 fn first(w: &World) -> String {
     w.nodes(&pool())[0].0.clone()
 }

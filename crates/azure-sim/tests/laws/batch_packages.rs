@@ -8,10 +8,6 @@ use crate::support::*;
 
 const ZIP: &[u8] = b"PK\x05\x06\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0";
 
-fn code(response: &SimResponse) -> (u16, String) {
-    (response.status, response.error_code().unwrap_or_default())
-}
-
 fn packages() -> String {
     provider("Microsoft.Storage/storageAccounts/farmpackages")
 }

@@ -14,10 +14,6 @@ fn nic(world: &mut World, name: &str) -> String {
     path
 }
 
-fn code(response: &azure_sim::SimResponse) -> (u16, String) {
-    (response.status, response.error_code().unwrap_or_default())
-}
-
 #[test]
 fn a_machine_is_created_shown_and_deleted_with_its_disk() {
     let mut w = world();

@@ -92,10 +92,6 @@ pub fn delete_instances(world: &mut World, name: &str, ids: &[&str]) -> SimRespo
     send(world, "POST", &format!("{}/delete", set(name)), Some(&json!({"instanceIds": ids})))
 }
 
-pub fn code(response: &SimResponse) -> (u16, String) {
-    (response.status, response.error_code().unwrap_or_default())
-}
-
 /// Status and error code of the operation that an answer began.
 pub fn outcome(world: &mut World, accepted: &SimResponse) -> (String, String) {
     let link = accepted.header("azure-asyncoperation").unwrap().to_owned();

@@ -58,10 +58,6 @@ fn data(w: &mut World, method: &str, service: &str, path: &str, body: &str) -> S
     w.handle(&request)
 }
 
-fn code(response: &SimResponse) -> (u16, &str) {
-    (response.status, response.header("x-ms-error-code").unwrap_or_default())
-}
-
 const FORBIDDEN: (u16, &str) = (403, "AuthorizationPermissionMismatch");
 
 #[test]
@@ -77,7 +73,7 @@ fn an_owner_without_a_data_role_sees_no_data() {
         ("GET", "blob", "?comp=list"),
         ("PUT", "blob", "another?restype=container"),
     ] {
-        assert_eq!(code(&data(&mut w, method, service, path, "")), FORBIDDEN, "{method} {path}");
+        assert_eq!(data_code(&data(&mut w, method, service, path, "")), FORBIDDEN, "{method} {path}");
     }
 }
 
@@ -102,18 +98,18 @@ fn each_role_allows_what_it_is_for() {
             ("DELETE", "requests/messages", ""),
             ("GET", "requests?comp=metadata", ""),
         ];
-        let allowed =
-            tried.map(|(method, path, body)| code(&data(&mut w, method, "queue", path, body)) != FORBIDDEN);
+        let allowed = tried
+            .map(|(method, path, body)| data_code(&data(&mut w, method, "queue", path, body)) != FORBIDDEN);
         assert_eq!(allowed, wanted, "{role}");
         // On this queue, and no other.
-        assert_eq!(code(&data(&mut w, "GET", "queue", "others/messages", "")), FORBIDDEN);
-        assert_eq!(code(&data(&mut w, "GET", "queue", "?comp=list", "")), FORBIDDEN);
+        assert_eq!(data_code(&data(&mut w, "GET", "queue", "others/messages", "")), FORBIDDEN);
+        assert_eq!(data_code(&data(&mut w, "GET", "queue", "?comp=list", "")), FORBIDDEN);
     }
     for (role, wanted) in [(BLOB_READER, [true, false, false]), (BLOB_CONTRIBUTOR, [true, true, true])] {
         let mut w = prepared();
         give(&mut w, role, &account());
         let allowed = ["GET", "PUT", "DELETE"]
-            .map(|method| code(&data(&mut w, method, "blob", "state/b", "x")) != FORBIDDEN);
+            .map(|method| data_code(&data(&mut w, method, "blob", "state/b", "x")) != FORBIDDEN);
         assert_eq!(allowed, wanted, "{role}");
     }
 }
@@ -124,19 +120,19 @@ fn nobody_gets_in_without_a_credential_and_keys_are_off() {
     give(&mut w, QUEUE_CONTRIBUTOR, &account());
     let url = "https://farmstate.queue.core.windows.net/requests/messages";
     let nobody = w.handle(&plain("GET", url));
-    assert_eq!(code(&nobody), (401, "NoAuthenticationInformation"));
+    assert_eq!(data_code(&nobody), (401, "NoAuthenticationInformation"));
     assert!(nobody.header("www-authenticate").unwrap().contains("https://storage.azure.com"));
     let key = plain("GET", url).header("authorization", "SharedKey farmstate:c2lnbmF0dXJl");
-    assert_eq!(code(&w.handle(&key)), (403, "KeyBasedAuthenticationNotPermitted"));
+    assert_eq!(data_code(&w.handle(&key)), (403, "KeyBasedAuthenticationNotPermitted"));
     // A script that forgets the version is not understood.
     let old = SimRequest::new("GET", url.parse().unwrap()).header("authorization", "Bearer any");
     let old = w.handle(&old);
-    assert_eq!(code(&old), (403, "AuthenticationFailed"));
+    assert_eq!(data_code(&old), (403, "AuthenticationFailed"));
     assert!(String::from_utf8_lossy(&old.body).contains("Bearer is not supported in this version"));
     assert_eq!(data(&mut w, "GET", "queue", "requests/messages", "").status, 200);
     w.expire_tokens();
     assert_eq!(
-        code(&data(&mut w, "GET", "queue", "requests/messages", "")),
+        data_code(&data(&mut w, "GET", "queue", "requests/messages", "")),
         (401, "InvalidAuthenticationInfo")
     );
     // Another account has another address, which is none.
@@ -152,7 +148,7 @@ fn a_signature_is_good_for_what_it_says_and_as_long_as_it_says() {
         let mut request = plain(method, url).header("x-ms-blob-type", "BlockBlob");
         request.body = b"zip".to_vec();
         let response = w.handle(&request);
-        let (status, code) = code(&response);
+        let (status, code) = data_code(&response);
         (status, code.to_owned())
     };
     let no = |code: &str| (403, code.to_owned());
@@ -194,7 +190,7 @@ fn both_planes_know_the_same_queues_and_containers() {
 
     // What is deleted in one is gone in the other, with what was in it.
     assert_eq!(delete(&mut w, &queue()).status, 204);
-    assert_eq!(code(&data(&mut w, "GET", "queue", "requests/messages", "")), (404, "QueueNotFound"));
+    assert_eq!(data_code(&data(&mut w, "GET", "queue", "requests/messages", "")), (404, "QueueNotFound"));
     assert_eq!(put(&mut w, &queue(), &json!({})).status, 200);
     let fresh = data(&mut w, "GET", "queue", "requests?comp=metadata", "");
     assert_eq!(fresh.header("x-ms-approximate-messages-count"), Some("0"));
@@ -202,10 +198,10 @@ fn both_planes_know_the_same_queues_and_containers() {
     assert_eq!(get(&mut w, &container()).status, 404);
     // Its name is taken for another half minute.
     let again = |w: &mut World| data(w, "PUT", "blob", "state?restype=container", "");
-    assert_eq!(code(&again(&mut w)), (409, "ContainerBeingDeleted"));
+    assert_eq!(data_code(&again(&mut w)), (409, "ContainerBeingDeleted"));
     w.advance_by(31);
     assert_eq!(again(&mut w).status, 201);
-    assert_eq!(code(&data(&mut w, "GET", "blob", "state/b", "")), (404, "BlobNotFound"));
+    assert_eq!(data_code(&data(&mut w, "GET", "blob", "state/b", "")), (404, "BlobNotFound"));
     assert_eq!(delete(&mut w, &account()).status, 200);
     assert!(data(&mut w, "GET", "blob", "state/b", "").lost);
 }
@@ -221,7 +217,7 @@ fn the_control_plane_shows_a_containers_lease() {
     let shown = |w: &mut World| get(w, &container()).json_body()["properties"]["leaseState"].clone();
     assert_eq!(shown(&mut w), "Leased");
     let refused = data(&mut w, "DELETE", "blob", "state?restype=container", "");
-    assert_eq!(code(&refused), (412, "LeaseIdMissing"));
+    assert_eq!(data_code(&refused), (412, "LeaseIdMissing"));
     w.advance_by(16);
     assert_eq!(shown(&mut w), "Expired");
     assert_eq!(data(&mut w, "DELETE", "blob", "state?restype=container", "").status, 202);

@@ -93,3 +93,13 @@ pub fn network(world: &mut World) {
     }}]});
     make(world, &net("networkInterfaces/nic"), &tagged(nic));
 }
+
+/// Status and error code of an answer of ARM or of Batch.
+pub fn code(response: &SimResponse) -> (u16, String) {
+    (response.status, response.error_code().unwrap_or_default())
+}
+
+/// Status and error code of an answer of a storage account.
+pub fn data_code(response: &SimResponse) -> (u16, &str) {
+    (response.status, response.header("x-ms-error-code").unwrap_or_default())
+}

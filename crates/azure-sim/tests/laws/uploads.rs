@@ -71,10 +71,6 @@ fn blocks(w: &mut World, kind: &str) -> Vec<(String, usize)> {
     .collect()
 }
 
-fn code(response: &SimResponse) -> (u16, &str) {
-    (response.status, response.header("x-ms-error-code").unwrap_or_default())
-}
-
 #[test]
 fn an_upload_goes_on_where_it_was_interrupted() {
     let mut w = prepared();
@@ -97,7 +93,7 @@ fn an_upload_goes_on_where_it_was_interrupted() {
     assert_eq!(stage(&mut w, 3, b"DD").status, 201);
     assert_eq!(commit(&mut w, &[("Committed", 2), ("Uncommitted", 3), ("Latest", 0)]).status, 201);
     assert_eq!(read(&mut w).body, b"ccDDa");
-    assert_eq!(code(&commit(&mut w, &[("Uncommitted", 2)])), (400, "InvalidBlockList"));
+    assert_eq!(data_code(&commit(&mut w, &[("Uncommitted", 2)])), (400, "InvalidBlockList"));
 }
 
 #[test]
@@ -111,7 +107,7 @@ fn what_arrives_otherwise_than_it_was_sent_is_refused_and_not_kept() {
         for query in ["comp=block&blockid=AAAAAAAA", "x=y"] {
             let broken = call(&w, "PUT", query, b"abd").header(header, sum);
             let refused = w.handle(&broken);
-            assert_eq!(code(&refused), (400, refusal), "{query}");
+            assert_eq!(data_code(&refused), (400, refusal), "{query}");
             assert!(String::from_utf8(refused.body).unwrap().contains("ServerCalculated"));
         }
         assert_eq!(blocks(&mut w, "UncommittedBlocks").len(), 1, "only the first");
@@ -125,11 +121,11 @@ fn what_arrives_otherwise_than_it_was_sent_is_refused_and_not_kept() {
         assert_eq!(stage(&mut w, 9, b"abc").status, 201);
     }
     let both = call(&w, "PUT", "x=y", b"abc").header("content-md5", md5).header("x-ms-content-crc64", &told);
-    assert_eq!(code(&w.handle(&both)), (400, "InvalidHeaderValue"));
+    assert_eq!(data_code(&w.handle(&both)), (400, "InvalidHeaderValue"));
     let odd = call(&w, "PUT", "x=y", b"abc").header("content-md5", "YWJj");
-    assert_eq!(code(&w.handle(&odd)), (400, "InvalidMd5"));
+    assert_eq!(data_code(&w.handle(&odd)), (400, "InvalidMd5"));
     let list = call(&w, "PUT", "comp=blocklist", b"<BlockList></BlockList>").header("content-md5", md5);
-    assert_eq!(code(&w.handle(&list)), (400, "Md5Mismatch"));
+    assert_eq!(data_code(&w.handle(&list)), (400, "Md5Mismatch"));
 }
 
 #[test]
@@ -139,19 +135,19 @@ fn blocks_have_limits() {
     w.set_limit("storage", "blobBytes", 6);
     w.set_limit("storage", "uncommittedBlocks", 2);
     w.set_limit("storage", "committedBlocks", 2);
-    assert_eq!(code(&stage(&mut w, 0, b"")), (400, "InvalidHeaderValue"));
-    assert_eq!(code(&stage(&mut w, 0, b"12345")), (413, "RequestBodyTooLarge"));
+    assert_eq!(data_code(&stage(&mut w, 0, b"")), (400, "InvalidHeaderValue"));
+    assert_eq!(data_code(&stage(&mut w, 0, b"12345")), (413, "RequestBodyTooLarge"));
     assert_eq!(stage(&mut w, 0, b"1234").status, 201);
     let whole = |w: &World, body: &[u8]| call(w, "PUT", "x=y", body);
-    assert_eq!(code(&w.clone().handle(&whole(&w, b"1234567"))), (413, "RequestBodyTooLarge"));
+    assert_eq!(data_code(&w.clone().handle(&whole(&w, b"1234567"))), (413, "RequestBodyTooLarge"));
     assert_eq!(w.clone().handle(&whole(&w, b"123456")).status, 201);
     let odd = call(&w, "PUT", "comp=block&blockid=YQ%3D%3D", b"1");
-    assert_eq!(code(&w.handle(&odd)), (400, "InvalidBlobOrBlock"), "ids of one length");
+    assert_eq!(data_code(&w.handle(&odd)), (400, "InvalidBlobOrBlock"), "ids of one length");
     assert_eq!(stage(&mut w, 1, b"5").status, 201);
-    assert_eq!(code(&stage(&mut w, 2, b"6")), (409, "BlockCountExceedsLimit"));
+    assert_eq!(data_code(&stage(&mut w, 2, b"6")), (409, "BlockCountExceedsLimit"));
     assert_eq!(stage(&mut w, 1, b"7").status, 201, "one that is there is replaced");
     assert_eq!(
-        code(&commit(&mut w, &[("Latest", 0), ("Latest", 1), ("Latest", 0)])),
+        data_code(&commit(&mut w, &[("Latest", 0), ("Latest", 1), ("Latest", 0)])),
         (400, "BlockListTooLong")
     );
     assert_eq!(commit(&mut w, &[("Latest", 0), ("Latest", 1)]).status, 201);

@@ -15,6 +15,7 @@ mod client_identity;
 mod client_prices;
 #[path = "../common/mod.rs"]
 mod common;
+mod farm_file;
 mod lookup;
 mod lro;
 mod name;

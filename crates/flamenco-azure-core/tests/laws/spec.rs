@@ -8,6 +8,8 @@ use flamenco_azure_core::spec::{
 };
 use proptest::prelude::*;
 
+use crate::farm_file::{LEAST, overrides};
+
 /// What the old tool writes (its struct's order and its empty strings), with a secret.
 const OLD: &str = "defaultName: My Studio
 subscriptionID: 5B3A7C1E-0000-4000-8000-0123456789AB
@@ -23,18 +25,6 @@ batch:
   targetDedicatedNodes: 2
   targetLowPriorityNodes: 15
 ";
-
-const LEAST: &str = "subscriptionID: 5b3a7c1e-0000-4000-8000-0123456789ab
-location: westeurope
-resourceGroup: g
-virtualMachine: farm
-storageAccountName: farmsa
-batchAccountName: farmba
-";
-
-fn overrides() -> Overrides {
-    Overrides { allow_world: false, today: "2026-11-21T12:00:00Z".parse().unwrap() }
-}
 
 fn load(text: &str) -> Result<Farm, SpecError> {
     validate(&FarmSpec::parse("azure_config.yaml", text)?, &overrides()).map(|(farm, _)| farm)

@@ -1,23 +1,16 @@
 //! Keys that only Batch pools have: packages, formulas, variables.
 
 use flamenco_azure_core::spec::{
-    AGENT_2204, Autoscale, BatchMode, FORMULA_ROOM, Farm, FarmSpec, LONGEST_FORMULA, Overrides, PackageRef,
-    suspicious, unbounded, validate,
+    AGENT_2204, Autoscale, BatchMode, FORMULA_ROOM, Farm, FarmSpec, LONGEST_FORMULA, PackageRef, suspicious,
+    unbounded, validate,
 };
 use proptest::prelude::*;
 
-const LEAST: &str = "subscriptionID: 5b3a7c1e-0000-4000-8000-0123456789ab
-location: westeurope
-resourceGroup: g
-virtualMachine: farm
-storageAccountName: farmsa
-batchAccountName: farmba
-";
+use crate::farm_file::{LEAST, overrides};
 
 fn farm(pool: &str) -> (Farm, Vec<String>) {
-    let overrides = Overrides { allow_world: false, today: "2026-11-21T12:00:00Z".parse().unwrap() };
     let spec = FarmSpec::parse("f", &format!("{LEAST}{pool}")).unwrap();
-    let (farm, warnings) = validate(&spec, &overrides).unwrap();
+    let (farm, warnings) = validate(&spec, &overrides()).unwrap();
     (farm, warnings.iter().map(ToString::to_string).collect())
 }
 

@@ -1,19 +1,12 @@
 //! Every refusal of a farm file, word for word: where, which key, what, and the way out. The cases stand in
 //! `spec_errors.txt`; `UPDATE_SNAPSHOTS=1` writes the answers anew.
 
-use flamenco_azure_core::spec::{FarmSpec, Overrides, SpecError, validate};
+use flamenco_azure_core::spec::{FarmSpec, SpecError, validate};
 
-const LEAST: &str = "subscriptionID: 5b3a7c1e-0000-4000-8000-0123456789ab
-location: westeurope
-resourceGroup: g
-virtualMachine: farm
-storageAccountName: farmsa
-batchAccountName: farmba
-";
+use crate::farm_file::{LEAST, overrides};
 
 fn load(text: &str) -> Result<(), SpecError> {
-    let overrides = Overrides { allow_world: false, today: "2026-11-21T12:00:00Z".parse().unwrap() };
-    validate(&FarmSpec::parse("farm.yaml", text)?, &overrides).map(|_| ())
+    validate(&FarmSpec::parse("farm.yaml", text)?, &overrides()).map(|_| ())
 }
 
 /// The case's lines, followed by those required keys that it does not give itself.
@@ -36,7 +29,7 @@ fn refusal(text: &str) -> String {
 
 #[test]
 fn refusals_name_place_key_and_remedy() {
-    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/spec_errors.txt");
+    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/laws/spec_errors.txt");
     let expected = std::fs::read_to_string(path).unwrap();
     let cases = expected.split("## ").skip(1).map(|case| {
         let (title, rest) = case.split_once('\n').unwrap();

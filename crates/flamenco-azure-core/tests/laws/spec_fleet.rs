@@ -2,11 +2,13 @@
 
 use flamenco_azure_core::name::{self, Kind};
 use flamenco_azure_core::spec::{
-    Farm, FarmSpec, Fleet, FleetImage, MaxPrice, Network, Orchestration, Overrides, Payload, Priority,
-    Warning, defaults, edit, validate,
+    Farm, FarmSpec, Fleet, FleetImage, MaxPrice, Network, Orchestration, Payload, Priority, Warning,
+    defaults, edit, validate,
 };
 use proptest::prelude::*;
 use serde_json::json;
+
+use crate::farm_file::overrides;
 
 /// No Batch account: none is needed.
 const LEAST: &str = "subscriptionID: 5b3a7c1e-0000-4000-8000-0123456789ab
@@ -37,8 +39,7 @@ const FULL: &str = "pools:
 ";
 
 fn load(text: &str) -> (Farm, Vec<Warning>) {
-    let overrides = Overrides { allow_world: false, today: "2026-11-21T12:00:00Z".parse().unwrap() };
-    validate(&FarmSpec::parse("farm.yaml", text).unwrap(), &overrides).unwrap()
+    validate(&FarmSpec::parse("farm.yaml", text).unwrap(), &overrides()).unwrap()
 }
 
 fn with(more: &str) -> Farm {
@@ -111,10 +112,9 @@ fn pools_of_both_kinds_stand_side_by_side() {
     assert_eq!((names, farm.fleets.len(), farm.batch_account.as_str()), (vec!["a", "c"], 1, "farmba"));
     assert!(farm.pool("b").is_none() && farm.fleet("b").is_some() && farm.fleet("a").is_none());
     // A Batch pool needs its account, beside fleets too.
-    let overrides = Overrides { allow_world: false, today: "2026-11-21T12:00:00Z".parse().unwrap() };
     let spec =
         FarmSpec::parse("f", &format!("{LEAST}pools: [{{name: a}}, {{name: b, kind: vmss}}]")).unwrap();
-    assert_eq!(validate(&spec, &overrides).unwrap_err().findings()[0].key, "batchAccountName");
+    assert_eq!(validate(&spec, &overrides()).unwrap_err().findings()[0].key, "batchAccountName");
 }
 
 #[test]

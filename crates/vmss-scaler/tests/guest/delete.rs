@@ -105,6 +105,7 @@ fn several_at_once_agree_on_the_request_id() {
     // With nothing there, and with what a power cut left.
     for (round, left) in [None, Some("")].into_iter().cycle().take(8).enumerate() {
         let machine = Machine::node();
+        // Whatever a script may bring a file into its place with, or away.
         for program in ["cat", "ln", "mktemp", "mv", "rm"] {
             machine.dawdle(program);
         }

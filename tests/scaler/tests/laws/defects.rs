@@ -1,6 +1,6 @@
 //! The listed defects of Avere's VMScaler: that its model has them on the simulated Azure, and that ours has not those
-//! which take the half that talks to Azure to show. The others are in `crates/vmss-scaler/tests/laws/defects.rs`; 7 (signals)
-//! is a test of the daemon; 14 (idle reads and writes) is one in `speed.rs`.
+//! which take the half that talks to Azure to show. The others are in `crates/vmss-scaler/tests/laws/defects.rs`; 7
+//! (signals) is a test of the daemon; 14 (idle reads and writes) is one in `speed.rs`.
 
 use std::time::Duration;
 
